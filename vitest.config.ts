@@ -1,0 +1,35 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+/**
+ * Two kinds of test. `fast` runs the sources as they stand. `processes` starts real programs from `dist`, which is built
+ * first when it is older than the sources; those run one file after the other, so that clusters do not fight for the cores.
+ * Time limits are only there to end a test that hangs; no test measures time.
+ */
+const config: ViteUserConfig = defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'fast',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'processes',
+          include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/support/build.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+});
+
+export default config;
