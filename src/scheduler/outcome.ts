@@ -1,0 +1,88 @@
+/**
+ * What applying one entry yields: an answer to each of its commands, and effects. Both are data. Every peer computes the same;
+ * only the leader acts on them, perhaps again after a failover, so each effect carries an identity (task number and fencing token)
+ * by which its receiver drops a repeat, and each can be derived anew from the state.
+ */
+
+/** Errors of the state machine: answers, equal on all peers. */
+export type SchedulerErrorCode =
+  | 'NOT_FOUND'
+  | 'ALREADY_FINAL'
+  | 'STALE_LEASE'
+  | 'KEY_CONFLICT'
+  | 'KEY_TABLE_FULL'
+  | 'SESSION_EXPIRED'
+  | 'SESSION_LIMIT'
+  | 'QUEUE_LIMIT'
+  | 'TASK_LIMIT'
+  | 'WORKER_LIMIT'
+  | 'WORKER_ID_IN_USE'
+  | 'INVALID_TRANSITION'
+  | 'INVALID_ARGUMENT';
+
+export interface Refusal {
+  readonly type: 'refused';
+  readonly code: SchedulerErrorCode;
+  /** Position of the task in a submission, or of the number in a cancel, that is to blame; -1 for the whole command. */
+  readonly position: number;
+}
+
+/** The answer to one submission. New tasks have consecutive numbers from `firstNumber`, in order, positions of `existing` left out. */
+export interface Submitted {
+  readonly type: 'submitted';
+  readonly firstNumber: number;
+  readonly created: number;
+  /** Tasks that were there before under the same key. */
+  readonly existing: readonly { readonly position: number; readonly number: number }[];
+  /** True when the session's table answered: the submission had been applied before. */
+  readonly repeated: boolean;
+}
+
+/** The answer to one completion of a `complete`. `ok` counts. */
+export type CompletionAnswer = 'ok' | 'STALE_LEASE' | 'ALREADY_FINAL' | 'NOT_FOUND';
+
+export type CancelAnswer = 'cancelled' | 'cancelling' | 'ALREADY_FINAL' | 'NOT_FOUND';
+
+/** Why an attempt is to be aborted; what `signal.reason` says in the handler. */
+export type AbortReason = 'cancelled' | 'timeout' | 'lease-lost' | 'drain';
+
+export interface Abort {
+  readonly worker: string;
+  readonly number: number;
+  readonly fencingToken: number;
+  readonly reason: AbortReason;
+}
+
+/** The answer to `workerAttached`: what the worker must hear. */
+export interface Attached {
+  readonly type: 'attached';
+  /** Attempts that the worker named and that are no longer its own: their handlers are to be aborted. */
+  readonly stale: readonly { readonly number: number; readonly fencingToken: number }[];
+  /** Completions named as unanswered that were applied before: the worker may forget them. Others will be answered when they come. */
+  readonly settled: readonly {
+    readonly number: number;
+    readonly fencingToken: number;
+    readonly answer: CompletionAnswer;
+  }[];
+}
+
+export type Reply =
+  | { readonly type: 'ok' }
+  | Refusal
+  | Submitted
+  | { readonly type: 'completed'; readonly answers: readonly CompletionAnswer[] }
+  | { readonly type: 'cancelled'; readonly answers: readonly CancelAnswer[] }
+  | Attached;
+
+/** What one entry did. The arrays are the caller's until the next apply. */
+export interface ApplyOutcome {
+  /** One a command, in order. */
+  readonly replies: Reply[];
+  /** Task numbers placed by this entry, in order; `Scheduler.assignment` tells what to deliver and to whom. */
+  readonly assigned: number[];
+  readonly aborts: Abort[];
+  /** Task numbers that became final in this entry, in order; for those who wait for a result. */
+  readonly finished: number[];
+  /** True when the entry held a checkpoint mark. */
+  readonly marked: boolean;
+}
