@@ -1,0 +1,205 @@
+/**
+ * What one peer keeps on its disk, and how far it can be trusted.
+ *
+ * In: batches of the Raft core (hard state, entries, truncations) and the records of checkpoints, from `src/peer`.
+ * Out: the promise that they are durable, what was recovered at start, and a `StorageError` with one clear sentence when
+ * what lies there is not what was written.
+ *
+ *     Disk (port)          LevelDisk | MemoryDisk | the simulator's faulty disk
+ *      ├─ database "log"   log-storage.ts   entries, one meta record a batch, identity, founding
+ *      ├─ database "state" state-storage.ts records of the state machine, one checkpoint record, identity
+ *      └─ file HEAD        head.ts          two slots: identity, term, vote, last durable index
+ *     data-directory.ts opens all of it in order and checks the parts against each other
+ *
+ * Invariants
+ * - Nothing is acknowledged before it is synced: a batch of the log, a checkpoint, a vote in HEAD.
+ * - Every record carries a CRC, every entry the hash of the chain before it; all are checked at open and when read.
+ * - HEAD never runs ahead of the log: it is written after the batch, and lowered and synced before a truncation.
+ *   So a log that ends before HEAD, or does not chain to it, has lost something.
+ * - One write is in flight in each database. The first that fails ends all writing and all reading until the next open.
+ *
+ * LevelDB alone promises less than that: it drops damaged blocks of its log in silence, returns rotten table data
+ * without an error, and goes on acknowledging after a failed write.
+ *
+ * Not here: what an entry or a state record means, when to checkpoint or compact, and repair of damage.
+ */
+import type { Hash64 } from '../base/hash.ts';
+import type { LogIndex, PeerId, Term } from '../base/ids.ts';
+import type { Entry, HardState } from '../raft/types.ts';
+import type { StorageError } from './storage-error.ts';
+
+/** Whose directory this is. Written before anything else and never changed. */
+export interface Identity {
+  /** The id in `cluster.json`. */
+  readonly clusterId: string;
+  readonly peerId: PeerId;
+  /** 32 hexadecimal digits drawn when the directory was made: the same peer id on a new disk is another incarnation. */
+  readonly incarnation: string;
+}
+
+/** A member of the founding configuration, as it introduced itself. */
+export interface Founder {
+  readonly peerId: PeerId;
+  readonly incarnation: string;
+}
+
+/** What this peer knows about the founding of its cluster. Written before its first vote. */
+export interface Founding {
+  /** True when the cluster was founded with this very incarnation in it. */
+  readonly founded: boolean;
+  /** The incarnations heard of the founders, at most `FOUNDERS_MAX`. */
+  readonly heard: readonly Founder[];
+}
+
+/** Most founders that a record names. */
+export const FOUNDERS_MAX = 16;
+
+/** One batch of the Raft core: all of it becomes durable, or none. */
+export interface LogBatch {
+  /** The new term and vote, when either changed. */
+  readonly hardState?: HardState;
+  /** Entries from here on are not in the log any more; `entries` then begins here. */
+  readonly truncateFrom?: LogIndex;
+  /** In order and without gaps, from `truncateFrom`, else from behind the last entry. */
+  readonly entries: readonly Entry[];
+  /** The lowest match index of all voters that this peer has heard of: no peer compacts beyond it. Never goes back. */
+  readonly lowestMatchIndex?: LogIndex;
+}
+
+/** The term of every entry from `index` to before the next run. */
+export interface TermRun {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/** What the log held at start; checked record by record. */
+export interface RecoveredLog {
+  readonly hardState: HardState;
+  /** The first entry that is there, or would be: `lastIndex + 1` when the log is empty. */
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** The term of the entry before `firstIndex`; 0 when that is 1. */
+  readonly prevTerm: Term;
+  /** One for each distinct term from `firstIndex` on, ascending; empty when the log is empty. */
+  readonly termRuns: readonly TermRun[];
+  /** The newest entries that fit the budget, without gaps, up to `lastIndex`. */
+  readonly entries: readonly Entry[];
+  readonly lowestMatchIndex: LogIndex;
+}
+
+/** The Raft log of one peer. Every call rejects with `STORAGE_FAILED` after the first failed write. */
+export interface LogStorage {
+  readonly firstIndex: LogIndex;
+  /** The last durable entry. */
+  readonly lastIndex: LogIndex;
+  /** See `LogBatch.lowestMatchIndex`; 0 when none was heard. */
+  readonly lowestMatchIndex: LogIndex;
+  /** Bytes of the records from `firstIndex` to `lastIndex`. */
+  readonly sizeBytes: number;
+  /**
+   * Bytes of the records from `index` on, to within `SIZE_MARK_BYTES` above. It answers how much compaction up to there
+   * would leave, and how much a peer that is down holds back.
+   */
+  bytesFrom(index: LogIndex): number;
+  /**
+   * Makes `batch` durable, and brings HEAD up to it. Votes and acknowledgements that rest on it may leave when the promise
+   * is fulfilled. One append is in flight at a time; this is asserted. A batch with nothing but `lowestMatchIndex` writes
+   * nothing: it goes with the next one.
+   * @throws StorageError `STORAGE_FAILED`, or `LOG_DAMAGED` when a truncation finds the record before it damaged.
+   */
+  append(batch: LogBatch): Promise<void>;
+  /**
+   * Durable entries `from` to `to`, both inclusive, at least one and then as many as fit `maxBytes` of data; `'compacted'`
+   * when `from` is before `firstIndex`.
+   * @throws StorageError `LOG_DAMAGED` with the index of a record that is not what was written.
+   */
+  read(from: LogIndex, to: LogIndex, maxBytes: number): Promise<readonly Entry[] | 'compacted'>;
+  /**
+   * Lets go of the entries before `firstIndex`, which becomes the first. Fulfilled when that stands in memory; the disk
+   * follows with the next appends, a bounded number of records with each. The caller has a durable checkpoint at
+   * `firstIndex - 1` or behind it. Does nothing when the log already begins there or later.
+   */
+  compact(firstIndex: LogIndex): Promise<void>;
+}
+
+/** What a checkpoint says about itself. */
+export interface Checkpoint {
+  /** The last entry that the state includes. */
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** Log time after that entry, in ms. */
+  readonly logTimeMs: number;
+  /** The configuration of the cluster at `index`, as the peer encodes it. */
+  readonly configuration: Uint8Array;
+  /** The digest of the state, as the scheduler computes it. */
+  readonly digest: Hash64;
+}
+
+/** A record of the state machine: both halves are opaque here. Keys are 1 to `STATE_KEY_BYTES_MAX` bytes. */
+export interface StateRecord {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Longest key of a state record. */
+export const STATE_KEY_BYTES_MAX = 1024;
+
+/** A checkpoint while it is put together; nothing of it is on the disk before `commit`. */
+export interface CheckpointWriter {
+  /** Bytes of keys and values so far. */
+  readonly sizeBytes: number;
+  /** Takes the bytes over at once. */
+  put(key: Uint8Array, value: Uint8Array): void;
+  del(key: Uint8Array): void;
+  /** Writes everything and the checkpoint's own record atomically, synced. One commit is in flight at a time. */
+  commit(checkpoint: Checkpoint): Promise<void>;
+  /** Gives it up. Does nothing after `commit`. */
+  discard(): void;
+}
+
+/** A page of a range of state records, see `RangeOptions`. Without `gte` and `lt` it is everything. */
+export interface StateRangeOptions {
+  readonly gte?: Uint8Array;
+  readonly lt?: Uint8Array;
+  /** Highest key first. Default false. */
+  readonly reverse?: boolean;
+  readonly limit: number;
+  /** The page ends with the record that reaches this many bytes. Default 1 MiB. */
+  readonly maxBytes?: number;
+}
+
+/**
+ * The state database. Reads see the last committed checkpoint. Every call rejects with `STORAGE_FAILED` after the first
+ * failed write, and reads with `STATE_DAMAGED` when a record is not what was written.
+ */
+export interface StateStorage {
+  /** The last committed checkpoint; undefined before the first. */
+  readonly checkpoint: Checkpoint | undefined;
+  beginCheckpoint(): CheckpointWriter;
+  get(key: Uint8Array): Promise<Uint8Array | undefined>;
+  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** One page; an empty one is the end. For the next begin at the key that `keyAfter` makes of the last. */
+  range(options: StateRangeOptions): Promise<readonly StateRecord[]>;
+}
+
+/** A data directory that was opened and found whole. */
+export interface OpenedStorage {
+  readonly identity: Identity;
+  readonly founding: Founding;
+  readonly log: LogStorage;
+  readonly recovered: RecoveredLog;
+  readonly state: StateStorage;
+  /** Set by the first failed write; from then on nothing is acknowledged. */
+  readonly failure: StorageError | undefined;
+  /** Harmless oddities met at open, as sentences for the log. */
+  readonly notes: readonly string[];
+  /** Replaces the founding record, durably. Not while an append is in flight. */
+  saveFounding(founding: Founding): Promise<void>;
+  /**
+   * Makes HEAD durable as it stands; called about once a second by the owner of the clock. Does nothing when nothing
+   * changed. Appends that come meanwhile wait for it.
+   */
+  syncHead(): Promise<void>;
+  /** Ends what is under way, syncs HEAD, and lets go of the directory. Repeated calls do nothing. */
+  close(): Promise<void>;
+}
