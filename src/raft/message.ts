@@ -1,0 +1,113 @@
+import type { LogIndex, PeerId, Term } from '../base/ids.ts';
+import type { Entry } from './types.ts';
+
+/** What every message carries. */
+interface Addressed {
+  readonly from: PeerId;
+  readonly to: PeerId;
+}
+
+/**
+ * Pre-candidate to every other voter: "could you vote for me?" (thesis §9.6). Changes nothing in its receiver.
+ * Waits for durability of the sender's log, so that a peer whose disk hangs never stands for election.
+ */
+export interface PreVoteRequest extends Addressed {
+  readonly type: 'pre-vote-request';
+  /** The term that the sender would campaign in: its own plus one. */
+  readonly term: Term;
+  readonly lastLogIndex: LogIndex;
+  readonly lastLogTerm: Term;
+}
+
+/** Answer to a `PreVoteRequest`. */
+export interface PreVoteResponse extends Addressed {
+  readonly type: 'pre-vote-response';
+  /** Granted: the term of the request. Refused: the sender's own term, which a pre-candidate behind adopts. */
+  readonly term: Term;
+  readonly granted: boolean;
+}
+
+/** Candidate to every other voter (RequestVote, Raft §5.2). Leaves once the own term and vote are durable. */
+export interface VoteRequest extends Addressed {
+  readonly type: 'vote-request';
+  readonly term: Term;
+  readonly lastLogIndex: LogIndex;
+  readonly lastLogTerm: Term;
+  /** The leader asked for this election (thesis §3.10), so that voters who still hear it may answer. */
+  readonly transfer: boolean;
+}
+
+/** Answer to a `VoteRequest`. A grant leaves once it is durable. */
+export interface VoteResponse extends Addressed {
+  readonly type: 'vote-response';
+  readonly term: Term;
+  readonly granted: boolean;
+}
+
+/** Leader to one follower (Raft §5.3). Without entries it probes, or tells of a commit. */
+export interface AppendEntries extends Addressed {
+  readonly type: 'append-entries';
+  readonly term: Term;
+  readonly prevLogIndex: LogIndex;
+  readonly prevLogTerm: Term;
+  readonly leaderCommit: LogIndex;
+  /** Contiguous from `prevLogIndex + 1`, terms not falling and none over `term`. */
+  readonly entries: readonly Entry[];
+}
+
+/** Follower to leader: its log agrees with the leader's up to `matchIndex`, durably. */
+export interface AppendAccepted extends Addressed {
+  readonly type: 'append-accepted';
+  readonly term: Term;
+  readonly matchIndex: LogIndex;
+}
+
+/** Follower to leader: it has no entry of `prevLogTerm` at `rejectedIndex`. Also the answer to a leader of an older term. */
+export interface AppendRejected extends Addressed {
+  readonly type: 'append-rejected';
+  readonly term: Term;
+  /** `prevLogIndex` of the request. */
+  readonly rejectedIndex: LogIndex;
+  /** The largest index of the follower's, at most `rejectedIndex`, whose term is at most `prevLogTerm`. */
+  readonly hintIndex: LogIndex;
+  /** Its term; 0 when unknown. */
+  readonly hintTerm: Term;
+}
+
+/** Leader to every follower, each heartbeat interval and at the start of a read round. Never waits for a disk. */
+export interface Heartbeat extends Addressed {
+  readonly type: 'heartbeat';
+  readonly term: Term;
+  /** At most what this follower is known to hold: it may hold more that nobody vouched for. */
+  readonly commit: LogIndex;
+  /** Every voter is known to hold the log up to here; nobody compacts beyond it. */
+  readonly lowestMatchIndex: LogIndex;
+  /** The newest read round begun (thesis §6.4); 0 before the first. */
+  readonly readRound: number;
+}
+
+/** Answer to a `Heartbeat`. Does not wait for a disk either: it promises nothing that a crash could take back. */
+export interface HeartbeatResponse extends Addressed {
+  readonly type: 'heartbeat-response';
+  readonly term: Term;
+  readonly readRound: number;
+}
+
+/** Leader to the peer it hands leadership to: campaign at once (thesis §3.10). */
+export interface TimeoutNow extends Addressed {
+  readonly type: 'timeout-now';
+  readonly term: Term;
+}
+
+/** Everything peers say to each other. */
+export type Message =
+  | PreVoteRequest
+  | PreVoteResponse
+  | VoteRequest
+  | VoteResponse
+  | AppendEntries
+  | AppendAccepted
+  | AppendRejected
+  | Heartbeat
+  | HeartbeatResponse
+  | TimeoutNow;
