@@ -7,6 +7,7 @@ export interface Hash64 {
   readonly low: number;
 }
 
+/** The digest of the empty set. */
 export const ZERO_HASH: Hash64 = { high: 0, low: 0 };
 
 /** MurmurHash3 (Appleby, x86 32-bit variant) of `bytes`: unrelated to CRC-32, which is linear. */
@@ -45,6 +46,7 @@ export function subtractHash(left: Hash64, right: Hash64): Hash64 {
   return { high: (left.high - right.high) >>> 0, low: (left.low - right.low) >>> 0 };
 }
 
+/** True when both halves are equal. */
 export function sameHash(left: Hash64, right: Hash64): boolean {
   return left.high === right.high && left.low === right.low;
 }

@@ -1,3 +1,16 @@
+/**
+ * The words that every folder uses, and the ports to the world that more than one of them needs.
+ *
+ * Comes in: nothing. This folder imports no other and touches nothing outside the language, so that whatever stands on it
+ * can run on a virtual clock, network and disk. Goes out: names and brands (`ids`, `brand`), assertions that stay on in
+ * production (`assert`), binary reading and writing (`bytes`), hashes and digests (`hash`), a heap (`heap`), and the ports
+ * `Clock` and `Timers` (`clock`), `Random` (`random`), `Socket`, `Dialer` and `Listener` (`socket`) and `Logger` (`logger`).
+ *
+ * Invariant: same input, same output, on every host and every build of Node.
+ *
+ * What it does not do: no terms of consensus or scheduling, no limits of the product, no implementation of a port.
+ */
+
 import type { Brand } from './brand.ts';
 
 /** The name of one member of a cluster, as `cluster.json` gives it. */

@@ -19,6 +19,7 @@ export interface SocketHandlers {
   drained?(): void;
 }
 
+/** One open connection. It belongs to whoever received it, who calls `handle` before anything else. */
 export interface Socket {
   /** What the other end is called in logs: an address and port. */
   readonly remote: string;
@@ -45,15 +46,19 @@ export type DialFailure =
   | { readonly kind: 'rejected'; readonly status: number; readonly message: string }
   | { readonly kind: 'timeout'; readonly message: string };
 
+/** How to open one connection. */
 export interface DialOptions {
+  /** Milliseconds until the dial fails with `timeout`. */
   readonly timeoutMs: number;
   /** Largest message accepted from the other end. */
   readonly maxMessageBytes: number;
   /** Sent as `Authorization: Bearer` with the upgrade request. */
   readonly token?: string;
+  /** The subprotocol to ask for (RFC 6455 §1.9). */
   readonly protocol: string;
 }
 
+/** Who hears how a dial ended. */
 export interface DialHandlers {
   opened(socket: Socket): void;
   failed(failure: DialFailure): void;
