@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { exposureProblems, isLoopback, type ExposureOptions } from '../../src/server/startup-safety.ts';
+
+const OPEN: ExposureOptions = {
+  clientHost: '0.0.0.0',
+  peerHost: '10.0.0.5',
+  hasPeerSecret: true,
+  hasClientToken: true,
+  acceptPlaintext: true,
+};
+
+describe('a peer on loopback', () => {
+  it('starts without any credentials', () => {
+    const bare = { hasPeerSecret: false, hasClientToken: false, acceptPlaintext: false };
+    expect(exposureProblems({ clientHost: '127.0.0.1', peerHost: '::1', ...bare })).toEqual([]);
+  });
+
+  it.each(['127.0.0.1', '127.255.0.1', '::1', '[::1]', 'localhost'])('%s counts as loopback', (host) => {
+    expect(isLoopback(host)).toBe(true);
+  });
+
+  it.each(['0.0.0.0', '::', '10.0.0.1', 'my-host', 'localhost.example', '127.0.0.1.example', '128.0.0.1'])(
+    '%s does not',
+    (host) => {
+      expect(isLoopback(host)).toBe(false);
+    },
+  );
+});
+
+describe('a peer that other machines reach', () => {
+  it('starts with a secret, a token and consent to plain text', () => {
+    expect(exposureProblems(OPEN)).toEqual([]);
+  });
+
+  it.each([
+    [{ hasPeerSecret: false }, /TASKRAFT_PEER_SECRET_FILE/],
+    [{ hasClientToken: false }, /TASKRAFT_CLIENT_TOKEN_FILE/],
+    [{ acceptPlaintext: false }, /--accept-plaintext/],
+  ])('refuses without one of them: %o', (change, sentence) => {
+    const problems = exposureProblems({ ...OPEN, ...change });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(sentence);
+  });
+
+  it('names everything that is missing at once', () => {
+    const bare = { hasPeerSecret: false, hasClientToken: false, acceptPlaintext: false };
+    expect(exposureProblems({ ...OPEN, ...bare })).toHaveLength(3);
+  });
+
+  it('asks for the token only where clients are served openly', () => {
+    expect(exposureProblems({ ...OPEN, clientHost: '127.0.0.1', hasClientToken: false })).toEqual([]);
+  });
+});
