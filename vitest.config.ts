@@ -1,5 +1,8 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
+/** Where a report for programs goes, when one is wanted. */
+const report: string | undefined = process.env['TEST_REPORT'];
+
 /**
  * Two kinds of test. `fast` runs the sources as they stand. `processes` starts real programs from `dist`, which is built
  * first when it is older than the sources; those run one file after the other, so that clusters do not fight for the cores.
@@ -7,6 +10,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
  */
 const config: ViteUserConfig = defineConfig({
   test: {
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
       {
         test: {

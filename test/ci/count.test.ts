@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const COUNT = path.resolve(import.meta.dirname, '../../.ci/count.mjs');
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'taskraft-count-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** What the gate says last, and its exit status, for these files of reports. */
+function counted(reports: Readonly<Record<string, string>>): { readonly last: string; readonly status: number | null } {
+  for (const [name, text] of Object.entries(reports)) writeFileSync(path.join(folder, name), text);
+  const { stdout, status } = spawnSync(process.execPath, [COUNT, folder], { encoding: 'utf8' });
+  return { last: stdout.trimEnd().split('\n').at(-1) ?? '', status };
+}
+
+function vitestReport(statuses: readonly string[], brokenFiles = 0): string {
+  const assertionResults = statuses.map((status, at) => ({ status, fullName: `test ${at}` }));
+  const broken = { status: 'failed', name: 'broken.test.ts', assertionResults: [] };
+  return JSON.stringify({
+    numPassedTests: statuses.filter((status) => status === 'passed').length,
+    testResults: [{ status: 'passed', name: 'a.test.ts', assertionResults }, ...Array(brokenFiles).fill(broken)],
+  });
+}
+
+test('parts without a report count as one, tests as what their report says', () => {
+  const reports = { 'parts.txt': '0 install\n0 test\n', 'vitest.json': vitestReport(['passed', 'passed', 'passed']) };
+  expect(counted(reports)).toEqual({ last: '4 passed, 0 failed', status: 0 });
+});
+
+test('a failed case fails the gate, even when the runner exits with 0', () => {
+  const reports = { 'parts.txt': '0 test\n', 'vitest.json': vitestReport(['passed', 'failed']) };
+  expect(counted(reports)).toEqual({ last: '1 passed, 1 failed', status: 1 });
+});
+
+test('a test file that does not load is a failure', () => {
+  const reports = { 'parts.txt': '1 test\n', 'vitest.json': vitestReport(['passed'], 2) };
+  expect(counted(reports)).toEqual({ last: '1 passed, 2 failed', status: 1 });
+});
+
+test('a part that fails counts, also when it fell before or after its report', () => {
+  expect(counted({ 'parts.txt': '0 install\n1 check of all\n' })).toEqual({ last: '1 passed, 1 failed', status: 1 });
+  expect(counted({ 'parts.txt': '1 test\n' })).toEqual({ last: '0 passed, 1 failed', status: 1 });
+  const reports = { 'parts.txt': '1 test\n', 'vitest.json': vitestReport(['passed']) };
+  expect(counted(reports)).toEqual({ last: '1 passed, 1 failed', status: 1 });
+});
+
+test('a runner that reports no case at all proved nothing', () => {
+  expect(counted({ 'parts.txt': '0 test\n' })).toEqual({ last: '0 passed, 1 failed', status: 1 });
+  expect(counted({ 'parts.txt': '0 test\n', 'vitest.json': vitestReport([]) }).status).toBe(1);
+});
