@@ -1,0 +1,149 @@
+/**
+ * The bounds of the replicated state, and the rules that come with numbers. All peers of a cluster must use equal ones: they
+ * shape what applying an entry does. Bounds of one peer's own (queues, slices, caches) are no business of this file.
+ */
+import { assert } from '../base/assert.ts';
+import type { TaskTemplate } from './command.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** See `SCHEDULER_LIMITS` for the defaults. */
+export interface SchedulerLimits {
+  /** Task moves that one entry makes on its own account: timers, cursors, and then again as many placements. */
+  readonly movesMax: number;
+  /** Tasks of one submission. */
+  readonly batchTasksMax: number;
+  /** Numbers of one cancel, and completions of one report. */
+  readonly numbersMax: number;
+  readonly payloadBytesMax: number;
+  readonly headersBytesMax: number;
+  readonly checkpointBytesMax: number;
+  readonly resultBytesMax: number;
+  readonly errorBytesMax: number;
+  /** How far ahead a task may be due, in ms. */
+  readonly delayMsMax: number;
+  /** Tasks that are not final, over all namespaces. */
+  readonly liveTasksMax: number;
+  /** Bytes of their payloads, headers and checkpoints together. */
+  readonly liveBytesMax: number;
+  readonly namespacesMax: number;
+  /** Names of types, queues and principals that one namespace has ever used. */
+  readonly namesMax: number;
+  /** Queues of one namespace. */
+  readonly queuesMax: number;
+  /** Labels that a worker has, and labels that a task requires. */
+  readonly labelsMax: number;
+  /** Types that one worker serves. */
+  readonly typesMax: number;
+  readonly workersMax: number;
+  /** Slots of one worker. */
+  readonly slotsMax: number;
+  readonly sessionsMax: number;
+  /** Answers kept for each session. */
+  readonly answersMax: number;
+  /** Positions of tasks that were there before, kept in the answers of one session. */
+  readonly existingMax: number;
+  /** Keys of one namespace that are not free yet. */
+  readonly keysMax: number;
+  /** How long a key stays taken after its task is final, in ms. */
+  readonly keyKeepMs: number;
+  /** Events kept of one task, and how many of them are its first. */
+  readonly historyEventsMax: number;
+  readonly historyFirst: number;
+  /** For this long after a term began nothing is taken from any worker, in ms. */
+  readonly leaseMs: number;
+  /** How long a running task that is being cancelled may take to heed it, in ms. */
+  readonly cancelGraceMs: number;
+  /** Crashes within `poisonWindowMs` that make a task poison. */
+  readonly poisonWindowMs: number;
+  /** A lost worker is forgotten after this long, in ms. */
+  readonly forgetWorkerMs: number;
+  /** Finished tasks that one namespace keeps, and their bytes; the oldest go first. */
+  readonly finishedTasksMax: number;
+  readonly finishedBytesMax: number;
+  /** Payloads above this leave memory once a checkpoint holds them, in bytes. */
+  readonly offloadBytes: number;
+  /** Tasks that one page of a list looks at. */
+  readonly listExamineMax: number;
+}
+
+/** The defaults. */
+export const SCHEDULER_LIMITS: SchedulerLimits = {
+  movesMax: 2_000,
+  batchTasksMax: 1_000,
+  numbersMax: 2_000,
+  payloadBytesMax: 256 * KIB,
+  headersBytesMax: 8 * KIB,
+  checkpointBytesMax: 256 * KIB,
+  resultBytesMax: 256 * KIB,
+  errorBytesMax: 16 * KIB,
+  delayMsMax: 10 * 366 * DAY_MS,
+  liveTasksMax: 5_000_000,
+  liveBytesMax: 4 * GIB,
+  namespacesMax: 1_024,
+  namesMax: 65_536,
+  queuesMax: 10_000,
+  labelsMax: 64,
+  typesMax: 256,
+  workersMax: 10_000,
+  slotsMax: 10_000,
+  sessionsMax: 10_000,
+  answersMax: 1_024,
+  existingMax: 65_536,
+  keysMax: 1_000_000,
+  keyKeepMs: DAY_MS,
+  historyEventsMax: 100,
+  historyFirst: 10,
+  leaseMs: 15 * SECOND_MS,
+  cancelGraceMs: 30 * SECOND_MS,
+  poisonWindowMs: HOUR_MS,
+  forgetWorkerMs: HOUR_MS,
+  finishedTasksMax: 1_000_000,
+  finishedBytesMax: 10 * GIB,
+  offloadBytes: KIB,
+  listExamineMax: 1_000,
+};
+
+/** What a task gets that says nothing else. `type` has no default. */
+export const TASK_DEFAULTS: Omit<TaskTemplate, 'type'> = {
+  queue: 'default',
+  priority: 5,
+  requires: [],
+  retry: { maxAttempts: 10, initialMs: SECOND_MS, maxMs: HOUR_MS },
+  timeouts: { runMs: 15 * MINUTE_MS, queueMs: 0, totalMs: 0 },
+  retention: { doneMs: 7 * DAY_MS, failedMs: 14 * DAY_MS, keepPayload: false },
+};
+
+/** The namespace of those who name none. */
+export const NAMESPACE_DEFAULT = 'default';
+
+/** Priorities go from 1, which is first, to this. */
+export const PRIORITY_MAX = 10;
+
+/** Attempts, priorities and the like are kept in narrow columns. */
+export const ATTEMPTS_MAX = 65_535;
+
+/** `overrides` over the defaults. @throws InvariantError when the result breaks a relation between two limits */
+export function schedulerLimits(overrides: Partial<SchedulerLimits> = {}): SchedulerLimits {
+  const limits = { ...SCHEDULER_LIMITS, ...overrides };
+  for (const [name, value] of Object.entries(limits)) {
+    assert(Number.isSafeInteger(value) && value >= 1, () => `the limit ${name} is a whole number of 1 and more`);
+  }
+  assert(limits.historyFirst < limits.historyEventsMax, 'the newest events have room behind the first');
+  assert(
+    limits.payloadBytesMax <= MIB && limits.resultBytesMax <= MIB,
+    'payloads and results have a hard limit of 1 MiB',
+  );
+  assert(limits.answersMax >= 2, 'a client may have more than one request under way');
+  assert(limits.existingMax >= limits.batchTasksMax, 'the largest single answer can be kept');
+  assert(limits.slotsMax <= ATTEMPTS_MAX, 'slots fit their column');
+  assert(limits.liveTasksMax < 2 ** 31, 'rows are numbered with 32 bits');
+  assert(limits.namesMax <= 65_536 && limits.namespacesMax <= 65_536, 'names are numbered with 16 bits');
+  return limits;
+}
