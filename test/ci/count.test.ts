@@ -26,7 +26,10 @@ function vitestReport(statuses: readonly string[], brokenFiles = 0): string {
   const broken = { status: 'failed', name: 'broken.test.ts', assertionResults: [] };
   return JSON.stringify({
     numPassedTests: statuses.filter((status) => status === 'passed').length,
-    testResults: [{ status: 'passed', name: 'a.test.ts', assertionResults }, ...Array(brokenFiles).fill(broken)],
+    testResults: [
+      { status: 'passed', name: 'a.test.ts', assertionResults },
+      ...Array.from({ length: brokenFiles }, () => broken),
+    ],
   });
 }
 
