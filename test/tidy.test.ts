@@ -6,7 +6,7 @@ import { check, RULES } from './tidy/tidy.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const NOT_OURS: ReadonlySet<string> = new Set(['node_modules', 'dist', '.git', '.tmp', 'coverage']);
-const READ = /\.(?:ts|md)$/;
+const READ = /\.(?:ts|md)$|^package\.json$/;
 
 function filesOf(folder: string): SourceFile[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

@@ -261,3 +261,26 @@ describe('docs', () => {
     expect(said({ 'sim/x.ts': '// See docs/RAFT.md.\n', 'docs/RAFT.md': '# Raft\n' })).toEqual([]);
   });
 });
+
+describe('packages', () => {
+  test('versions are exact', () => {
+    const versions = { a: '1.2.3', b: '^1.2.3', c: '~1.0.0', d: 'latest', e: '1.x' };
+    const manifest = JSON.stringify({ dependencies: versions, overrides: { f: '>=2' } }, undefined, 1);
+    expect(said({ 'package.json': manifest })).toEqual([
+      'package.json:4 b ^1.2.3: write the exact version that was tested',
+      'package.json:5 c ~1.0.0: write the exact version that was tested',
+      'package.json:6 d latest: write the exact version that was tested',
+      'package.json:7 e 1.x: write the exact version that was tested',
+      'package.json:10 f >=2: write the exact version that was tested',
+    ]);
+  });
+
+  test('a command that a page names exists', () => {
+    const manifest = JSON.stringify({ scripts: { demo: 'x', test: 'x' } });
+    const page = '# A\n\nRun `npm ci && npm run demo`, then `npm test` or\n`npm run dmeo`, `npm start`.\n';
+    expect(said({ 'package.json': manifest, 'docs/A.md': page })).toEqual([
+      'docs/A.md:4 "npm run dmeo" is no script of package.json',
+      'docs/A.md:4 "npm start" is no script of package.json',
+    ]);
+  });
+});
