@@ -70,7 +70,7 @@ export interface RangeOptions {
 }
 
 /** `RangeOptions.maxBytes` where it is not given: 1 MiB. */
-export const RANGE_BYTES_DEFAULT = 1024 * 1024;
+export const RANGE_BYTES_DEFAULT: number = 1024 * 1024;
 
 /** A key and its value. The bytes belong to the receiver. */
 export type DatabaseEntry = readonly [key: Uint8Array, value: Uint8Array];

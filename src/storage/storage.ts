@@ -25,7 +25,7 @@
  */
 import type { Hash64 } from '../base/hash.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
-import type { Entry, HardState } from '../raft/types.ts';
+import type { Entry, HardState, RaftRestored } from '../raft/types.ts';
 import type { StorageError } from './storage-error.ts';
 
 /** Whose directory this is. Written before anything else and never changed. */
@@ -66,26 +66,8 @@ export interface LogBatch {
   readonly lowestMatchIndex?: LogIndex;
 }
 
-/** The term of every entry from `index` to before the next run. */
-export interface TermRun {
-  readonly index: LogIndex;
-  readonly term: Term;
-}
-
-/** What the log held at start; checked record by record. */
-export interface RecoveredLog {
-  readonly hardState: HardState;
-  /** The first entry that is there, or would be: `lastIndex + 1` when the log is empty. */
-  readonly firstIndex: LogIndex;
-  readonly lastIndex: LogIndex;
-  /** The term of the entry before `firstIndex`; 0 when that is 1. */
-  readonly prevTerm: Term;
-  /** One for each distinct term from `firstIndex` on, ascending; empty when the log is empty. */
-  readonly termRuns: readonly TermRun[];
-  /** The newest entries that fit the budget, without gaps, up to `lastIndex`. */
-  readonly entries: readonly Entry[];
-  readonly lowestMatchIndex: LogIndex;
-}
+/** What the log held at start, checked record by record; what was applied and committed the state database knows. */
+export type RecoveredLog = Omit<RaftRestored, 'applied' | 'commit'>;
 
 /** The Raft log of one peer. Every call rejects with `STORAGE_FAILED` after the first failed write. */
 export interface LogStorage {

@@ -1,0 +1,189 @@
+import { assert } from '../base/assert.ts';
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import { type Crc32, type Hash64, murmur3, ZERO_HASH } from '../base/hash.ts';
+import type { LogIndex, PeerId, Term } from '../base/ids.ts';
+import { peerId as toPeerId } from '../base/ids.ts';
+import type { HardState } from '../raft/types.ts';
+import type { Disk, HeadSlot } from './disk.ts';
+import { HEAD_SLOT_BYTES } from './disk.ts';
+import type { FailureLatch } from './failure-latch.ts';
+import { incarnationBytes, incarnationText } from './identity.ts';
+import type { Identity } from './storage.ts';
+
+/** The little that must be known even when the log is lost: who this is, what it voted, how far it had acknowledged. */
+export interface HeadRecord {
+  /** Two hashes of the cluster's id; the id itself would not fit the sector with two names of full length. */
+  readonly cluster: Hash64;
+  readonly peerId: PeerId;
+  readonly incarnation: string;
+  readonly hardState: HardState;
+  /** The last entry that was durable when this was written. */
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  /** The hash of the chain of entries up to `lastIndex`. */
+  readonly chain: Hash64;
+}
+
+/** What one slot holds. `empty`: never written. `unknown`: of a later version. */
+export type SlotContent =
+  | { readonly state: 'valid'; readonly sequence: number; readonly record: HeadRecord }
+  | { readonly state: 'empty' | 'damaged' | 'unknown' };
+
+const MAGIC = 0x44484b54;
+const FORMAT = 1;
+const CRC_AT = HEAD_SLOT_BYTES - 4;
+
+/** The cluster's id as HEAD holds it. */
+export function hashClusterId(clusterId: string, crc32: Crc32): Hash64 {
+  const writer = new ByteWriter();
+  writer.ascii(clusterId);
+  return { high: crc32(writer.view()), low: murmur3(writer.view(), 0x4ead) };
+}
+
+/** HEAD of a directory in which nothing has happened. */
+export function firstHeadRecord(identity: Identity, crc32: Crc32): HeadRecord {
+  return {
+    cluster: hashClusterId(identity.clusterId, crc32),
+    peerId: identity.peerId,
+    incarnation: identity.incarnation,
+    hardState: { term: 0, votedFor: undefined },
+    lastIndex: 0,
+    lastTerm: 0,
+    chain: ZERO_HASH,
+  };
+}
+
+/** Encodes one slot into `writer`, which is emptied before. */
+export function encodeSlot(writer: ByteWriter, sequence: number, record: HeadRecord, crc32: Crc32): void {
+  writer.reset();
+  writer.u32(MAGIC);
+  writer.u8(FORMAT);
+  writer.u64(sequence);
+  writer.u32(record.cluster.high);
+  writer.u32(record.cluster.low);
+  writer.ascii(record.peerId);
+  writer.raw(incarnationBytes(record.incarnation));
+  writer.u64(record.hardState.term);
+  writer.ascii(record.hardState.votedFor ?? '');
+  writer.u64(record.lastIndex);
+  writer.u64(record.lastTerm);
+  writer.u32(record.chain.high);
+  writer.u32(record.chain.low);
+  assert(writer.length <= CRC_AT, 'two names of 200 bytes and the rest fit one sector');
+  while (writer.length < CRC_AT) writer.u8(0);
+  writer.u32(crc32(writer.view()));
+}
+
+/** Reads one slot. Never throws: what it finds is data from a disk. */
+export function decodeSlot(sector: Uint8Array, crc32: Crc32): SlotContent {
+  if (sector.every((byte) => byte === 0)) return { state: 'empty' };
+  if (sector.length !== HEAD_SLOT_BYTES) return { state: 'damaged' };
+  const reader = new ByteReader(sector);
+  const storedCrc = new ByteReader(sector, CRC_AT).u32();
+  if (reader.u32() !== MAGIC || crc32(sector.subarray(0, CRC_AT)) !== storedCrc) return { state: 'damaged' };
+  if (reader.u8() !== FORMAT) return { state: 'unknown' };
+  try {
+    return { state: 'valid', sequence: reader.u64(), record: decodeRecord(reader) };
+  } catch (error) {
+    if (error instanceof DecodeError || error instanceof RangeError) return { state: 'damaged' };
+    throw error;
+  }
+}
+
+function decodeRecord(reader: ByteReader): HeadRecord {
+  const cluster = { high: reader.u32(), low: reader.u32() };
+  const peerId = toPeerId(reader.ascii());
+  const incarnation = incarnationText(reader.raw(16));
+  const term = reader.u64();
+  const vote = reader.ascii();
+  return {
+    cluster,
+    peerId,
+    incarnation,
+    hardState: { term, votedFor: vote === '' ? undefined : toPeerId(vote) },
+    lastIndex: reader.u64(),
+    lastTerm: reader.u64(),
+    chain: { high: reader.u32(), low: reader.u32() },
+  };
+}
+
+/**
+ * HEAD while it is in use. Writes alternate: the slot that was synced last is not touched before the other one is synced,
+ * so at any crash one whole slot is there, and it is the newest that was synced or a later one.
+ *
+ *     written:  slot A (synced) ── write ─▶ B, B, B … ── sync ─▶ B (synced) ── write ─▶ A, A …
+ */
+export class Head {
+  readonly #disk: Disk;
+  readonly #crc32: Crc32;
+  readonly #latch: FailureLatch;
+  readonly #writer = new ByteWriter(HEAD_SLOT_BYTES);
+  #record: HeadRecord;
+  /** Of the newest write. Every write has a higher one. */
+  #sequence: number;
+  /** Invariant: not written while `#dirty` or a sync is under way. */
+  #syncedSlot: HeadSlot;
+  /** True when the other slot was written since it became the other one. */
+  #dirty = false;
+  #syncing: Promise<void> | undefined;
+
+  /** @param synced The newest slot, which is known to be durable. */
+  constructor(
+    disk: Disk,
+    crc32: Crc32,
+    latch: FailureLatch,
+    synced: { readonly slot: HeadSlot; readonly sequence: number; readonly record: HeadRecord },
+  ) {
+    this.#disk = disk;
+    this.#crc32 = crc32;
+    this.#latch = latch;
+    this.#syncedSlot = synced.slot;
+    this.#sequence = synced.sequence;
+    this.#record = synced.record;
+  }
+
+  /** What was written last, durable or not. */
+  get record(): HeadRecord {
+    return this.#record;
+  }
+
+  /** The sync under way, which a write must wait for; undefined when there is none. */
+  get syncing(): Promise<void> | undefined {
+    return this.#syncing;
+  }
+
+  /** Writes the next state, unsynced. Not while a sync is under way. @throws StorageError `STORAGE_FAILED` */
+  write(change: Partial<Pick<HeadRecord, 'hardState' | 'lastIndex' | 'lastTerm' | 'chain'>>): void {
+    this.#latch.check();
+    assert(this.#syncing === undefined, 'a slot is not written while it is synced');
+    const record = { ...this.#record, ...change };
+    assert(record.hardState.term >= this.#record.hardState.term, 'the term in HEAD never goes back');
+    encodeSlot(this.#writer, this.#sequence + 1, record, this.#crc32);
+    try {
+      this.#disk.writeHeadSlot(this.#syncedSlot === 0 ? 1 : 0, this.#writer.view());
+    } catch (error) {
+      throw this.#latch.fail('writing HEAD', error);
+    }
+    this.#sequence += 1;
+    this.#record = record;
+    this.#dirty = true;
+  }
+
+  /** Makes what was written durable. Does nothing when it is. Joins a sync that is under way. */
+  sync(): Promise<void> {
+    if (this.#syncing !== undefined) return this.#syncing;
+    if (!this.#dirty) return Promise.resolve();
+    this.#syncing = this.#syncOnce();
+    return this.#syncing;
+  }
+
+  async #syncOnce(): Promise<void> {
+    try {
+      await this.#latch.guard('syncing HEAD', () => this.#disk.syncHead());
+      this.#syncedSlot = this.#syncedSlot === 0 ? 1 : 0;
+      this.#dirty = false;
+    } finally {
+      this.#syncing = undefined;
+    }
+  }
+}

@@ -1,0 +1,276 @@
+import { assert } from '../base/assert.ts';
+import { ByteWriter } from '../base/bytes.ts';
+import { sameHash } from '../base/hash.ts';
+import type { LogIndex } from '../base/ids.ts';
+import type { Entry, HardState } from '../raft/types.ts';
+import type { Database, DatabaseBatch } from './disk.ts';
+import type { FailureLatch } from './failure-latch.ts';
+import type { Head } from './head.ts';
+import { entryKey, indexOfKey, isMetaKey, keyAfter, metaKey } from './keys.ts';
+import type { LogCodec, LogMeta, LogPosition, ReadEntry } from './log-record.ts';
+import { damaged, type ScannedLog, undecodable } from './log-recovery.ts';
+import type { LogSizes } from './log-sizes.ts';
+import type { LogBatch, LogStorage } from './storage.ts';
+
+/** Most indices whose records one append deletes after a compaction. */
+const GARBAGE_PER_APPEND = 512;
+/** Garbage is left until there is this much: deletions among appends make LevelDB merge tables that it could have moved. */
+const GARBAGE_MIN = 256;
+/** The buffer for records is given back when one was larger than this. */
+const WRITER_BYTES_MAX = 1024 * 1024;
+const WRITER_BYTES_FIRST = 128 * 1024;
+const PAGE_RECORDS = 1024;
+
+/** What the parts of one data directory share. */
+export interface LogContext {
+  readonly database: Database;
+  readonly codec: LogCodec;
+  readonly head: Head;
+  readonly latch: FailureLatch;
+  /** The directory, for sentences. */
+  readonly location: string;
+}
+
+/**
+ * `LogStorage` in a database and HEAD. The order of one append:
+ *
+ *     truncation: HEAD lowered to before it, with the new hard state, synced ─┐
+ *     else a new hard state: HEAD written, synced ────────────────────────────┤
+ *                                                      one batch, synced ─────┴─▶ HEAD at the new end ─▶ fulfilled
+ */
+export class DatabaseLog implements LogStorage {
+  readonly #context: LogContext;
+  readonly #sizes: LogSizes;
+  #writer = new ByteWriter(WRITER_BYTES_FIRST);
+  readonly #metaWriter = new ByteWriter(512);
+  /** As durable, except for `base` and `lowestMatchIndex`, which go with the next batch. */
+  #meta: LogMeta;
+  /** Records before the log begin here. Invariant: `<= base.index + 1`. */
+  #garbageFrom: LogIndex;
+  #inFlight: Promise<void> | undefined;
+
+  constructor(context: LogContext, scanned: ScannedLog) {
+    this.#context = context;
+    this.#meta = scanned.meta;
+    this.#sizes = scanned.sizes;
+    this.#garbageFrom = scanned.garbageFrom;
+  }
+
+  get firstIndex(): LogIndex {
+    return this.#meta.base.index + 1;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#meta.last.index;
+  }
+
+  get lowestMatchIndex(): LogIndex {
+    return this.#meta.lowestMatchIndex;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizes.bytesFrom(this.firstIndex);
+  }
+
+  bytesFrom(index: LogIndex): number {
+    return index > this.lastIndex ? 0 : this.#sizes.bytesFrom(index);
+  }
+
+  append(batch: LogBatch): Promise<void> {
+    return this.#alone(() => this.#append(batch));
+  }
+
+  /** Writes one record that is no part of the log into its database, synced. Counts as the append in flight. */
+  writeBeside(key: Uint8Array, value: Uint8Array): Promise<void> {
+    const { database, latch } = this.#context;
+    return this.#alone(() =>
+      latch.guard('writing beside the Raft log', () => {
+        const steps = database.batch();
+        steps.put(key, value);
+        return steps.write();
+      }),
+    );
+  }
+
+  async read(from: LogIndex, to: LogIndex, maxBytes: number): Promise<readonly Entry[] | 'compacted'> {
+    assert(from <= to && to <= this.lastIndex, 'only durable entries are read');
+    this.#context.latch.check();
+    if (from < this.firstIndex) return 'compacted';
+    const entries: Entry[] = [];
+    let previous: ReadEntry | undefined;
+    let bytes = 0;
+    let next = entryKey(from);
+    const end = keyAfter(entryKey(to));
+    while (entries.length <= to - from) {
+      const page = await this.#context.database.range({ gte: next, lt: end, limit: PAGE_RECORDS, maxBytes });
+      // A compaction may have taken records while the page was read.
+      if (from < this.firstIndex) return 'compacted';
+      for (const [key, value] of page) {
+        if (isMetaKey(key)) continue;
+        const index = from + entries.length;
+        if (indexOfKey(key) !== index) throw this.#missing(index);
+        const read = this.#decode(value, index);
+        if (previous !== undefined && !sameHash(previous.position.chain, read.previous)) throw this.#unchained(index);
+        bytes += read.entry.data.length;
+        if (entries.length > 0 && bytes > maxBytes) return entries;
+        entries.push(read.entry);
+        previous = read;
+      }
+      const last = page.at(-1);
+      if (last === undefined) throw this.#missing(from + entries.length);
+      next = keyAfter(last[0]);
+      if (bytes >= maxBytes) return entries;
+    }
+    return entries;
+  }
+
+  async compact(firstIndex: LogIndex): Promise<void> {
+    assert(firstIndex <= this.lastIndex + 1, 'only entries that are there are let go');
+    this.#context.latch.check();
+    if (firstIndex <= this.firstIndex) return;
+    const base = await this.#positionAt(firstIndex - 1);
+    // A later compaction may have been faster.
+    if (firstIndex <= this.firstIndex) return;
+    assert(base.index <= this.lastIndex, 'what is compacted is not truncated meanwhile');
+    this.#meta = { ...this.#meta, base };
+    this.#sizes.compact(firstIndex);
+  }
+
+  /** Fulfilled when no append is in flight, whether it succeeded or not. */
+  async settled(): Promise<void> {
+    await this.#inFlight?.catch(() => undefined);
+  }
+
+  #alone(write: () => Promise<void>): Promise<void> {
+    assert(this.#inFlight === undefined, 'one append is in flight at a time');
+    this.#inFlight = write().finally(() => {
+      this.#inFlight = undefined;
+    });
+    return this.#inFlight;
+  }
+
+  async #append(batch: LogBatch): Promise<void> {
+    const { head, latch } = this.#context;
+    latch.check();
+    const { entries, hardState } = batch;
+    const from = entries[0]?.index ?? batch.truncateFrom ?? this.lastIndex + 1;
+    assert(from === (batch.truncateFrom ?? this.lastIndex + 1), 'entries follow what stays');
+    if (batch.lowestMatchIndex !== undefined && batch.lowestMatchIndex > this.#meta.lowestMatchIndex) {
+      this.#meta = { ...this.#meta, lowestMatchIndex: batch.lowestMatchIndex };
+    }
+    if (entries.length === 0 && hardState === undefined && batch.truncateFrom === undefined) return;
+
+    const oldLast = this.#meta.last;
+    let end = oldLast;
+    if (from <= oldLast.index) end = await this.#truncateHead(from, hardState);
+    else if (hardState !== undefined) await this.#voteInHead(hardState);
+
+    const { database } = this.#context;
+    const steps = database.batch();
+    const kept = end;
+    for (const entry of entries) end = this.#put(steps, entry, end);
+    const meta = { ...this.#meta, last: end, hardState: hardState ?? this.#meta.hardState };
+    assert(meta.hardState.term >= end.term, 'no entry is of a term that this peer has not reached');
+    for (let index = kept.index + 1; index <= oldLast.index; index += 1) {
+      if (index > end.index) steps.del(entryKey(index));
+      if (index !== end.index) steps.del(metaKey(index));
+    }
+    const garbageTo = this.#deleteGarbage(steps, meta.base.index);
+    const key = metaKey(end.index);
+    this.#context.codec.encodeMeta(this.#metaWriter, key, meta);
+    steps.put(key, this.#metaWriter.view());
+    await latch.guard('writing the Raft log', () => steps.write());
+
+    this.#meta = { ...meta, base: this.#meta.base, lowestMatchIndex: this.#meta.lowestMatchIndex };
+    this.#garbageFrom = garbageTo;
+    if (head.syncing !== undefined) await head.syncing;
+    head.write({ lastIndex: end.index, lastTerm: end.term, chain: end.chain });
+  }
+
+  /** Encodes one entry behind `previous` into the batch. Returns the new end. */
+  #put(steps: DatabaseBatch, entry: Entry, previous: LogPosition): LogPosition {
+    assert(entry.index === previous.index + 1 && entry.term >= previous.term, 'entries are in order of index and term');
+    const key = entryKey(entry.index);
+    const position = this.#context.codec.encodeEntry(this.#writer, key, entry, previous);
+    const record = this.#writer.view();
+    steps.put(key, record);
+    this.#sizes.add(entry.index, record.length);
+    if (record.length > WRITER_BYTES_MAX) this.#writer = new ByteWriter(WRITER_BYTES_FIRST);
+    return position;
+  }
+
+  /**
+   * Before entries from `from` on go: HEAD is lowered and synced, else a crash between the two would look like a lost
+   * tail. Returns the end that stays.
+   */
+  async #truncateHead(from: LogIndex, hardState: HardState | undefined): Promise<LogPosition> {
+    const { head } = this.#context;
+    assert(from >= this.firstIndex, 'what was compacted is committed and is not truncated');
+    const end = await this.#positionAt(from - 1);
+    this.#sizes.truncate(from, await this.#bytesBetween(from, this.lastIndex));
+    if (head.syncing !== undefined) await head.syncing;
+    const lowered = { lastIndex: end.index, lastTerm: end.term, chain: end.chain };
+    head.write(hardState === undefined ? lowered : { ...lowered, hardState });
+    await head.sync();
+    return end;
+  }
+
+  async #voteInHead(hardState: HardState): Promise<void> {
+    const { head } = this.#context;
+    if (head.syncing !== undefined) await head.syncing;
+    head.write({ hardState });
+    await head.sync();
+  }
+
+  /** Adds deletions of records before the log to the batch. Returns where garbage begins after it. */
+  #deleteGarbage(steps: DatabaseBatch, baseIndex: LogIndex): LogIndex {
+    const from = this.#garbageFrom;
+    if (baseIndex + 1 - from < GARBAGE_MIN) return from;
+    const to = Math.min(from + GARBAGE_PER_APPEND, baseIndex + 1);
+    for (let index = from; index < to; index += 1) {
+      steps.del(entryKey(index));
+      steps.del(metaKey(index));
+    }
+    return to;
+  }
+
+  /** The position of an entry that is there, or of the base. */
+  async #positionAt(index: LogIndex): Promise<LogPosition> {
+    if (index === this.#meta.base.index) return this.#meta.base;
+    if (index === this.#meta.last.index) return this.#meta.last;
+    const value = await this.#context.database.get(entryKey(index));
+    if (value === undefined) throw this.#missing(index);
+    return this.#decode(value, index).position;
+  }
+
+  /** Bytes of the records of entries `from` to `to`, both inclusive. */
+  async #bytesBetween(from: LogIndex, to: LogIndex): Promise<number> {
+    let bytes = 0;
+    let next = entryKey(from);
+    const end = keyAfter(entryKey(to));
+    for (;;) {
+      const page = await this.#context.database.range({ gte: next, lt: end, limit: PAGE_RECORDS });
+      for (const [key, value] of page) if (!isMetaKey(key)) bytes += value.length;
+      const last = page.at(-1);
+      if (last === undefined) return bytes;
+      next = keyAfter(last[0]);
+    }
+  }
+
+  #decode(value: Uint8Array, index: LogIndex): ReadEntry {
+    try {
+      return this.#context.codec.decodeEntry(value, index);
+    } catch (error) {
+      throw undecodable(error, 'LOG_DAMAGED', this.#context.location, `entry ${index} of the Raft log`, index);
+    }
+  }
+
+  #missing(index: LogIndex): Error {
+    return damaged('LOG_DAMAGED', this.#context.location, `entry ${index} is missing in the Raft log`, index);
+  }
+
+  #unchained(index: LogIndex): Error {
+    const what = `entry ${index} does not follow the entry before it in the Raft log`;
+    return damaged('LOG_DAMAGED', this.#context.location, what, index);
+  }
+}

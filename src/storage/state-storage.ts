@@ -1,0 +1,210 @@
+import { assert } from '../base/assert.ts';
+import { ByteWriter } from '../base/bytes.ts';
+import type { Crc32 } from '../base/hash.ts';
+import type { Database, DatabaseBatch, DatabaseEntry } from './disk.ts';
+import type { FailureLatch } from './failure-latch.ts';
+import { CHECKPOINT_KEY, nameOfRecord, recordKey, STATE_KEYS_END } from './keys.ts';
+import { damaged, undecodable } from './log-recovery.ts';
+import { beginRecord, openRecord, RECORD_KIND, sealRecord } from './record.ts';
+import type { Checkpoint, CheckpointWriter, StateRangeOptions, StateRecord, StateStorage } from './storage.ts';
+import { STATE_KEY_BYTES_MAX } from './storage.ts';
+import type { StorageError } from './storage-error.ts';
+
+const RECORD_WRITER_BYTES = 128 * 1024;
+const EMPTY_KEY = new Uint8Array(0);
+
+/** What the state database shares with the rest of its directory. */
+export interface StateContext {
+  readonly database: Database;
+  readonly crc32: Crc32;
+  readonly latch: FailureLatch;
+  /** The directory, for sentences. */
+  readonly location: string;
+}
+
+/** `StateStorage` in a database. */
+export class DatabaseState implements StateStorage {
+  readonly #context: StateContext;
+  #checkpoint: Checkpoint | undefined;
+  #inFlight: Promise<void> | undefined;
+
+  /** @param checkpoint What `readCheckpoint` found. */
+  constructor(context: StateContext, checkpoint: Checkpoint | undefined) {
+    this.#context = context;
+    this.#checkpoint = checkpoint;
+  }
+
+  get checkpoint(): Checkpoint | undefined {
+    return this.#checkpoint;
+  }
+
+  beginCheckpoint(): CheckpointWriter {
+    const { database, crc32, latch } = this.#context;
+    latch.check();
+    return new BatchCheckpointWriter(database.batch(), crc32, (steps, checkpoint) => this.#commit(steps, checkpoint));
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    this.#context.latch.check();
+    const stored = recordKey(key);
+    const value = await this.#reading(() => this.#context.database.get(stored));
+    return value === undefined ? undefined : this.#open(stored, value);
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    this.#context.latch.check();
+    const stored = keys.map((key) => recordKey(key));
+    const values = await this.#reading(() => this.#context.database.getMany(stored));
+    return values.map((value, at) => (value === undefined ? undefined : this.#open(stored[at] as Uint8Array, value)));
+  }
+
+  async range(options: StateRangeOptions): Promise<readonly StateRecord[]> {
+    this.#context.latch.check();
+    const { gte = EMPTY_KEY, lt, ...rest } = options;
+    const bounds = { gte: recordKey(gte), lt: lt === undefined ? STATE_KEYS_END : recordKey(lt) };
+    const page = await this.#reading(() => this.#context.database.range({ ...bounds, ...rest }));
+    return page.map(([stored, value]: DatabaseEntry) => ({ key: nameOfRecord(stored), value: this.#open(stored, value) }));
+  }
+
+  /** Fulfilled when no commit is in flight, whether it succeeded or not. */
+  async settled(): Promise<void> {
+    await this.#inFlight?.catch(() => undefined);
+  }
+
+  #commit(steps: DatabaseBatch, checkpoint: Checkpoint): Promise<void> {
+    assert(this.#inFlight === undefined, 'one checkpoint is in flight at a time');
+    assert(checkpoint.index >= (this.#checkpoint?.index ?? 0), 'checkpoints never go back');
+    steps.put(CHECKPOINT_KEY, encodeCheckpoint(checkpoint, this.#context.crc32));
+    this.#inFlight = this.#context.latch
+      .guard('writing a checkpoint', () => steps.write())
+      .then(() => {
+        this.#checkpoint = checkpoint;
+      })
+      .finally(() => {
+        this.#inFlight = undefined;
+      });
+    return this.#inFlight;
+  }
+
+  #open(stored: Uint8Array, value: Uint8Array): Uint8Array {
+    try {
+      const { reader } = openRecord(value, this.#context.crc32, stored, RECORD_KIND.state);
+      return reader.raw(reader.remaining);
+    } catch (error) {
+      throw undecodable(error, 'STATE_DAMAGED', this.#context.location, 'a record of the state database', undefined);
+    }
+  }
+
+  async #reading<Value>(read: () => Promise<Value>): Promise<Value> {
+    try {
+      return await read();
+    } catch (error) {
+      throw unreadable(this.#context.location, error);
+    }
+  }
+}
+
+class BatchCheckpointWriter implements CheckpointWriter {
+  readonly #steps: DatabaseBatch;
+  readonly #crc32: Crc32;
+  readonly #commit: (steps: DatabaseBatch, checkpoint: Checkpoint) => Promise<void>;
+  readonly #writer = new ByteWriter(RECORD_WRITER_BYTES);
+  #open = true;
+  #sizeBytes = 0;
+
+  constructor(
+    steps: DatabaseBatch,
+    crc32: Crc32,
+    commit: (steps: DatabaseBatch, checkpoint: Checkpoint) => Promise<void>,
+  ) {
+    this.#steps = steps;
+    this.#crc32 = crc32;
+    this.#commit = commit;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#check(key);
+    const stored = recordKey(key);
+    beginRecord(this.#writer, RECORD_KIND.state);
+    this.#writer.raw(value);
+    sealRecord(this.#writer, this.#crc32, stored);
+    this.#steps.put(stored, this.#writer.view());
+    this.#sizeBytes += stored.length + this.#writer.length;
+  }
+
+  del(key: Uint8Array): void {
+    this.#check(key);
+    const stored = recordKey(key);
+    this.#steps.del(stored);
+    this.#sizeBytes += stored.length;
+  }
+
+  commit(checkpoint: Checkpoint): Promise<void> {
+    assert(this.#open, 'a checkpoint is committed once');
+    this.#open = false;
+    return this.#commit(this.#steps, checkpoint);
+  }
+
+  discard(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#steps.discard();
+  }
+
+  #check(key: Uint8Array): void {
+    assert(this.#open, 'nothing is added to a checkpoint after its end');
+    assert(key.length > 0 && key.length <= STATE_KEY_BYTES_MAX, 'the key of a state record is 1 to 1024 bytes');
+  }
+}
+
+/** The checkpoint of a state database, undefined where there is none. @throws StorageError `STATE_DAMAGED` */
+export async function readCheckpoint(context: StateContext): Promise<Checkpoint | undefined> {
+  const { database, crc32, location } = context;
+  let value: Uint8Array | undefined;
+  try {
+    value = await database.get(CHECKPOINT_KEY);
+  } catch (error) {
+    throw unreadable(location, error);
+  }
+  if (value === undefined) return undefined;
+  try {
+    return decodeCheckpoint(value, crc32);
+  } catch (error) {
+    throw undecodable(error, 'STATE_DAMAGED', location, 'the checkpoint record of the state database', undefined);
+  }
+}
+
+function encodeCheckpoint(checkpoint: Checkpoint, crc32: Crc32): Uint8Array {
+  const writer = new ByteWriter();
+  beginRecord(writer, RECORD_KIND.checkpoint);
+  writer.u64(checkpoint.index);
+  writer.u64(checkpoint.term);
+  writer.u64(checkpoint.logTimeMs);
+  writer.u32(checkpoint.digest.high);
+  writer.u32(checkpoint.digest.low);
+  writer.bytes(checkpoint.configuration);
+  sealRecord(writer, crc32, CHECKPOINT_KEY);
+  return writer.take();
+}
+
+function decodeCheckpoint(value: Uint8Array, crc32: Crc32): Checkpoint {
+  const { reader } = openRecord(value, crc32, CHECKPOINT_KEY, RECORD_KIND.checkpoint);
+  const checkpoint = {
+    index: reader.u64(),
+    term: reader.u64(),
+    logTimeMs: reader.u64(),
+    digest: { high: reader.u32(), low: reader.u32() },
+    configuration: reader.bytes().slice(),
+  };
+  reader.end();
+  return checkpoint;
+}
+
+function unreadable(location: string, error: unknown): StorageError {
+  const what = `the state database cannot be read (${error instanceof Error ? error.message : String(error)})`;
+  return damaged('STATE_DAMAGED', location, what, undefined, error);
+}
