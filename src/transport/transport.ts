@@ -23,7 +23,7 @@
  * - No frame is delivered before the other end has proved who it is and `hello` has accepted it.
  * - `connected` and `disconnected` alternate for a peer; each `disconnected` is followed by one `redialed`, unless the
  *   transport is stopped before.
- * - Handlers are never called within a call of `send` or `announce`, and never after `stop` was called.
+ * - Handlers are never called after `stop` was called, nor within a call of the transport (but `facts` within `announce`).
  *
  * What it does not do: it repeats nothing (Raft does), encrypts nothing, and does not know what leads or follows.
  */

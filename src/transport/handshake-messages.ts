@@ -1,0 +1,258 @@
+/**
+ * What two transports say to each other themselves: the four messages of the handshake, the refusal, and what passes between
+ * frames later. All are small; each begins with a byte that says which it is. Integers are little-endian, names are ASCII.
+ *
+ * | message | from | when |
+ * |---|---|---|
+ * | hello | dialer | first |
+ * | challenge | acceptor | after hello |
+ * | proof | dialer | after challenge: its facts, and that it knows the secret |
+ * | welcome | acceptor | after proof: the same of the acceptor; frames may follow |
+ * | refuse | both | instead of any of them, as the last message |
+ * | facts | dialer | later, when the facts changed |
+ * | ping, pong | dialer, acceptor | later, each second |
+ *
+ * History of the wire: 1, the first.
+ */
+
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import type { Refusal, RefusalCode } from './refusal.ts';
+import type { Lane, OwnFacts } from './transport.ts';
+
+/** The newest version of the wire contract between peers that is spoken here. */
+export const WIRE_VERSION = 1;
+
+/** The oldest that is still spoken here. */
+export const WIRE_VERSION_MIN = 1;
+
+/** Bytes of a nonce. */
+export const NONCE_BYTES = 32;
+
+/** Largest message of this file; a longer one is not read. */
+export const OWN_MESSAGE_BYTES_MAX: number = 8 * 1024;
+
+/** What stands before each message of the transport's own once frames may pass: an empty message, which no frame is. */
+export const OWN_MARK: Uint8Array = new Uint8Array(0);
+
+const SENTENCE_BYTES_MAX = 600;
+const MAGIC = 0x5254_4b54;
+
+const HELLO = 1;
+const CHALLENGE = 2;
+const PROOF = 3;
+const WELCOME = 4;
+const REFUSE = 5;
+const FACTS = 6;
+const PING = 7;
+const PONG = 8;
+
+/** Says who calls whom, and asks to be asked for a proof. What it claims counts for nothing before that. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly versionMin: number;
+  readonly versionMax: number;
+  readonly lane: Lane;
+  readonly clusterId: string;
+  readonly from: string;
+  readonly to: string;
+  /** The configuration that all peers share, as one text. */
+  readonly fingerprint: string;
+  /** True when the caller has a secret to prove. */
+  readonly secured: boolean;
+  readonly nonce: Uint8Array;
+}
+
+/** Picks the version, and asks for a proof over the acceptor's nonce. */
+export interface Challenge {
+  readonly type: 'challenge';
+  readonly version: number;
+  readonly secured: boolean;
+  readonly nonce: Uint8Array;
+}
+
+/** The facts of one end, with its proof: empty when no secret is configured. */
+export interface Proof {
+  readonly type: 'proof' | 'welcome';
+  readonly facts: OwnFacts;
+  readonly proof: Uint8Array;
+}
+
+/** Everything that a transport may receive for itself. */
+export type OwnMessage =
+  | Hello
+  | Challenge
+  | Proof
+  | { readonly type: 'refuse'; readonly code: RefusalCode; readonly sentence: string }
+  | { readonly type: 'facts'; readonly facts: OwnFacts }
+  | { readonly type: 'ping' }
+  | { readonly type: 'pong' };
+
+const CODES: readonly RefusalCode[] = [
+  'BAD_FRAME',
+  'VERSION',
+  'WRONG_CLUSTER',
+  'UNKNOWN_MEMBER',
+  'WRONG_PEER',
+  'SELF',
+  'CONFIG',
+  'WRONG_SECRET',
+  'INCARNATION',
+  'DECLINED',
+  'TIMEOUT',
+  'BUSY',
+];
+
+export function encodeHello(hello: Omit<Hello, 'type'>): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(HELLO);
+  // Up to here and the two versions the layout never changes, so that any two versions can tell each other apart.
+  writer.u32(MAGIC);
+  writer.u16(hello.versionMin);
+  writer.u16(hello.versionMax);
+  writer.u8(hello.lane === 'control' ? 0 : 1);
+  writer.ascii(hello.clusterId);
+  writer.ascii(hello.from);
+  writer.ascii(hello.to);
+  writer.ascii(hello.fingerprint);
+  writer.u8(hello.secured ? 1 : 0);
+  writer.raw(hello.nonce);
+  return writer.take();
+}
+
+export function encodeChallenge(challenge: Omit<Challenge, 'type'>): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(CHALLENGE);
+  writer.u16(challenge.version);
+  writer.u8(challenge.secured ? 1 : 0);
+  writer.raw(challenge.nonce);
+  return writer.take();
+}
+
+export function encodeProof(message: Proof): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(message.type === 'proof' ? PROOF : WELCOME);
+  writeFacts(writer, message.facts);
+  writer.bytes(message.proof);
+  return writer.take();
+}
+
+export function encodeRefuse(refusal: Pick<Refusal, 'code' | 'sentence'>): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(REFUSE);
+  writer.ascii(refusal.code);
+  writer.ascii(printable(refusal.sentence));
+  return writer.take();
+}
+
+export function encodeFacts(facts: OwnFacts): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(FACTS);
+  writeFacts(writer, facts);
+  return writer.take();
+}
+
+export function encodePing(): Uint8Array {
+  return Uint8Array.of(PING);
+}
+
+export function encodePong(): Uint8Array {
+  return Uint8Array.of(PONG);
+}
+
+/** @throws DecodeError when the bytes are none of these messages, whole and nothing besides. */
+export function decodeOwnMessage(bytes: Uint8Array): OwnMessage {
+  if (bytes.length > OWN_MESSAGE_BYTES_MAX) throw new DecodeError('the message is too long for a handshake');
+  const reader = new ByteReader(bytes);
+  const message = readMessage(reader);
+  reader.end();
+  return message;
+}
+
+/**
+ * The versions of a hello, which are readable in every version of the contract.
+ *
+ * @throws DecodeError when this is no hello at all.
+ */
+export function decodeHelloVersions(bytes: Uint8Array): { readonly versionMin: number; readonly versionMax: number } {
+  const reader = new ByteReader(bytes);
+  if (reader.u8() !== HELLO || reader.u32() !== MAGIC) throw new DecodeError('the first message is no hello');
+  return { versionMin: reader.u16(), versionMax: reader.u16() };
+}
+
+/** `text` as one line of printable ASCII, cut to a bound: what another process said must not forge lines of a log. */
+export function printable(text: string): string {
+  return text.slice(0, SENTENCE_BYTES_MAX).replaceAll(/[^ -~]/g, '?');
+}
+
+function readMessage(reader: ByteReader): OwnMessage {
+  const kind = reader.u8();
+  switch (kind) {
+    case HELLO:
+      return readHello(reader);
+    case CHALLENGE:
+      return {
+        type: 'challenge',
+        version: reader.u16(),
+        secured: readFlag(reader),
+        nonce: reader.raw(NONCE_BYTES),
+      };
+    case PROOF:
+    case WELCOME:
+      return { type: kind === PROOF ? 'proof' : 'welcome', facts: readFacts(reader), proof: reader.bytes() };
+    case REFUSE:
+      return readRefuse(reader);
+    case FACTS:
+      return { type: 'facts', facts: readFacts(reader) };
+    case PING:
+      return { type: 'ping' };
+    case PONG:
+      return { type: 'pong' };
+    default:
+      throw new DecodeError(`a message of unknown kind ${kind}`);
+  }
+}
+
+function readHello(reader: ByteReader): Hello {
+  if (reader.u32() !== MAGIC) throw new DecodeError('the first message is no hello');
+  const versionMin = reader.u16();
+  const versionMax = reader.u16();
+  return {
+    type: 'hello',
+    versionMin,
+    versionMax,
+    lane: readFlag(reader) ? 'bulk' : 'control',
+    clusterId: reader.ascii(),
+    from: reader.ascii(),
+    to: reader.ascii(),
+    fingerprint: reader.ascii(),
+    secured: readFlag(reader),
+    nonce: reader.raw(NONCE_BYTES),
+  };
+}
+
+function readRefuse(reader: ByteReader): OwnMessage {
+  const text = reader.ascii();
+  // A code of a later version still ends the handshake; its sentence says more than we could.
+  const code = CODES.find((known) => known === text) ?? 'DECLINED';
+  return { type: 'refuse', code, sentence: printable(reader.ascii()) };
+}
+
+function writeFacts(writer: ByteWriter, facts: OwnFacts): void {
+  writer.ascii(facts.incarnation);
+  writer.u8(facts.logEmpty ? 1 : 0);
+  writer.ascii(facts.knownIncarnation ?? '');
+}
+
+function readFacts(reader: ByteReader): OwnFacts {
+  const incarnation = reader.ascii();
+  const logEmpty = readFlag(reader);
+  const known = reader.ascii();
+  if (incarnation === '') throw new DecodeError('a peer without an incarnation');
+  return known === '' ? { incarnation, logEmpty } : { incarnation, logEmpty, knownIncarnation: known };
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const value = reader.u8();
+  if (value > 1) throw new DecodeError(`a flag of ${value}`);
+  return value === 1;
+}

@@ -1,0 +1,145 @@
+import { DecodeError } from '../base/bytes.ts';
+import type { PeerId } from '../base/ids.ts';
+import type { Socket, SocketClose, SocketHandlers } from '../base/socket.ts';
+import { decodeOwnMessage, encodePong, encodeRefuse, OWN_MARK } from './handshake-messages.ts';
+import { AcceptorHandshake, type HandshakeContext, judgeFacts } from './handshake.ts';
+import type { Refusal } from './refusal.ts';
+import { CLOSE_CODE } from './timings.ts';
+import type { Lane } from './transport.ts';
+
+/** What an accepted connection tells the transport that owns it. */
+export interface InboundOwner {
+  readonly context: HandshakeContext;
+  /** The caller has proved who it is: frames follow. */
+  opened(connection: InboundConnection, peer: PeerId, lane: Lane): void;
+  /** @throws DecodeError when the frame is not one of ours. */
+  frame(from: PeerId, lane: Lane, bytes: Uint8Array): void;
+  /** A handshake ended in a refusal, or a frame was none. `peer` is undefined while the caller has proved nothing. */
+  refused(peer: PeerId | undefined, refusal: Refusal, remote: string): void;
+  /** Called once, whoever ended it. */
+  ended(connection: InboundConnection): void;
+}
+
+/** A connection that another peer made, to send to this one. It is never used to send frames back. */
+export class InboundConnection implements SocketHandlers {
+  readonly #socket: Socket;
+  readonly #owner: InboundOwner;
+  /** Present until the caller has proved who it is. */
+  #handshake: AcceptorHandshake | undefined;
+  #peer: PeerId | undefined;
+  #lane: Lane = 'control';
+  /** The message before was the mark: the next one is for the transport itself. */
+  #marked = false;
+  /** Sweeps since anything was heard. */
+  #silentSweeps = 0;
+  #over = false;
+
+  constructor(socket: Socket, owner: InboundOwner) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#handshake = new AcceptorHandshake(owner.context);
+    socket.handle(this);
+  }
+
+  message(bytes: Uint8Array): void {
+    if (this.#over) return;
+    this.#silentSweeps = 0;
+    try {
+      if (this.#peer === undefined) this.#shakeHands(bytes);
+      else if (this.#marked) this.#own(this.#peer, bytes);
+      else if (bytes.length === 0) this.#marked = true;
+      else this.#owner.frame(this.#peer, this.#lane, bytes);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#refuse({ code: 'BAD_FRAME', sentence: `a frame is not ours: ${error.message}`, by: 'us' });
+    }
+  }
+
+  closed(_close: SocketClose): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#owner.ended(this);
+  }
+
+  /**
+   * To be called at an even pace. The other end pings, so silence means that it is gone; the caller is dropped, since it dials
+   * again when it lives.
+   */
+  sweep(silentSweepsMax: number): void {
+    this.#silentSweeps += 1;
+    if (this.#silentSweeps > silentSweepsMax) this.terminate();
+  }
+
+  /** The caller did not finish its handshake in time. Harmless when it did. */
+  expire(): void {
+    if (this.#over || this.#handshake === undefined) return;
+    const refusal: Refusal = { code: 'TIMEOUT', sentence: 'the handshake was not finished in time', by: 'us' };
+    this.#socket.send(encodeRefuse(refusal));
+    this.#leave(refusal);
+  }
+
+  /** Ends it in order. */
+  close(code: number, reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.close(code, reason);
+    this.#owner.ended(this);
+  }
+
+  /** Ends it at once. */
+  terminate(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.terminate();
+    this.#owner.ended(this);
+  }
+
+  #shakeHands(bytes: Uint8Array): void {
+    const handshake = this.#handshake as AcceptorHandshake;
+    const step = handshake.receive(bytes);
+    // The owner was asked within the step, and may have stopped everything.
+    if (this.#over) return;
+    for (const reply of step.replies) this.#socket.send(reply);
+    if (step.type === 'refused') {
+      this.#peer = step.peer;
+      this.#leave(step.refusal);
+    } else if (step.type === 'open') {
+      this.#handshake = undefined;
+      this.#peer = step.peer;
+      this.#lane = step.lane;
+      this.#owner.opened(this, step.peer, step.lane);
+    }
+  }
+
+  /** A message that the other transport sent for itself, on a connection that is open. */
+  #own(peer: PeerId, bytes: Uint8Array): void {
+    this.#marked = false;
+    const message = decodeOwnMessage(bytes);
+    if (message.type === 'ping') {
+      this.#socket.send(OWN_MARK);
+      this.#socket.send(encodePong());
+    } else if (message.type === 'facts') {
+      const { context } = this.#owner;
+      const unwanted = judgeFacts(context, peer, context.facts(peer), message.facts);
+      if (unwanted !== undefined && !this.#over) this.#refuse(unwanted.refusal);
+    } else if (message.type === 'refuse') {
+      this.#leave({ code: message.code, sentence: message.sentence, by: 'them' });
+    } else {
+      throw new DecodeError(`a ${message.type} message came out of order`);
+    }
+  }
+
+  /** Says no on a connection that is open. */
+  #refuse(refusal: Refusal): void {
+    if (this.#over) return;
+    this.#socket.send(OWN_MARK);
+    this.#socket.send(encodeRefuse(refusal));
+    this.#leave(refusal);
+  }
+
+  #leave(refusal: Refusal): void {
+    const code = refusal.code === 'BAD_FRAME' ? CLOSE_CODE.protocolError : CLOSE_CODE.refused;
+    this.#owner.refused(this.#peer, refusal, this.#socket.remote);
+    this.close(code, refusal.code);
+  }
+}

@@ -1,0 +1,252 @@
+import { assert } from '../base/assert.ts';
+import type { Timer, Timers } from '../base/clock.ts';
+import { isName, type PeerId } from '../base/ids.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Random } from '../base/random.ts';
+import type { Dialer, Listener, Socket } from '../base/socket.ts';
+import type { HandshakeContext } from './handshake.ts';
+import { printable } from './handshake-messages.ts';
+import type { Hmac } from './hmac.ts';
+import { InboundConnection, type InboundOwner } from './inbound-connection.ts';
+import { OutboundLink, type OutboundOwner } from './outbound-link.ts';
+import type { Refusal } from './refusal.ts';
+import { CLOSE_CODE, HANDSHAKES_MAX, TRANSPORT_TIMINGS, type TransportTimings } from './timings.ts';
+import type { Lane, Transport, TransportHandlers } from './transport.ts';
+
+/** Who this peer is and whom it talks to. */
+export interface SocketTransportOptions {
+  readonly self: PeerId;
+  /** A name, as for peers. */
+  readonly clusterId: string;
+  /** All members with the addresses of their peer listeners, `ws://host:port/v1/peer`; this peer may be among them. */
+  readonly members: readonly { readonly peer: PeerId; readonly url: string }[];
+  /** The configuration that all peers share, as one ASCII text of at most 4,096 characters. */
+  readonly fingerprint: string;
+  /** The names of the options in which two fingerprints differ; empty when both are equal. */
+  readonly differences: (own: string, other: string) => readonly string[];
+  /** What all peers of the cluster know and nobody else. Default: peers believe each other's ids. */
+  readonly secret?: Uint8Array;
+  readonly timings?: Partial<TransportTimings>;
+}
+
+/** The world, as this transport sees it. */
+export interface SocketTransportPorts {
+  readonly dialer: Dialer;
+  readonly listener: Listener;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly hmac: Hmac;
+  readonly logger: Logger;
+}
+
+const FINGERPRINT_BYTES_MAX = 4_096;
+/** A caller pings each second; three times as long as it waits itself is beyond doubt. */
+const SILENT_SWEEPS_FACTOR = 3;
+const LOG_LINES_PER_SWEEP = 10;
+
+/** The connections of one other peer to this one. */
+type Inbound = Partial<Record<Lane, InboundConnection>>;
+
+/**
+ * The transport over any sockets: WebSockets in the product, the simulated network in the simulator. It keeps an
+ * `OutboundLink` to every other member and the connections that they made to this one.
+ */
+export class SocketTransport implements Transport {
+  readonly #ports: SocketTransportPorts;
+  readonly #timings: TransportTimings;
+  readonly #context: HandshakeContext;
+  /** Sorted by peer, so that dials and pings have one order. */
+  readonly #links: readonly OutboundLink[];
+  readonly #linkOf: ReadonlyMap<PeerId, OutboundLink>;
+  /** At most one connection for each lane of each member. */
+  readonly #inboundOf: Map<PeerId, Inbound> = new Map();
+  /** Connections that have proved nothing yet, each with its deadline; at most `HANDSHAKES_MAX`. */
+  readonly #pending: Map<InboundConnection, Timer> = new Map();
+  readonly #lastRefusal: Map<PeerId, string> = new Map();
+  readonly #inboundOwner: InboundOwner;
+  #handlers: TransportHandlers | undefined;
+  #sweepTimer: Timer | undefined;
+  #logLines = 0;
+  #stopped = false;
+
+  constructor(options: SocketTransportOptions, ports: SocketTransportPorts) {
+    assert(isName(options.clusterId), 'a cluster id is a name');
+    assert(options.fingerprint.length <= FINGERPRINT_BYTES_MAX, 'a fingerprint has at most 4,096 characters');
+    this.#ports = ports;
+    this.#timings = { ...TRANSPORT_TIMINGS, ...options.timings };
+    const members = new Set<string>(options.members.map((member) => member.peer));
+    this.#context = {
+      self: options.self,
+      clusterId: options.clusterId,
+      isMember: (peer): peer is PeerId => members.has(peer),
+      fingerprint: options.fingerprint,
+      differences: options.differences,
+      secret: options.secret,
+      hmac: ports.hmac,
+      random: ports.random,
+      facts: (to) => this.#owner().facts(to),
+      hello: (from, facts) => this.#owner().hello(from, facts),
+    };
+    const outboundOwner = this.#outboundOwner();
+    this.#inboundOwner = this.#makeInboundOwner();
+    this.#links = options.members
+      .filter((member) => member.peer !== options.self)
+      .sort((left, right) => (left.peer < right.peer ? -1 : 1))
+      .map((member) => new OutboundLink(member.peer, member.url, outboundOwner));
+    this.#linkOf = new Map(this.#links.map((link) => [link.peer, link]));
+    assert(this.#linkOf.size === this.#links.length, 'each member is given once');
+  }
+
+  async start(handlers: TransportHandlers): Promise<void> {
+    assert(this.#handlers === undefined, 'a transport is started once');
+    if (this.#stopped) return;
+    this.#handlers = handlers;
+    await this.#ports.listener.listen((socket) => this.#accept(socket));
+    // Stopped while the address was being taken.
+    if (this.#isStopped()) return this.#ports.listener.close();
+    for (const link of this.#links) link.start();
+    this.#sweepLater();
+  }
+
+  send(to: PeerId, lane: Lane, bytes: Uint8Array): void {
+    const link = this.#linkOf.get(to);
+    assert(link !== undefined, () => `${to} is no other member`);
+    link.send(lane, bytes);
+  }
+
+  bufferedBytes(to: PeerId): number {
+    return this.#linkOf.get(to)?.bufferedBytes ?? 0;
+  }
+
+  connectedTo(peer: PeerId): boolean {
+    return this.#linkOf.get(peer)?.up ?? false;
+  }
+
+  announce(): void {
+    for (const link of this.#links) link.announce();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#sweepTimer?.cancel();
+    for (const link of this.#links) link.close();
+    for (const connection of this.#connections()) connection.close(CLOSE_CODE.goingAway, 'the peer stops');
+    if (this.#handlers !== undefined) await this.#ports.listener.close();
+  }
+
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  #owner(): TransportHandlers {
+    assert(this.#handlers !== undefined, 'nobody is talked to before the start');
+    return this.#handlers;
+  }
+
+  #outboundOwner(): OutboundOwner {
+    return {
+      context: this.#context,
+      dialer: this.#ports.dialer,
+      timers: this.#ports.timers,
+      timings: this.#timings,
+      logger: this.#ports.logger,
+      connected: (peer) => {
+        this.#lastRefusal.delete(peer);
+        this.#owner().connected(peer);
+      },
+      disconnected: (peer) => this.#owner().disconnected(peer),
+      redialed: (peer, result) => this.#owner().redialed(peer, result),
+      refused: (peer, refusal) => this.#refused(peer, refusal, peer),
+    };
+  }
+
+  #makeInboundOwner(): InboundOwner {
+    return {
+      context: this.#context,
+      opened: (connection, peer, lane) => this.#opened(connection, peer, lane),
+      frame: (from, lane, bytes) => this.#owner().frame(from, lane, bytes),
+      refused: (peer, refusal, remote) => this.#refused(peer, refusal, remote),
+      ended: (connection) => this.#ended(connection),
+    };
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#stopped || this.#pending.size >= HANDSHAKES_MAX) {
+      socket.handle({ message: () => {}, closed: () => {} });
+      socket.terminate();
+      return;
+    }
+    const connection = new InboundConnection(socket, this.#inboundOwner);
+    const deadline = this.#ports.timers.after(this.#timings.handshakeTimeoutMs, () => connection.expire());
+    this.#pending.set(connection, deadline);
+  }
+
+  #opened(connection: InboundConnection, peer: PeerId, lane: Lane): void {
+    this.#settle(connection);
+    let inbound = this.#inboundOf.get(peer);
+    if (inbound === undefined) {
+      inbound = {};
+      this.#inboundOf.set(peer, inbound);
+    }
+    // A peer dials only when it has no connection of its own, so an older one is what is left of a broken one.
+    const older = inbound[lane];
+    inbound[lane] = connection;
+    older?.close(CLOSE_CODE.replaced, 'the peer has connected anew');
+  }
+
+  #ended(connection: InboundConnection): void {
+    this.#settle(connection);
+    for (const inbound of this.#inboundOf.values()) {
+      if (inbound.control === connection) delete inbound.control;
+      if (inbound.bulk === connection) delete inbound.bulk;
+    }
+  }
+
+  /** Its handshake is over, one way or the other. */
+  #settle(connection: InboundConnection): void {
+    this.#pending.get(connection)?.cancel();
+    this.#pending.delete(connection);
+  }
+
+  #refused(peer: PeerId | undefined, refusal: Refusal, remote: string): void {
+    if (peer === undefined) {
+      // Anybody can knock: the log is not theirs to fill.
+      this.#logLines += 1;
+      if (this.#logLines > LOG_LINES_PER_SWEEP) return;
+      this.#ports.logger.warn('a caller was refused', {
+        remote,
+        code: refusal.code,
+        sentence: printable(refusal.sentence),
+      });
+      return;
+    }
+    const text = `${refusal.by} ${refusal.code} ${refusal.sentence}`;
+    if (this.#lastRefusal.get(peer) === text) return;
+    this.#lastRefusal.set(peer, text);
+    this.#ports.logger.warn('a peer was refused', {
+      peer,
+      by: refusal.by,
+      code: refusal.code,
+      sentence: refusal.sentence,
+    });
+    this.#owner().refused(peer, refusal);
+  }
+
+  #sweepLater(): void {
+    this.#sweepTimer = this.#ports.timers.after(this.#timings.pingMs, () => {
+      this.#logLines = 0;
+      for (const link of this.#links) link.ping();
+      const silentMax = this.#timings.missedPingsMax * SILENT_SWEEPS_FACTOR;
+      for (const connection of this.#connections()) connection.sweep(silentMax);
+      // A handler may have stopped the transport.
+      if (!this.#stopped) this.#sweepLater();
+    });
+  }
+
+  /** Every accepted connection. Only which ones there are matters to the callers, not their order. */
+  #connections(): InboundConnection[] {
+    const open = [...this.#inboundOf.values()].flatMap(({ control, bulk }) => [control, bulk]);
+    return [...open, ...this.#pending.keys()].filter((connection) => connection !== undefined);
+  }
+}
