@@ -6,8 +6,8 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
+import type { SchedulerLimits } from '../scheduler/limits.ts';
 import type { ApplyOutcome, Reply } from '../scheduler/outcome.ts';
-import type { SchedulerOptions } from '../scheduler/scheduler.ts';
 import type { Identity, OpenedStorage } from '../storage/storage.ts';
 import type { Transport } from '../transport/transport.ts';
 
@@ -17,8 +17,8 @@ export interface PeerOptions {
   readonly cluster: ClusterConfig;
   /** Bounds of this peer; `PEER_LIMITS` where absent. */
   readonly limits?: Partial<PeerLimits>;
-  /** Limits and rules of the state machine, equal on all peers. The hash comes from `PeerPorts.crc32`. */
-  readonly scheduler?: Partial<Omit<SchedulerOptions, 'crc32'>>;
+  /** Limits of the state machine, equal on all peers; `SCHEDULER_LIMITS` where absent. */
+  readonly schedulerLimits?: Partial<SchedulerLimits>;
 }
 
 /** The world, as a peer sees it. */
