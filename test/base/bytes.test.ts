@@ -8,7 +8,7 @@ const safe = fc.oneof(
   fc.nat(300),
   fc.constantFrom(0, 127, 128, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x1_0000_0000, Number.MAX_SAFE_INTEGER),
 );
-const ascii = fc.string({ unit: 'binary-ascii', maxLength: 300 });
+const ascii = fc.string({ unit: 'binary-ascii', maxLength: 300, size: 'max' });
 const field = fc.oneof(
   fc.record({ type: fc.constant('u8' as const), value: fc.nat(0xff) }),
   fc.record({ type: fc.constant('u16' as const), value: fc.nat(0xffff) }),
@@ -16,7 +16,7 @@ const field = fc.oneof(
   fc.record({ type: fc.constant('u64' as const), value: safe }),
   fc.record({ type: fc.constant('varint' as const), value: safe }),
   fc.record({ type: fc.constant('ascii' as const), value: ascii }),
-  fc.record({ type: fc.constant('bytes' as const), value: fc.uint8Array({ maxLength: 300 }) }),
+  fc.record({ type: fc.constant('bytes' as const), value: fc.uint8Array({ maxLength: 300, size: 'max' }) }),
 );
 type Field = typeof field extends fc.Arbitrary<infer T> ? T : never;
 
@@ -44,7 +44,7 @@ function written(fill: (writer: ByteWriter) => void): Uint8Array {
 describe('ByteWriter and ByteReader', () => {
   test('what was written is read back, in order, up to the very end', () => {
     fc.assert(
-      fc.property(fc.array(field, { maxLength: 40 }), fc.nat(9), (fields, before) => {
+      fc.property(fc.array(field, { maxLength: 40, size: 'max' }), fc.nat(9), (fields, before) => {
         const writer = new ByteWriter(1);
         writer.raw(new Uint8Array(before).fill(0xee));
         for (const one of fields) write(writer, one);
@@ -69,16 +69,20 @@ describe('ByteWriter and ByteReader', () => {
   test('random bytes read as something or fail with DecodeError, and never read past the end', () => {
     const read = fc.constantFrom('u8', 'u16', 'u32', 'u64', 'varint', 'ascii', 'bytes' as const);
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 64 }), fc.array(read, { maxLength: 30 }), (bytes, reads) => {
-        const reader = new ByteReader(bytes);
-        try {
-          for (const one of reads) reader[one]();
-        } catch (error) {
-          expect(error).toBeInstanceOf(DecodeError);
-        }
-        expect(reader.position + reader.remaining).toBe(bytes.length);
-        expect(reader.remaining).toBeGreaterThanOrEqual(0);
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 64, size: 'max' }),
+        fc.array(read, { maxLength: 30, size: 'max' }),
+        (bytes, reads) => {
+          const reader = new ByteReader(bytes);
+          try {
+            for (const one of reads) reader[one]();
+          } catch (error) {
+            expect(error).toBeInstanceOf(DecodeError);
+          }
+          expect(reader.position + reader.remaining).toBe(bytes.length);
+          expect(reader.remaining).toBeGreaterThanOrEqual(0);
+        },
+      ),
     );
   });
 
@@ -105,10 +109,18 @@ describe('ByteWriter and ByteReader', () => {
       expect(() => writer.varint(bad)).toThrow(InvariantError);
     }
     expect(writer.length).toBe(0);
+    const twoTo53 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0x20, 0);
+    expect(() => new ByteReader(twoTo53).u64()).toThrow(DecodeError);
     const ones = new Uint8Array(16).fill(0xff);
     expect(() => new ByteReader(ones).u64()).toThrow(DecodeError);
     expect(() => new ByteReader(ones).varint()).toThrow(DecodeError);
     expect(() => new ByteReader(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f)).varint()).toThrow(
+      DecodeError,
+    );
+  });
+
+  test('a varint of more than eight bytes is refused, small as its value may be', () => {
+    expect(() => new ByteReader(Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0)).varint()).toThrow(
       DecodeError,
     );
   });
