@@ -18,7 +18,11 @@ export interface HelloFrame {
   readonly clientVersion: string;
 }
 
-/** Sent every `heartbeatMs` of `welcome` by workers and idle clients; answered by `heartbeatAck` with the same `beat`, by a leader only while it is sure to be one. */
+/**
+ * Sent every `heartbeatMs` of `welcome` on every connection; answered by `heartbeatAck` with the same `beat`. A leader answers
+ * only while it is sure to be one (it heard a quorum within an election timeout), so that the answer renews the leases of a
+ * worker that is attached on this connection; other peers always answer, which renews nothing and keeps the connection.
+ */
 export interface HeartbeatFrame {
   readonly type: 'heartbeat';
   readonly beat: number;
