@@ -121,8 +121,8 @@ describe('words', () => {
     ['// const old = 1;', 'code in a comment'],
     ['// send(message, 1);', 'code in a comment'],
     ["const at = '/home/anna/taskraft';", 'a path of one computer'],
-    ['// See issue 2.', 'say the rule'],
-    ['// As D12 has it.', 'say the rule'],
+    ['// See issue 7.', 'say the rule'],
+    ['// See §4.2.', 'name the public source'],
   ])('%s', (text, message) => {
     expect(saidOf('src/raft/x.ts', `${text}\n`).join()).toContain(message);
   });
@@ -138,6 +138,13 @@ describe('words', () => {
     '// etcd-io/raft#160 tells the story.',
   ])('and yet: %s', (text) => {
     expect(saidOf('src/storage/x.ts', `${text}\n`)).toEqual([]);
+  });
+
+  test('a number of a list is followed by whoever has the list', () => {
+    const comment = { 'sim/x.ts': '// Holds R7.\n' };
+    expect(said(comment)).toEqual(['sim/x.ts:1 "R7": a number of a list that is on no page: say the rule in words']);
+    expect(said({ ...comment, 'docs/A.md': '# A\n\n| R7 | terms only grow |\n' })).toEqual([]);
+    expect(said({ 'docs/A.md': '# A\n\nSee R7.\n' }).join()).toContain('docs/A.md:3 "R7"');
   });
 
   test('file names and pages are read too, the glossary may reject a word, and code on a page is left alone', () => {

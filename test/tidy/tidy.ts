@@ -4,7 +4,7 @@ import { checkLayers } from './layers.ts';
 import { checkPackages } from './packages.ts';
 import { checkSizes } from './sizes.ts';
 import { parseModule, type Problem, type SourceFile } from './source.ts';
-import { checkPageWords, checkWords } from './words.ts';
+import { checkPageWords, checkReferences, checkWords } from './words.ts';
 
 /** The rules of the house, by the name that a problem carries. */
 export const RULES = ['layers', 'sizes', 'words', 'calls', 'docs', 'packages'] as const;
@@ -23,6 +23,7 @@ export function check(files: readonly SourceFile[]): Problem[] {
     ...checkSizes(modules),
     ...checkWords(modules),
     ...checkPageWords(pages),
+    ...checkReferences(modules, pages),
     ...checkCalls(modules),
     ...checkFolderDocs(modules),
     ...checkDocstrings(modules),

@@ -45,9 +45,13 @@ const PRIVATE: readonly Word[] = [
     instead: 'a path of one computer: make it relative',
   },
   { pattern: /\b[Ii]ssue \d{1,3}\b/g, instead: 'say the rule; a public issue is cited as owner/project#number' },
-  { pattern: /\bD\d{1,2}\b/g, instead: 'say the rule in words, or link its page in docs/decisions' },
-  { pattern: /\b(?:DESIGN|SEMANTICS)\b/g, instead: 'say the rule in words, or link a page of docs' },
+  {
+    pattern: /^(?!.*\b(?:Raft|paper|thesis|RFC|POSIX)\b).*(§ ?\d[\d.]*)/gm,
+    instead: 'name the public source of the section on the same line, or say the rule in words',
+  },
 ];
+
+const REFERENCE = /(?<![\w+-])[A-Z]\d{1,2}\b/g;
 
 /** Pages that may name a word in order to reject it. */
 const DICTIONARIES: readonly string[] = ['docs/GLOSSARY.md'];
@@ -86,6 +90,21 @@ export function checkPageWords(pages: readonly SourceFile[]): Problem[] {
   });
 }
 
+/** A letter and a number, as in R7, point into a list. Some page of the project has that list, with a line for each. */
+export function checkReferences(modules: readonly Module[], pages: readonly SourceFile[]): Problem[] {
+  const listed = new Set(
+    pages.flatMap((page) => [...page.text.matchAll(/^[|*\-#\s]*([A-Z]\d{1,2})\b/gm)].map((match) => match[1] ?? '')),
+  );
+  const texts = [
+    ...modules.flatMap(({ path, comments }) => comments.map(({ text, line }) => ({ path, text, line }))),
+    ...pages.map(({ path, text }) => ({ path, text, line: 1 })),
+  ];
+  const instead = 'a number of a list that is on no page: say the rule in words';
+  return texts
+    .flatMap(({ path, text, line }) => find(path, line, withoutCode(text), [{ pattern: REFERENCE, instead }]))
+    .filter(({ message }) => !listed.has(message.split('"')[1] ?? ''));
+}
+
 function find(path: string, firstLine: number, text: string, words: readonly Word[]): Problem[] {
   const lineOf = lineFinder(text);
   return words.flatMap(({ pattern, instead }) =>
@@ -93,7 +112,7 @@ function find(path: string, firstLine: number, text: string, words: readonly Wor
       rule: 'words',
       path,
       line: firstLine + lineOf(match.index) - 1,
-      message: `"${match[0]}": ${instead}`,
+      message: `"${match[1] ?? match[0]}": ${instead}`,
     })),
   );
 }
