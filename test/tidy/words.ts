@@ -90,7 +90,7 @@ export function checkPageWords(pages: readonly SourceFile[]): Problem[] {
   });
 }
 
-/** A letter and a number, as in R7, point into a list. Some page of the project has that list, with a line for each. */
+/** A letter and a number, as in `R7`, point into a list. Some page of the project has that list, with a line for each. */
 export function checkReferences(modules: readonly Module[], pages: readonly SourceFile[]): Problem[] {
   const listed = new Set(
     pages.flatMap((page) => [...page.text.matchAll(/^[|*\-#\s]*([A-Z]\d{1,2})\b/gm)].map((match) => match[1] ?? '')),
