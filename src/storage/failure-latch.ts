@@ -8,6 +8,7 @@ import { StorageError } from './storage-error.ts';
 export class FailureLatch {
   readonly #location: string;
   #failure: StorageError | undefined;
+  #closed = false;
 
   /** @param location The directory, for the sentence. */
   constructor(location: string) {
@@ -19,9 +20,15 @@ export class FailureLatch {
     return this.#failure;
   }
 
-  /** @throws StorageError `STORAGE_FAILED` after the first failure. */
+  /** @throws StorageError `STORAGE_FAILED` after the first failure, and after `close`. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closed) throw new StorageError('STORAGE_FAILED', `the data directory ${this.#location} was closed`);
+  }
+
+  /** Ends use in an orderly way: no failure, but every later call is refused. */
+  close(): void {
+    this.#closed = true;
   }
 
   /** Records that `what` failed, and returns the error to reject with: that of the first failure. */

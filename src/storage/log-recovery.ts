@@ -1,5 +1,4 @@
-import { DecodeError } from '../base/bytes.ts';
-import { type Hash64, sameHash } from '../base/hash.ts';
+import { sameHash } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
 import type { Entry, HardState, TermRun } from '../raft/types.ts';
 import type { Database, DatabaseEntry } from './disk.ts';
@@ -7,8 +6,8 @@ import type { HeadRecord } from './head.ts';
 import { entryKey, indexOfKey, isMetaKey, keyAfter, LOG_KEYS_END, LOG_KEYS_START } from './keys.ts';
 import { type LogCodec, type LogMeta, LOG_START, type LogPosition } from './log-record.ts';
 import { LogSizes } from './log-sizes.ts';
-import { UnknownFormatError } from './record.ts';
-import { StorageError, type StorageErrorCode } from './storage-error.ts';
+import { damaged, undecodable } from './damage.ts';
+import type { StorageError } from './storage-error.ts';
 
 /** The log as it was found, whole. */
 export interface ScannedLog {
@@ -23,10 +22,6 @@ export interface ScannedLog {
 
 const PAGE_RECORDS = 4096;
 const PAGE_BYTES = 4 * 1024 * 1024;
-
-/** Closing words of every sentence about a damaged log. */
-export const DAMAGE_ADVICE =
-  'Keep the directory as it is and check the disk; leave this peer stopped while the others form a majority.';
 
 /**
  * Reads the whole retained log and checks it: every checksum, no gap, the chain, terms in order, and agreement with its
@@ -202,32 +197,4 @@ function tailLost(location: string, lastIndex: LogIndex, head: HeadRecord): Stor
     `${found} although this peer had acknowledged entries up to ${head.lastIndex}`,
     lastIndex + 1,
   );
-}
-
-/** The error for a record that does not read. */
-export function undecodable(
-  error: unknown,
-  code: StorageErrorCode,
-  location: string,
-  what: string,
-  index: LogIndex | undefined,
-): StorageError {
-  if (error instanceof UnknownFormatError) {
-    const message = `${what} in ${location} was written by a later version of Taskraft: ${error.message}. Start that version.`;
-    return new StorageError('FORMAT_UNKNOWN', message, index === undefined ? { cause: error } : { index, cause: error });
-  }
-  if (!(error instanceof DecodeError || error instanceof RangeError)) throw error;
-  return damaged(code, location, `${what} is damaged (${error.message})`, index, error);
-}
-
-/** The error for damage, with where it is and what to do. */
-export function damaged(
-  code: StorageErrorCode,
-  location: string,
-  what: string,
-  index: LogIndex | undefined,
-  cause?: unknown,
-): StorageError {
-  const details = { ...(index === undefined ? {} : { index }), ...(cause === undefined ? {} : { cause }) };
-  return new StorageError(code, `${location}: ${what}. ${DAMAGE_ADVICE}`, details);
 }

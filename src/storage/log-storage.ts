@@ -3,12 +3,13 @@ import { ByteWriter } from '../base/bytes.ts';
 import { sameHash } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
 import type { Entry, HardState } from '../raft/types.ts';
-import type { Database, DatabaseBatch } from './disk.ts';
+import { type Database, type DatabaseBatch, type DatabaseEntry, RANGE_BYTES_DEFAULT } from './disk.ts';
 import type { FailureLatch } from './failure-latch.ts';
 import type { Head } from './head.ts';
 import { entryKey, indexOfKey, isMetaKey, keyAfter, metaKey } from './keys.ts';
 import type { LogCodec, LogMeta, LogPosition, ReadEntry } from './log-record.ts';
-import { damaged, type ScannedLog, undecodable } from './log-recovery.ts';
+import { damaged, reading, undecodable } from './damage.ts';
+import { type ScannedLog } from './log-recovery.ts';
 import type { LogSizes } from './log-sizes.ts';
 import type { LogBatch, LogStorage } from './storage.ts';
 
@@ -102,7 +103,7 @@ export class DatabaseLog implements LogStorage {
     let next = entryKey(from);
     const end = keyAfter(entryKey(to));
     while (entries.length <= to - from) {
-      const page = await this.#context.database.range({ gte: next, lt: end, limit: PAGE_RECORDS, maxBytes });
+      const page = await this.#page(next, end, maxBytes);
       // A compaction may have taken records while the page was read.
       if (from < this.firstIndex) return 'compacted';
       for (const [key, value] of page) {
@@ -238,7 +239,8 @@ export class DatabaseLog implements LogStorage {
   async #positionAt(index: LogIndex): Promise<LogPosition> {
     if (index === this.#meta.base.index) return this.#meta.base;
     if (index === this.#meta.last.index) return this.#meta.last;
-    const value = await this.#context.database.get(entryKey(index));
+    const { database, location } = this.#context;
+    const value = await reading('log', location, () => database.get(entryKey(index)));
     if (value === undefined) throw this.#missing(index);
     return this.#decode(value, index).position;
   }
@@ -249,12 +251,17 @@ export class DatabaseLog implements LogStorage {
     let next = entryKey(from);
     const end = keyAfter(entryKey(to));
     for (;;) {
-      const page = await this.#context.database.range({ gte: next, lt: end, limit: PAGE_RECORDS });
+      const page = await this.#page(next, end, RANGE_BYTES_DEFAULT);
       for (const [key, value] of page) if (!isMetaKey(key)) bytes += value.length;
       const last = page.at(-1);
       if (last === undefined) return bytes;
       next = keyAfter(last[0]);
     }
+  }
+
+  #page(gte: Uint8Array, lt: Uint8Array, maxBytes: number): Promise<readonly DatabaseEntry[]> {
+    const { database, location } = this.#context;
+    return reading('log', location, () => database.range({ gte, lt, limit: PAGE_RECORDS, maxBytes }));
   }
 
   #decode(value: Uint8Array, index: LogIndex): ReadEntry {

@@ -4,11 +4,10 @@ import type { Crc32 } from '../base/hash.ts';
 import type { Database, DatabaseBatch, DatabaseEntry } from './disk.ts';
 import type { FailureLatch } from './failure-latch.ts';
 import { CHECKPOINT_KEY, nameOfRecord, recordKey, STATE_KEYS_END } from './keys.ts';
-import { damaged, undecodable } from './log-recovery.ts';
+import { reading, undecodable } from './damage.ts';
 import { beginRecord, openRecord, RECORD_KIND, sealRecord } from './record.ts';
 import type { Checkpoint, CheckpointWriter, StateRangeOptions, StateRecord, StateStorage } from './storage.ts';
 import { STATE_KEY_BYTES_MAX } from './storage.ts';
-import type { StorageError } from './storage-error.ts';
 
 const RECORD_WRITER_BYTES = 128 * 1024;
 const EMPTY_KEY = new Uint8Array(0);
@@ -95,12 +94,8 @@ export class DatabaseState implements StateStorage {
     }
   }
 
-  async #reading<Value>(read: () => Promise<Value>): Promise<Value> {
-    try {
-      return await read();
-    } catch (error) {
-      throw unreadable(this.#context.location, error);
-    }
+  #reading<Value>(read: () => Promise<Value>): Promise<Value> {
+    return reading('state', this.#context.location, read);
   }
 }
 
@@ -164,12 +159,7 @@ class BatchCheckpointWriter implements CheckpointWriter {
 /** The checkpoint of a state database, undefined where there is none. @throws StorageError `STATE_DAMAGED` */
 export async function readCheckpoint(context: StateContext): Promise<Checkpoint | undefined> {
   const { database, crc32, location } = context;
-  let value: Uint8Array | undefined;
-  try {
-    value = await database.get(CHECKPOINT_KEY);
-  } catch (error) {
-    throw unreadable(location, error);
-  }
+  const value = await reading('state', location, () => database.get(CHECKPOINT_KEY));
   if (value === undefined) return undefined;
   try {
     return decodeCheckpoint(value, crc32);
@@ -202,9 +192,4 @@ function decodeCheckpoint(value: Uint8Array, crc32: Crc32): Checkpoint {
   };
   reader.end();
   return checkpoint;
-}
-
-function unreadable(location: string, error: unknown): StorageError {
-  const what = `the state database cannot be read (${error instanceof Error ? error.message : String(error)})`;
-  return damaged('STATE_DAMAGED', location, what, undefined, error);
 }

@@ -169,12 +169,13 @@ export interface OpenedStorage {
   readonly identity: Identity;
   readonly founding: Founding;
   readonly log: LogStorage;
-  readonly recovered: RecoveredLog;
   readonly state: StateStorage;
   /** Set by the first failed write; from then on nothing is acknowledged. */
   readonly failure: StorageError | undefined;
   /** Harmless oddities met at open, as sentences for the log. */
   readonly notes: readonly string[];
+  /** What the log held at start. Taken once, since it holds megabytes of entries. */
+  takeRecovered(): RecoveredLog;
   /** Replaces the founding record, durably. Not while an append is in flight. */
   saveFounding(founding: Founding): Promise<void>;
   /**
