@@ -9,13 +9,19 @@ export interface SocketClose {
   readonly reason: string;
 }
 
+/** Above this many waiting bytes the owner of a socket had better hold back; it hears `drained` when it may go on. */
+export const DRAIN_HIGH_BYTES: number = 1024 * 1024;
+
+/** The mark at which `drained` is told. */
+export const DRAIN_LOW_BYTES: number = 512 * 1024;
+
 /** Set once by the owner of a socket, in the same event in which it received the socket. */
 export interface SocketHandlers {
   /** One whole binary message. The bytes belong to the receiver. */
   message(bytes: Uint8Array): void;
   /** The end; called once, also after the own `close`. Nothing follows. */
   closed(close: SocketClose): void;
-  /** `bufferedBytes` fell to the low mark of half the last `send` mark, after it had been above it. */
+  /** `bufferedBytes` fell to `DRAIN_LOW_BYTES` or below, after a `send` had brought it above `DRAIN_HIGH_BYTES`. */
   drained?(): void;
 }
 

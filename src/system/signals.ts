@@ -1,0 +1,27 @@
+/** What a process does when it is asked to end. */
+export interface StopHandlers {
+  /** The first request: finish in order. The process goes on until it does. */
+  stop(signal: string): void;
+  /** A second request: whoever asks twice does not want to wait. Called for the second one only. */
+  force(signal: string): void;
+}
+
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
+
+/**
+ * Calls `stop` on the first SIGINT or SIGTERM and `force` on the second, of either kind.
+ *
+ * @returns a function that takes the handlers away, after which signals end the process as they do by default.
+ */
+export function onStopSignals(handlers: StopHandlers): () => void {
+  let requests = 0;
+  const listener = (signal: NodeJS.Signals): void => {
+    requests += 1;
+    if (requests === 1) handlers.stop(signal);
+    else if (requests === 2) handlers.force(signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, listener);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, listener);
+  };
+}
