@@ -1,0 +1,179 @@
+/**
+ * Messages as bytes. The first byte is the kind of message, the second the format of that kind. The two ends are not in
+ * the bytes: they are those of the connection, which proved who they are, and no message may claim others.
+ *
+ * ```
+ * kind u8 · format u8 · term varint · fields of the kind, integers as varints, flags as a byte
+ * append-entries: prevLogIndex · prevLogTerm · leaderCommit · count · count × (kind u8 · term varint · data behind its length)
+ * ```
+ */
+import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { DecodeError } from '../base/bytes.ts';
+import type { PeerId, Term } from '../base/ids.ts';
+import type { AppendEntries, Message } from './message.ts';
+import type { Entry } from './types.ts';
+import { EntryKind } from './types.ts';
+
+/** The first byte. A number once used is never given to another kind. */
+const KIND: Record<Message['type'], number> = {
+  'pre-vote-request': 1,
+  'pre-vote-response': 2,
+  'vote-request': 3,
+  'vote-response': 4,
+  'append-entries': 5,
+  'append-accepted': 6,
+  'append-rejected': 7,
+  heartbeat: 8,
+  'heartbeat-response': 9,
+  'timeout-now': 10,
+};
+
+const FORMAT = 1;
+
+/** Most entries of one message; more is refused before memory is taken for them. */
+const ENTRIES_MAX = 1_000_000;
+
+/** Writes `message` behind what `writer` holds. */
+export function encodeMessage(writer: ByteWriter, message: Message): void {
+  writer.u8(KIND[message.type]);
+  writer.u8(FORMAT);
+  writer.varint(message.term);
+  switch (message.type) {
+    case 'pre-vote-request':
+    case 'vote-request':
+      writer.varint(message.lastLogIndex);
+      writer.varint(message.lastLogTerm);
+      if (message.type === 'vote-request') writer.u8(message.transfer ? 1 : 0);
+      break;
+    case 'pre-vote-response':
+    case 'vote-response':
+      writer.u8(message.granted ? 1 : 0);
+      break;
+    case 'append-entries':
+      encodeAppend(writer, message);
+      break;
+    case 'append-accepted':
+      writer.varint(message.matchIndex);
+      break;
+    case 'append-rejected':
+      writer.varint(message.rejectedIndex);
+      writer.varint(message.hintIndex);
+      writer.varint(message.hintTerm);
+      break;
+    case 'heartbeat':
+      writer.varint(message.commit);
+      writer.varint(message.lowestMatchIndex);
+      writer.varint(message.readRound);
+      break;
+    case 'heartbeat-response':
+      writer.varint(message.readRound);
+      break;
+    case 'timeout-now':
+      break;
+  }
+}
+
+/**
+ * Reads one message that fills the rest of `reader`. Data of entries are views into its bytes, which must stay as they are.
+ *
+ * @throws DecodeError on anything that `encodeMessage` does not write.
+ */
+export function decodeMessage(reader: ByteReader, from: PeerId, to: PeerId): Message {
+  const kind = reader.u8();
+  const format = reader.u8();
+  if (format !== FORMAT) throw new DecodeError(`format ${format} of message kind ${kind} is unknown`);
+  const term = reader.varint();
+  const message = decodeFields(reader, kind, { from, to, term });
+  reader.end();
+  return message;
+}
+
+interface Head {
+  readonly from: PeerId;
+  readonly to: PeerId;
+  readonly term: Term;
+}
+
+function decodeFields(reader: ByteReader, kind: number, head: Head): Message {
+  const { from, to, term } = head;
+  switch (kind) {
+    case KIND['pre-vote-request']: {
+      const type = 'pre-vote-request';
+      return { type, from, to, term, lastLogIndex: reader.varint(), lastLogTerm: reader.varint() };
+    }
+    case KIND['pre-vote-response']:
+      return { type: 'pre-vote-response', from, to, term, granted: flag(reader) };
+    case KIND['vote-request']: {
+      const lastLogIndex = reader.varint();
+      const lastLogTerm = reader.varint();
+      return { type: 'vote-request', from, to, term, lastLogIndex, lastLogTerm, transfer: flag(reader) };
+    }
+    case KIND['vote-response']:
+      return { type: 'vote-response', from, to, term, granted: flag(reader) };
+    case KIND['append-entries']:
+      return decodeAppend(reader, head);
+    case KIND['append-accepted']:
+      return { type: 'append-accepted', from, to, term, matchIndex: reader.varint() };
+    case KIND['append-rejected']: {
+      const rejectedIndex = reader.varint();
+      const hintIndex = reader.varint();
+      return { type: 'append-rejected', from, to, term, rejectedIndex, hintIndex, hintTerm: reader.varint() };
+    }
+    case KIND['heartbeat']: {
+      const commit = reader.varint();
+      const lowestMatchIndex = reader.varint();
+      return { type: 'heartbeat', from, to, term, commit, lowestMatchIndex, readRound: reader.varint() };
+    }
+    case KIND['heartbeat-response']:
+      return { type: 'heartbeat-response', from, to, term, readRound: reader.varint() };
+    case KIND['timeout-now']:
+      return { type: 'timeout-now', from, to, term };
+    default:
+      throw new DecodeError(`message kind ${kind} is unknown`);
+  }
+}
+
+function encodeAppend(writer: ByteWriter, message: AppendEntries): void {
+  writer.varint(message.prevLogIndex);
+  writer.varint(message.prevLogTerm);
+  writer.varint(message.leaderCommit);
+  writer.varint(message.entries.length);
+  for (const entry of message.entries) {
+    writer.u8(entry.kind);
+    writer.varint(entry.term);
+    writer.bytes(entry.data);
+  }
+}
+
+function decodeAppend(reader: ByteReader, head: Head): AppendEntries {
+  const { from, to, term } = head;
+  const prevLogIndex = reader.varint();
+  const prevLogTerm = reader.varint();
+  const leaderCommit = reader.varint();
+  const count = reader.varint();
+  // An entry takes three bytes at least, so a count that lies is seen before anything is made for it.
+  if (count > ENTRIES_MAX || count * 3 > reader.remaining) throw new DecodeError(`${count} entries do not fit the message`);
+  if (prevLogTerm > term) throw new DecodeError('an entry is of a later term than its message');
+  if (!Number.isSafeInteger(prevLogIndex + count)) throw new DecodeError('an index is over 2^53');
+  const entries: Entry[] = [];
+  let lastTerm = prevLogTerm;
+  for (let at = 1; at <= count; at += 1) {
+    const kind = entryKind(reader.u8());
+    const entryTerm = reader.varint();
+    if (entryTerm < lastTerm || entryTerm > term || entryTerm === 0) throw new DecodeError('the terms of entries are not in order');
+    lastTerm = entryTerm;
+    entries.push({ index: prevLogIndex + at, term: entryTerm, kind, data: reader.bytes() });
+  }
+  return { type: 'append-entries', from, to, term, prevLogIndex, prevLogTerm, leaderCommit, entries };
+}
+
+function entryKind(value: number): EntryKind {
+  if (value === EntryKind.noop || value === EntryKind.command) return value;
+  throw new DecodeError(`entry kind ${value} is unknown`);
+}
+
+function flag(reader: ByteReader): boolean {
+  const value = reader.u8();
+  if (value > 1) throw new DecodeError(`${value} is no flag`);
+  return value === 1;
+}

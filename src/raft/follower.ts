@@ -1,0 +1,117 @@
+import { assert } from '../base/assert.ts';
+import { below } from '../base/random.ts';
+import type { Core } from './core.ts';
+import { becomeFollower } from './core.ts';
+import { campaign, preCampaign } from './election.ts';
+import type { AppendEntries, Heartbeat, Message, TimeoutNow } from './message.ts';
+
+/** One tick of a follower: without a leader for long enough it asks whether it could be one. */
+export function tickFollower(core: Core): void {
+  core.electionElapsedTicks += 1;
+  if (core.electionElapsedTicks >= core.electionTimeoutTicks) preCampaign(core);
+}
+
+/** A message of the follower's own term. */
+export function stepFollower(core: Core, message: Message): void {
+  switch (message.type) {
+    case 'append-entries':
+      appendRequested(core, message);
+      break;
+    case 'heartbeat':
+      heartbeatReceived(core, message);
+      break;
+    case 'timeout-now':
+      toldToCampaign(core, message);
+      break;
+    default:
+      // Answers to requests of an earlier role.
+      break;
+  }
+}
+
+/**
+ * The leader's process was seen to be gone: whoever leads next need not wait for the election timeout. The follower
+ * forgets its leader, which ends its stickiness, and asks for pre-votes after a short random time. A leader that lives
+ * after all is followed again at its next message.
+ */
+export function forgetLeader(core: Core): void {
+  if (core.role.name !== 'follower' || core.leader === undefined) return;
+  core.leader = undefined;
+  core.leadershipChanged = true;
+  const wait = below(core.options.random, core.options.earlyElectionTicks + 1);
+  core.electionTimeoutTicks = Math.min(core.electionTimeoutTicks, core.electionElapsedTicks + wait);
+  if (wait === 0) preCampaign(core);
+}
+
+/** The consistency check and the append of Raft §5.3. Answers wait until what they vouch for is durable. */
+function appendRequested(core: Core, message: AppendEntries): void {
+  becomeFollower(core, message.term, message.from);
+  const { prevLogIndex } = message;
+  if (prevLogIndex < core.commitIndex) {
+    // What is committed is never touched; the leader learns from where to go on.
+    accept(core, message, core.commitIndex);
+    return;
+  }
+  if (!core.log.matches(prevLogIndex, message.prevLogTerm)) {
+    const hint = core.log.lastAtMost(prevLogIndex, message.prevLogTerm);
+    core.persistence.promise({
+      type: 'append-rejected',
+      from: core.self,
+      to: message.from,
+      term: core.term,
+      rejectedIndex: prevLogIndex,
+      hintIndex: hint.index,
+      hintTerm: hint.term,
+    });
+    return;
+  }
+  takeEntries(core, message);
+  // A longer tail of ours is not vouched for, whatever it holds.
+  const lastNewIndex = prevLogIndex + message.entries.length;
+  core.commitTo(Math.min(Math.max(message.leaderCommit, core.commitIndex), Math.max(lastNewIndex, core.commitIndex)));
+  accept(core, message, lastNewIndex);
+}
+
+/** Skips what the log has, cuts it at the first conflict, and appends the rest: a repeated or old append changes nothing. */
+function takeEntries(core: Core, message: AppendEntries): void {
+  for (const entry of message.entries) {
+    if (entry.index <= core.log.lastIndex) {
+      if (core.log.term(entry.index) === entry.term) continue;
+      core.truncateFrom(entry.index);
+    }
+    core.append(entry);
+  }
+  core.trimMemory();
+}
+
+function accept(core: Core, message: AppendEntries, matchIndex: number): void {
+  core.persistence.promise({
+    type: 'append-accepted',
+    from: core.self,
+    to: message.from,
+    term: core.term,
+    matchIndex,
+  });
+}
+
+function heartbeatReceived(core: Core, message: Heartbeat): void {
+  becomeFollower(core, message.term, message.from);
+  // The leader names at most what this peer acknowledged to it, and that is still here.
+  assert(message.commit <= core.log.lastIndex, 'this peer holds what it acknowledged');
+  core.commitTo(message.commit);
+  core.lowestMatchIndex = Math.max(core.lowestMatchIndex, message.lowestMatchIndex);
+  core.messages.push({
+    type: 'heartbeat-response',
+    from: core.self,
+    to: message.from,
+    term: core.term,
+    readRound: message.readRound,
+  });
+}
+
+/** The leader hands over (thesis §3.10). Without pre-vote: the leader itself wants it. */
+function toldToCampaign(core: Core, message: TimeoutNow): void {
+  // Only the leader of the term may say so; a late message finds another one, or a term that ended.
+  if (core.leader !== undefined && core.leader !== message.from) return;
+  campaign(core, true);
+}

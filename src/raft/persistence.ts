@@ -1,0 +1,165 @@
+import { assert } from '../base/assert.ts';
+import type { LogIndex } from '../base/ids.ts';
+import type { RaftLog } from './log.ts';
+import type { Message } from './message.ts';
+import type { PersistAck, PersistBatch } from './ready.ts';
+import type { HardState } from './types.ts';
+
+/** The batch that the host is writing. */
+interface InFlight {
+  readonly ack: PersistAck;
+  readonly hardState: HardState;
+  /** The log agrees with the batch up to here; a truncation meanwhile lowers it. */
+  validTo: LogIndex;
+}
+
+/**
+ * What of this peer would survive a crash now, what the host is writing, and the promises that wait for it.
+ *
+ * Invariants: durableIndex <= handedIndex <= last index of the log; what `durableIndex` covers is on disk as it is in the
+ * log; a promise is released only after everything that was unsaved when it was made is durable.
+ */
+export class Persistence {
+  /** The hard state on disk. */
+  #durable: HardState;
+  /** The hard state on disk once the batch in flight is. */
+  #handed: HardState;
+  #durableIndex: LogIndex;
+  /** The last entry that the host was given to write. */
+  #handedIndex: LogIndex;
+  /** The host holds entries from here on that the log no longer has. */
+  #truncateFrom: LogIndex | undefined;
+  #inFlight: InFlight | undefined;
+  #ticksInFlight = 0;
+  #sequence = 0;
+  #promises: Message[] = [];
+
+  constructor(hardState: HardState, lastIndex: LogIndex) {
+    this.#durable = hardState;
+    this.#handed = hardState;
+    this.#durableIndex = lastIndex;
+    this.#handedIndex = lastIndex;
+  }
+
+  get durable(): HardState {
+    return this.#durable;
+  }
+
+  /** Every entry up to here is on disk. Falls with a truncation. */
+  get durableIndex(): LogIndex {
+    return this.#durableIndex;
+  }
+
+  /** How long the host has been writing the batch in flight; 0 without one. */
+  get ticksInFlight(): number {
+    return this.#ticksInFlight;
+  }
+
+  get batchInFlight(): boolean {
+    return this.#inFlight !== undefined;
+  }
+
+  /** Promises not yet given to the host; at most one of each type to each peer. */
+  get promisesWaiting(): number {
+    return this.#promises.length;
+  }
+
+  tick(): void {
+    if (this.#inFlight !== undefined) this.#ticksInFlight += 1;
+  }
+
+  /**
+   * Keeps `message` back until everything unsaved now is durable. One of a type to each peer is enough: of acknowledgements
+   * the highest speaks for all, and of anything else the latest. So what waits is bounded however long the disk takes.
+   */
+  promise(message: Message): void {
+    const at = this.#promises.findIndex((other) => other.type === message.type && other.to === message.to);
+    const other = this.#promises[at];
+    if (other === undefined) {
+      this.#promises.push(message);
+      return;
+    }
+    if (other.type === 'append-accepted' && message.type === 'append-accepted') {
+      assert(other.term === message.term, 'promises of an older term are gone');
+      if (message.matchIndex <= other.matchIndex) return;
+    }
+    this.#promises[at] = message;
+  }
+
+  /**
+   * The term changed: what was promised before is void. An acknowledgement must not ride on a later batch, which may have
+   * overwritten the entries that it vouches for.
+   */
+  voidPromises(): void {
+    this.#promises = [];
+  }
+
+  /** The log lost its entries from `index` on: they count as neither durable nor handed over. */
+  truncated(index: LogIndex): void {
+    if (index <= this.#handedIndex) {
+      this.#truncateFrom = Math.min(this.#truncateFrom ?? index, index);
+      this.#handedIndex = index - 1;
+    }
+    this.#durableIndex = Math.min(this.#durableIndex, index - 1);
+    if (this.#inFlight !== undefined) this.#inFlight.validTo = Math.min(this.#inFlight.validTo, index - 1);
+  }
+
+  /** True when `takeBatch` or `takePromises` would give something. */
+  ready(hardState: HardState, lastIndex: LogIndex): boolean {
+    return this.#inFlight === undefined && (this.#promises.length > 0 || this.#unsaved(hardState, lastIndex));
+  }
+
+  /** The next batch; `undefined` while one is in flight or when nothing is unsaved. */
+  takeBatch(hardState: HardState, log: RaftLog): PersistBatch | undefined {
+    if (this.#inFlight !== undefined || !this.#unsaved(hardState, log.lastIndex)) return undefined;
+    const { lastIndex, lastTerm } = log;
+    const changed = !sameHardState(hardState, this.#handed);
+    const from = this.#handedIndex + 1;
+    this.#sequence += 1;
+    const ack = { sequence: this.#sequence, term: hardState.term, lastIndex, lastTerm };
+    const batch: PersistBatch = {
+      hardState: changed ? hardState : undefined,
+      truncateFrom: this.#truncateFrom,
+      entries: from <= lastIndex ? log.slice(from, lastIndex, Number.POSITIVE_INFINITY) : [],
+      messages: this.#promises,
+      ack,
+    };
+    this.#inFlight = { ack, hardState, validTo: lastIndex };
+    this.#ticksInFlight = 0;
+    this.#handed = hardState;
+    this.#handedIndex = lastIndex;
+    this.#truncateFrom = undefined;
+    this.#promises = [];
+    return batch;
+  }
+
+  /** Promises that wait for nothing, as everything is durable already. */
+  takePromises(hardState: HardState, lastIndex: LogIndex): readonly Message[] {
+    if (this.#promises.length === 0 || this.#inFlight !== undefined || this.#unsaved(hardState, lastIndex)) return [];
+    const promises = this.#promises;
+    this.#promises = [];
+    return promises;
+  }
+
+  /** The batch in flight is durable. */
+  persisted(ack: PersistAck): void {
+    const inFlight = this.#inFlight;
+    assert(inFlight !== undefined && inFlight.ack.sequence === ack.sequence, 'the batch in flight is acknowledged, once');
+    // Terms of another log at the same index must not pass for ours: what was cut meanwhile is not counted.
+    this.#durableIndex = Math.max(this.#durableIndex, inFlight.validTo);
+    this.#durable = inFlight.hardState;
+    this.#inFlight = undefined;
+    this.#ticksInFlight = 0;
+    assert(this.#durableIndex <= this.#handedIndex, 'nothing is durable that was not handed over');
+  }
+
+  #unsaved(hardState: HardState, lastIndex: LogIndex): boolean {
+    return (
+      this.#handedIndex < lastIndex || this.#truncateFrom !== undefined || !sameHardState(hardState, this.#handed)
+    );
+  }
+}
+
+function sameHardState(left: HardState, right: HardState): boolean {
+  return left.term === right.term && left.votedFor === right.votedFor;
+}

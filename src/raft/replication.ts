@@ -1,0 +1,166 @@
+import { assert } from '../base/assert.ts';
+import type { LogIndex } from '../base/ids.ts';
+import type { Core } from './core.ts';
+import type { Progress } from './progress.ts';
+import { quorumValue } from './quorum.ts';
+import type { FetchRequest } from './ready.ts';
+import type { Leader } from './role.ts';
+import type { Entry } from './types.ts';
+
+/**
+ * What a leader sends. Appends are made when the host drains the core and not before, so that everything proposed and
+ * acknowledged in between travels together: one append to a follower, with the newest commit index.
+ */
+export function sendDue(core: Core, leader: Leader): void {
+  if (!leader.sendDue) return;
+  leader.sendDue = false;
+  for (const progress of leader.peers) {
+    while (appendDue(core, progress) && sendAppend(core, progress)) {
+      // The window takes as many messages as fit.
+    }
+  }
+  beginReadRound(core, leader, false);
+}
+
+/** Tells every follower that its leader lives, how far it may apply, and which read round has begun. */
+export function sendHeartbeats(core: Core, leader: Leader): void {
+  leader.heartbeatElapsedTicks = 0;
+  for (const progress of leader.peers) {
+    core.messages.push({
+      type: 'heartbeat',
+      from: core.self,
+      to: progress.peer,
+      term: core.term,
+      commit: Math.min(progress.match, core.commitIndex),
+      lowestMatchIndex: core.lowestMatchIndex,
+      readRound: leader.reads.round,
+    });
+  }
+}
+
+/**
+ * Begins a read round when reads wait. While one is on the way the next waits for it, so that rounds cost one heartbeat a
+ * round trip however many reads come; `retry` begins another when the regular heartbeat goes out anyway.
+ */
+export function beginReadRound(core: Core, leader: Leader, retry: boolean): void {
+  const { reads } = leader;
+  if (!reads.waiting || (!reads.settled && !retry)) return;
+  reads.begin();
+  if (leader.peers.length === 0) confirmReads(core, leader);
+  else sendHeartbeats(core, leader);
+}
+
+/** Releases the reads whose round a quorum has answered. The leader answers its own rounds at once. */
+export function confirmReads(core: Core, leader: Leader): void {
+  const rounds = leader.peers.map((progress) => progress.readRound);
+  rounds.push(leader.reads.round);
+  const released = leader.reads.confirmed(quorumValue(rounds));
+  core.reads.push(...released);
+  if (leader.reads.waiting) leader.sendDue = true;
+}
+
+/**
+ * Commits what a quorum holds durably, the leader's own copy counted like any other. Only an entry of the own term is
+ * counted; older ones commit with it (Raft §5.4.2, figure 8).
+ */
+export function advanceCommit(core: Core, leader: Leader): void {
+  const matches: LogIndex[] = leader.peers.map((progress) => progress.match);
+  matches.push(core.persistence.durableIndex);
+  const everywhere = Math.min(...matches);
+  core.lowestMatchIndex = Math.max(core.lowestMatchIndex, everywhere);
+  const index = quorumValue(matches);
+  if (index <= core.commitIndex || core.log.term(index) !== core.term) return;
+  const first = core.commitIndex < leader.termStartIndex;
+  core.commitTo(index);
+  leader.sendDue = true;
+  if (first) leader.reads.committedOwnTerm(core.commitIndex);
+}
+
+/** The next read from storage that a follower needs, each follower in turn. */
+export function fetchForPeer(core: Core, leader: Leader): FetchRequest | undefined {
+  const count = leader.peers.length;
+  for (let step = 0; step < count; step += 1) {
+    const at = (core.fetchTurn + step) % count;
+    const progress = leader.peers[at] as Progress;
+    if (!progress.fetchDue) continue;
+    progress.fetchDue = false;
+    if (progress.next < core.log.firstIndex || progress.next >= core.log.memoryFirst) {
+      // It moved since it asked.
+      leader.sendDue = true;
+      continue;
+    }
+    core.fetchTurn = at + 1;
+    core.fetchSequence += 1;
+    return {
+      sequence: core.fetchSequence,
+      from: progress.next,
+      to: core.log.memoryFirst - 1,
+      maxBytes: core.options.maxAppendBytes,
+      forPeer: progress.peer,
+    };
+  }
+  return undefined;
+}
+
+/** Sends entries that were read from storage, unless the follower moved on meanwhile. */
+export function sendFetched(core: Core, leader: Leader, progress: Progress, entries: readonly Entry[]): void {
+  leader.sendDue = true;
+  if (progress.state === 'behind' || progress.paused || entries[0]?.index !== progress.next) return;
+  send(core, progress, entries);
+}
+
+/** Storage, or the log itself, no longer has what this follower needs next. */
+export function leaveBehind(core: Core, progress: Progress): void {
+  assert(progress.next < core.log.firstIndex, 'a follower is behind when its next entry was compacted');
+  progress.becomeBehind();
+}
+
+function appendDue(core: Core, progress: Progress): boolean {
+  if (progress.paused || progress.state === 'behind') return false;
+  if (progress.probeDue) return true;
+  const { lastIndex } = core.log;
+  if (progress.next <= lastIndex) return !progress.fetchDue && core.fetchInFlight?.forPeer !== progress.peer;
+  // A commit travels with the next entries or the next heartbeat; it gets a message of its own only when nothing follows.
+  return (
+    progress.state === 'replicate' &&
+    core.commitIndex === lastIndex &&
+    progress.sentCommit < core.commitIndex
+  );
+}
+
+/** Sends one append. False when nothing more can be sent to this follower now. */
+function sendAppend(core: Core, progress: Progress): boolean {
+  const { log, options } = core;
+  const probing = progress.probeDue;
+  progress.probeDue = false;
+  if (progress.next < log.firstIndex) {
+    leaveBehind(core, progress);
+    return false;
+  }
+  const wanted = progress.next <= log.lastIndex && !progress.inflight.full;
+  if (wanted && progress.next < log.memoryFirst) {
+    progress.fetchDue = core.fetchInFlight?.forPeer !== progress.peer;
+    if (probing && progress.state === 'replicate') send(core, progress, []);
+    return false;
+  }
+  send(core, progress, wanted ? log.slice(progress.next, log.lastIndex, options.maxAppendBytes) : []);
+  return true;
+}
+
+function send(core: Core, progress: Progress, entries: readonly Entry[]): void {
+  const prevLogIndex = progress.next - 1;
+  let bytes = 0;
+  for (const entry of entries) bytes += entry.data.length;
+  core.messages.push({
+    type: 'append-entries',
+    from: core.self,
+    to: progress.peer,
+    term: core.term,
+    prevLogIndex,
+    prevLogTerm: core.log.term(prevLogIndex),
+    leaderCommit: core.commitIndex,
+    entries,
+  });
+  progress.sentCommit = Math.max(progress.sentCommit, core.commitIndex);
+  progress.sent(prevLogIndex + entries.length, entries.length, bytes);
+}
