@@ -13,6 +13,7 @@
  * Pure: instants of both clocks are handed in. Inside, instants are fractional; a stamp is their integer part.
  */
 import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
 import type { PeerId } from '../base/ids.ts';
 
 /** How much faster or slower than its monotonic clock a leader's stamps may run: one part in twenty. */
@@ -34,6 +35,11 @@ const SAMPLES = 8;
 export interface Instant {
   readonly monotonicMs: number;
   readonly wallMs: number;
+}
+
+/** What both clocks show now. */
+export function instantOf(clock: Clock): Instant {
+  return { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
 }
 
 /** The last samples of one peer's wall clock. */
