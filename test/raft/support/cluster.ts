@@ -1,0 +1,307 @@
+import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
+import type { PeerId } from '../../../src/base/ids.ts';
+import { peerId } from '../../../src/base/ids.ts';
+import { SeededRandom, deriveSeed } from '../../../src/base/random.ts';
+import { decodeMessage, encodeMessage } from '../../../src/raft/codec.ts';
+import { describeReady } from '../../../src/raft/describe.ts';
+import { checkInvariants } from '../../../src/raft/invariants.ts';
+import type { Message } from '../../../src/raft/message.ts';
+import type { RaftOptions } from '../../../src/raft/options.ts';
+import { RAFT_DEFAULTS } from '../../../src/raft/options.ts';
+import { Raft } from '../../../src/raft/raft.ts';
+import type { FetchRequest, ReadState } from '../../../src/raft/ready.ts';
+import type { Entry } from '../../../src/raft/types.ts';
+import { Disk } from './disk.ts';
+
+export type TunableOptions = Partial<Omit<RaftOptions, 'self' | 'voters' | 'random'>>;
+
+/** Timeouts small enough to count by hand. */
+export const TEST_OPTIONS: TunableOptions = { electionTimeoutTicks: 10, heartbeatIntervalTicks: 1, persistTimeoutTicks: 40 };
+
+export interface ClusterOptions {
+  readonly peers: readonly string[];
+  readonly options?: TunableOptions;
+  /** What is on disk at the start, for peers that are not new. */
+  readonly disks?: Readonly<Record<string, Disk>>;
+  readonly seed?: number;
+  /** Entries loaded to memory at a start. */
+  readonly entriesLoaded?: number;
+}
+
+/** One peer and what belongs to it. */
+export interface Member {
+  readonly id: PeerId;
+  raft: Raft;
+  readonly disk: Disk;
+  up: boolean;
+  /** Batches wait for `sync` instead of being durable at once. */
+  diskStalled: boolean;
+  /** Committed entries wait instead of being applied at once. */
+  applyStalled: boolean;
+  /** Reads of old entries wait for `answerFetch`. */
+  fetchStalled: boolean;
+  fetch: FetchRequest | undefined;
+  /** Everything applied since the last start, in order. */
+  applied: Entry[];
+  unapplied: Entry[];
+  reads: ReadState[];
+  readsLost: number[];
+  starts: number;
+}
+
+/** A message on its way, as the bytes that a connection would carry. */
+export interface Packet {
+  readonly from: PeerId;
+  readonly to: PeerId;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Peers over a network and disks that a test holds in its hands. Nothing happens by itself: time passes by `tick`, messages
+ * travel by `deliver`, and the host's part of the contract is done after every input, by `pump`.
+ */
+export class Cluster {
+  readonly members: readonly Member[];
+  /** On the way, oldest first. */
+  packets: Packet[] = [];
+  /** Told of everything that is sent, once it is. */
+  onSend: ((message: Message) => void) | undefined;
+  /** Told of every peer after every event. */
+  onEvent: ((member: Member) => void) | undefined;
+  /** Told of each line of what a peer does. */
+  onLine: ((line: string) => void) | undefined;
+  readonly #options: ClusterOptions;
+  readonly #cut = new Set<string>();
+  readonly #writer = new ByteWriter();
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.members = options.peers.map((name) => this.#member(peerId(name)));
+    for (const member of this.members) this.pump(member);
+  }
+
+  /** The member called `name`. */
+  member(name: string): Member {
+    const member = this.members.find((other) => other.id === name);
+    if (member === undefined) throw new Error(`no peer ${name}`);
+    return member;
+  }
+
+  raft(name: string): Raft {
+    return this.member(name).raft;
+  }
+
+  /** Gives `name` some input and then does its host's part. */
+  with<T>(name: string, act: (raft: Raft) => T): T {
+    const member = this.member(name);
+    const result = act(member.raft);
+    this.pump(member);
+    return result;
+  }
+
+  tick(name: string, count = 1): void {
+    for (let done = 0; done < count; done += 1) {
+      if (this.member(name).up) this.with(name, (raft) => raft.tick());
+    }
+  }
+
+  /** Every peer that is up lives through `count` ticks, with all messages delivered in between. */
+  pass(count: number): void {
+    for (let done = 0; done < count; done += 1) {
+      for (const member of this.members) this.tick(member.id);
+      this.run();
+    }
+  }
+
+  /** Ticks `name` alone until it stands for election, however long its random timeout is. */
+  timeout(name: string): void {
+    const { raft } = this.member(name);
+    const { term } = raft;
+    for (let count = 0; count < 1_000; count += 1) {
+      this.tick(name);
+      if (raft.role === 'pre-candidate' || raft.term > term) return;
+    }
+    throw new Error(`${name} does not stand for election`);
+  }
+
+  /** Lets `name` time out and delivers everything, until it leads. */
+  elect(name: string): void {
+    for (let attempt = 0; attempt < 10 && this.raft(name).role !== 'leader'; attempt += 1) {
+      // Voters that still hear a leader would not answer.
+      for (const member of this.members) {
+        if (member.id !== name && member.up) this.with(member.id, (raft) => raft.leaderConnectionLost());
+      }
+      if (this.raft(name).role === 'follower') this.timeout(name);
+      this.run();
+    }
+    if (this.raft(name).role !== 'leader') throw new Error(`${name} was not elected`);
+  }
+
+  /** Delivers messages in order, with those they cause, until none is on the way. */
+  run(): void {
+    for (let count = 0; this.packets.length > 0; count += 1) {
+      if (count > 100_000) throw new Error('messages without end');
+      this.deliver(0);
+    }
+  }
+
+  /** Delivers the packet at `at`, unless its link is cut or its receiver down. */
+  deliver(at: number): void {
+    const [packet] = this.packets.splice(at, 1);
+    if (packet !== undefined) this.hand(packet);
+  }
+
+  /** Hands over `packet`, which may have been handed over before. */
+  hand(packet: Packet): void {
+    const receiver = this.member(packet.to);
+    if (!receiver.up || this.#cut.has(link(packet.from, packet.to))) return;
+    const message = decodeMessage(new ByteReader(packet.bytes), packet.from, packet.to);
+    receiver.raft.step(message);
+    this.pump(receiver);
+  }
+
+  /** Cuts the link from `from` to `to`, that way only. */
+  cut(from: string, to: string): void {
+    this.#cut.add(link(from, to));
+  }
+
+  /** Cuts `name` off in both directions. */
+  isolate(name: string): void {
+    for (const { id } of this.members) {
+      if (id === name) continue;
+      this.cut(name, id);
+      this.cut(id, name);
+    }
+  }
+
+  heal(): void {
+    this.#cut.clear();
+  }
+
+  /** The batch in flight at `name` becomes durable. */
+  sync(name: string): void {
+    const member = this.member(name);
+    this.#sync(member);
+    this.pump(member);
+  }
+
+  apply(name: string): void {
+    const member = this.member(name);
+    this.#apply(member);
+    this.pump(member);
+  }
+
+  answerFetch(name: string): void {
+    const member = this.member(name);
+    this.#answerFetch(member);
+    this.pump(member);
+  }
+
+  /** Storage of `name` drops its log before `firstIndex`. */
+  compact(name: string, firstIndex: number): void {
+    const member = this.member(name);
+    member.disk.applied = member.raft.appliedIndex;
+    member.disk.compact(firstIndex);
+    member.raft.compacted(firstIndex);
+    this.pump(member);
+  }
+
+  /** The process of `name` is gone, with everything that was not durable. */
+  crash(name: string): void {
+    const member = this.member(name);
+    member.up = false;
+    member.disk.pending = undefined;
+    member.disk.lowestMatchIndex = Math.min(member.raft.lowestMatchIndex, member.disk.lastIndex);
+  }
+
+  restart(name: string): void {
+    const member = this.member(name);
+    member.raft = this.#raft(member.id, member.disk, member.starts + 1);
+    Object.assign(member, { up: true, fetch: undefined, applied: [], unapplied: [], reads: [], readsLost: [] });
+    member.starts += 1;
+    this.pump(member);
+  }
+
+  /** The host's loop: does all that the core asks for, as far as disk and apply are not stalled. */
+  pump(member: Member): void {
+    for (let count = 0; member.up && member.raft.hasReady(); count += 1) {
+      if (count > 10_000) throw new Error('a core that is never done');
+      checkInvariants(member.raft);
+      this.onEvent?.(member);
+      const ready = member.raft.ready();
+      for (const line of describeReady(ready)) this.onLine?.(`${member.id} ${line}`);
+      this.#send(ready.messages);
+      if (ready.persist !== undefined) member.disk.write(ready.persist);
+      member.unapplied.push(...ready.committed);
+      member.reads.push(...ready.reads);
+      member.readsLost.push(...ready.readsLost);
+      if (ready.fetch !== undefined) member.fetch = ready.fetch;
+      if (!member.diskStalled && member.disk.pending !== undefined) this.#sync(member);
+      if (!member.applyStalled && member.unapplied.length > 0) this.#apply(member);
+      if (!member.fetchStalled && member.fetch !== undefined) this.#answerFetch(member);
+    }
+    checkInvariants(member.raft);
+    this.onEvent?.(member);
+  }
+
+  #sync(member: Member): void {
+    const batch = member.disk.sync();
+    if (member.diskStalled) this.onLine?.(`${member.id} durable #${batch.ack.sequence}`);
+    member.raft.persisted(batch.ack);
+    this.#send(batch.messages);
+  }
+
+  #apply(member: Member): void {
+    const last = member.unapplied.at(-1);
+    member.applied.push(...member.unapplied);
+    member.unapplied = [];
+    if (last !== undefined) member.raft.applied(last.index);
+  }
+
+  #answerFetch(member: Member): void {
+    const { fetch, disk } = member;
+    member.fetch = undefined;
+    if (fetch === undefined) return;
+    const entries = disk.read(fetch.from, fetch.to, fetch.maxBytes);
+    member.raft.fetched(fetch, fetch.from < disk.firstIndex ? 'compacted' : entries);
+  }
+
+  #send(messages: readonly Message[]): void {
+    for (const message of messages) {
+      this.onSend?.(message);
+      this.#writer.reset();
+      encodeMessage(this.#writer, message);
+      this.packets.push({ from: message.from, to: message.to, bytes: this.#writer.take() });
+    }
+  }
+
+  #member(id: PeerId): Member {
+    const disk = this.#options.disks?.[id] ?? new Disk();
+    return {
+      id,
+      raft: this.#raft(id, disk, 0),
+      disk,
+      up: true,
+      diskStalled: false,
+      applyStalled: false,
+      fetchStalled: false,
+      fetch: undefined,
+      applied: [],
+      unapplied: [],
+      reads: [],
+      readsLost: [],
+      starts: 0,
+    };
+  }
+
+  #raft(self: PeerId, disk: Disk, starts: number): Raft {
+    const { peers, options, seed = 1, entriesLoaded } = this.#options;
+    const random = new SeededRandom(deriveSeed(seed, `${self}/${starts}`));
+    const voters = peers.map(peerId);
+    return new Raft({ ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options, self, voters, random }, disk.restore(entriesLoaded));
+  }
+}
+
+function link(from: string, to: string): string {
+  return `${from}>${to}`;
+}
