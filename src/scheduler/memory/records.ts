@@ -20,7 +20,8 @@ export interface RecordSource {
   /**
    * Takes a record of a checkpoint in. `value` begins with the format byte, which was checked.
    *
-   * @returns the slot that holds it now.
+   * @returns the slot that holds it now. A table outside the digest need not keep the record: what it returns is not looked at,
+   * and its owner says with `adopt` what is there.
    * @throws DecodeError when it does not read as a record.
    */
   restore(key: number, value: Uint8Array): number;
@@ -228,12 +229,12 @@ export class RecordTable {
       throw new DecodeError(`a record of ${this.name} has format ${value[0] ?? 'none'}, not ${this.#format}`);
     }
     const slot = this.#source.restore(key, value);
-    this.adopt(slot);
     if (!this.#hashed) return;
+    this.adopt(slot);
     this.#keepHash(slot, key, value);
   }
 
-  /** The record in `slot` is in the state database already, though it was not read: only for tables outside the digest. */
+  /** The record in `slot` is in the state database already. Owners call it for tables outside the digest, whose records they need not read. */
   adopt(slot: number): void {
     if (slot >= this.#slots.length) this.#grow(slot);
     if (((this.#slots[slot] as number) & LIVE) !== 0) throw new DecodeError(`a record of ${this.name} is there twice`);

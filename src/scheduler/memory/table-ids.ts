@@ -8,7 +8,12 @@ export const TABLE_IDS = {
   payloadDirectory: 3,
   names: 4,
   keys: 5,
-  /** Bodies come last: by then a loader knows which of them it needs. They are not in the digest; directories hold their hashes. */
   blocks: 240,
   payloads: 241,
 } as const;
+
+/**
+ * Tables from this id on hold bodies, which are not in the digest (directories hold their hashes) and which a restore reads only
+ * where it needs them. They come last in the order of keys: by then it is known which.
+ */
+export const BODY_TABLE_IDS_FROM = 240;
