@@ -57,13 +57,13 @@ export const FOUNDERS_MAX = 16;
 /** One batch of the Raft core: all of it becomes durable, or none. */
 export interface LogBatch {
   /** The new term and vote, when either changed. */
-  readonly hardState?: HardState;
+  readonly hardState?: HardState | undefined;
   /** Entries from here on are not in the log any more; `entries` then begins here. */
-  readonly truncateFrom?: LogIndex;
+  readonly truncateFrom?: LogIndex | undefined;
   /** In order and without gaps, from `truncateFrom`, else from behind the last entry. */
   readonly entries: readonly Entry[];
   /** The lowest match index of all voters that this peer has heard of: no peer compacts beyond it. Never goes back. */
-  readonly lowestMatchIndex?: LogIndex;
+  readonly lowestMatchIndex?: LogIndex | undefined;
 }
 
 /** What the log held at start, checked record by record; what was applied and committed the state database knows. */
