@@ -42,10 +42,16 @@ export function decideAccess(rules: AccessRules, request: UpgradeRequest): Acces
   const host = splitHost(request.host);
   if (host === undefined) return refuse(400, 'the Host header is malformed');
   if (!LOOPBACK_NAMES.includes(host.name) && !rules.hostNames.includes(host.name)) {
-    return refuse(403, 'this peer does not go by the name in the Host header; add it to "hostNames" in its configuration');
+    return refuse(
+      403,
+      'this peer does not go by the name in the Host header; add it to "hostNames" in its configuration',
+    );
   }
   if (request.origin !== undefined && !originAllowed(rules, request.origin, request.host)) {
-    return refuse(403, 'pages of this origin may not connect; list it under "origins" in the configuration if they should');
+    return refuse(
+      403,
+      'pages of this origin may not connect; list it under "origins" in the configuration if they should',
+    );
   }
   if (rules.tokenMatches !== undefined && !tokenPresented(request.authorization, rules.tokenMatches)) {
     return refuse(401, 'a client token is needed: Authorization: Bearer TOKEN');

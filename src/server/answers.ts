@@ -1,0 +1,283 @@
+/**
+ * The only place that knows both contracts, this direction of it: what the state machine answers and shows becomes frames.
+ * `requests.ts` is the other direction.
+ */
+import { formatHash } from '../base/hash.ts';
+import type { PeerStatus } from '../peer/types.ts';
+import { type ErrorCode, errorFacts } from '../protocol/error-code.ts';
+import {
+  ABORT_REASONS,
+  type AbortRow,
+  type AssignRow,
+  type BlobRow,
+  CANCEL_ANSWERS,
+  COMPLETION_ANSWERS,
+  type PeerRow,
+  type QueueRow,
+  TASK_STATES,
+  type TaskViewRow,
+  type WorkerRow,
+} from '../protocol/rows.ts';
+import type {
+  AttachedFrame,
+  ErrorFrame,
+  ResultFrame,
+  StatusAnswerFrame,
+  SubmittedFrame,
+} from '../protocol/server-frame.ts';
+import type { Blob } from '../scheduler/command.ts';
+import type {
+  Abort,
+  Attached,
+  CancelAnswer,
+  CompletionAnswer,
+  Refusal,
+  SchedulerErrorCode,
+  Submitted,
+} from '../scheduler/outcome.ts';
+import type { Assignment, QueueView, StoredBlob, TaskState, TaskView, WorkerView } from '../scheduler/views.ts';
+import { TASK_EPOCH, TASK_GROUP } from './identity.ts';
+
+/** What a refusal of the state machine says to the client. */
+const REFUSALS: Readonly<Record<SchedulerErrorCode, string>> = {
+  NOT_FOUND: 'there is none with this id; it may have been purged',
+  ALREADY_FINAL: 'the task is final',
+  STALE_LEASE: 'the attempt is no longer this worker’s',
+  KEY_CONFLICT: 'the key belongs to a task of other type, queue or payload',
+  KEY_TABLE_FULL: 'the namespace has as many keys as it may have; keys are freed 24 h after their task is final',
+  SESSION_EXPIRED: 'the client session is gone or has moved on; whether an earlier sending was executed stays unknown',
+  SESSION_LIMIT: 'the cluster has as many client sessions as it may have; share one client in a process',
+  QUEUE_LIMIT: 'the namespace has as many queues as it may have',
+  TASK_LIMIT: 'the cluster holds as many unfinished tasks as it may hold; try again when some are finished',
+  WORKER_LIMIT: 'the cluster has as many workers as it may have',
+  WORKER_ID_IN_USE: 'another live process has this worker id; give each process its own',
+  INVALID_TRANSITION: 'the state of the task does not allow this',
+  INVALID_ARGUMENT: 'the request is not acceptable',
+};
+
+/** How an error is told. */
+export interface ErrorDetails {
+  readonly retryAfterMs?: number;
+  readonly leader?: PeerRow | null;
+  readonly position?: number | null;
+}
+
+/** An `error` answer; whether it is retryable follows from its code. */
+export function errorFrame(
+  requestId: number,
+  code: ErrorCode,
+  message: string,
+  details: ErrorDetails = {},
+): ErrorFrame {
+  return {
+    type: 'error',
+    requestId,
+    code,
+    message,
+    retryable: errorFacts(code).retryable,
+    retryAfterMs: details.retryAfterMs ?? null,
+    leader: details.leader ?? null,
+    position: details.position ?? null,
+  };
+}
+
+/** The error for what the state machine refused. */
+export function refusalFrame(requestId: number, refusal: Refusal): ErrorFrame {
+  const position = refusal.position < 0 ? null : refusal.position;
+  return errorFrame(requestId, refusal.code, REFUSALS[refusal.code], { position });
+}
+
+export function submittedFrame(requestId: number, logIndex: number, reply: Submitted): SubmittedFrame {
+  return {
+    type: 'submitted',
+    requestId,
+    logIndex,
+    group: TASK_GROUP,
+    epoch: TASK_EPOCH,
+    firstNumber: reply.firstNumber,
+    created: reply.created,
+    existing: reply.existing.map(({ position, number }) => [position, number] as const),
+    repeated: reply.repeated,
+  };
+}
+
+export function attachedFrame(requestId: number, term: number, reply: Attached): AttachedFrame {
+  return {
+    type: 'attached',
+    requestId,
+    term,
+    stale: reply.stale.map(({ number, fencingToken }) => [number, fencingToken] as const),
+    settled: reply.settled.map(
+      ({ number, fencingToken, answer }) => [number, fencingToken, completionCode(answer)] as const,
+    ),
+  };
+}
+
+/** Position on the wire of the answer to a completion. */
+export function completionCode(answer: CompletionAnswer): number {
+  return COMPLETION_ANSWERS.indexOf(answer);
+}
+
+/** Position on the wire of the answer to a cancel. */
+export function cancelCode(answer: CancelAnswer): number {
+  return CANCEL_ANSWERS.indexOf(answer);
+}
+
+export function abortRow(abort: Pick<Abort, 'number' | 'fencingToken' | 'reason'>): AbortRow {
+  return [abort.number, abort.fencingToken, ABORT_REASONS.indexOf(abort.reason)];
+}
+
+/** An assignment whose payload is at hand. */
+export function assignRow(assignment: Assignment, payload: Blob, typeIndex: number): AssignRow {
+  const { headers, lastCheckpoint } = assignment;
+  const extras =
+    headers === undefined && lastCheckpoint === undefined
+      ? null
+      : ([blobRow(headers), blobRow(lastCheckpoint)] as const);
+  return [
+    assignment.number,
+    assignment.fencingToken,
+    typeIndex,
+    assignment.deliveries,
+    payload.encoding,
+    payload.bytes,
+    extras,
+  ];
+}
+
+/** How a final task ended, for those who wait for it. */
+export function resultFrame(requestId: number, task: TaskView): ResultFrame {
+  return {
+    type: 'result',
+    requestId,
+    state: TASK_STATES.indexOf(task.state),
+    reason: task.reason ?? null,
+    result: blobRow(task.result),
+    error: blobRow(task.error),
+  };
+}
+
+/** A task for `list`: everything but bytes and history. */
+export function taskSummaryRow(task: TaskView): TaskViewRow {
+  return taskRow(task, { payload: null, full: false, progress: null });
+}
+
+/** A task for `get`. `payload` is what it is by now, wherever it was kept. */
+export function taskDetailRow(
+  task: TaskView,
+  payload: BlobRow | null,
+  progress: readonly [number, string] | null,
+): TaskViewRow {
+  return taskRow(task, { payload, full: true, progress });
+}
+
+export function queueRow(queue: QueueView): QueueRow {
+  const counts: Readonly<Record<TaskState, number>> = queue;
+  return [
+    queue.name,
+    TASK_STATES.map((state) => (state === 'blocked' ? 0 : counts[state])),
+    queue.pending === 0 ? null : queue.oldestReadyAgeMs,
+    queue.submitted,
+    queue.done + queue.failed + queue.cancelled,
+  ];
+}
+
+/** `heartbeatAgeMs` is the leader's knowledge: undefined when the worker is not connected. */
+export function workerRow(worker: WorkerView, heartbeatAgeMs: number | undefined): WorkerRow {
+  return [
+    worker.id,
+    worker.instance,
+    worker.state,
+    worker.types,
+    worker.labels,
+    worker.slots,
+    worker.running + worker.lingering,
+    worker.version,
+    worker.attachedAtMs,
+    heartbeatAgeMs === undefined ? null : Math.floor(heartbeatAgeMs),
+  ];
+}
+
+/** What only the server knows of a status. */
+export interface ServerFacts {
+  readonly cluster: string;
+  readonly version: string;
+  readonly connections: number;
+}
+
+export function statusFrame(requestId: number, status: PeerStatus, facts: ServerFacts): StatusAnswerFrame {
+  const alarms = status.alarms.map((alarm) => alarm.message);
+  if (status.reason !== undefined) alarms.unshift(status.reason);
+  return {
+    type: 'statusAnswer',
+    requestId,
+    peer: status.self,
+    cluster: facts.cluster,
+    version: facts.version,
+    role: status.role,
+    state: status.state,
+    term: status.term,
+    leader: status.leader ?? null,
+    commitIndex: status.commitIndex,
+    appliedIndex: status.appliedIndex,
+    durableIndex: status.durableIndex,
+    firstIndex: status.firstIndex,
+    logBytes: status.logSizeBytes,
+    logTimeMs: status.logTimeMs,
+    marks: status.marks.map((mark) => [mark.index, formatHash(mark.digest)] as const),
+    members: status.voters.map(
+      (voter) => [voter.peer, voter.connected, voter.matchIndex ?? 0, voter.heldBackBytes ?? 0] as const,
+    ),
+    clockOffsetMs: status.clockOffsetMs === undefined ? null : Math.round(status.clockOffsetMs),
+    connections: facts.connections,
+    alarms,
+  };
+}
+
+export function blobRow(blob: Blob | undefined): BlobRow | null {
+  return blob === undefined ? null : [blob.encoding, blob.bytes];
+}
+
+/** True when the bytes have to be read from the state database first. */
+export function isOffloaded(blob: StoredBlob): blob is Exclude<StoredBlob, Blob> {
+  return 'offloaded' in blob;
+}
+
+interface RowParts {
+  readonly payload: BlobRow | null;
+  readonly full: boolean;
+  readonly progress: readonly [number, string] | null;
+}
+
+function taskRow(task: TaskView, parts: RowParts): TaskViewRow {
+  const { full } = parts;
+  return [
+    [TASK_GROUP, TASK_EPOCH, task.number],
+    task.type,
+    task.queue,
+    TASK_STATES.indexOf(task.state),
+    task.priority,
+    task.key ?? null,
+    task.requires,
+    task.createdAtMs,
+    task.runAtMs ?? null,
+    task.startedAtMs ?? null,
+    task.finishedAtMs ?? null,
+    task.failures,
+    task.crashes,
+    task.deliveries,
+    task.fencingToken,
+    task.worker ?? null,
+    task.reason ?? (task.cancelling ? 'cancelling' : null),
+    parts.payload,
+    full ? blobRow(task.headers) : null,
+    full ? blobRow(task.result) : null,
+    full ? blobRow(task.error) : null,
+    full ? blobRow(task.lastCheckpoint) : null,
+    parts.progress,
+    full
+      ? task.history.map((event) => [event.type, event.atMs, event.attempt, event.by, event.reason ?? null] as const)
+      : [],
+    full ? task.droppedEvents : 0,
+  ];
+}

@@ -1,0 +1,145 @@
+/**
+ * From effects to workers. Applying an entry says which tasks were placed and which attempts are to be aborted; here each
+ * becomes part of one frame to the worker it concerns. Only the leader delivers, and only to workers that attached to it in
+ * this term. A frame that is lost is no loss: when the worker attaches again, everything is derived anew from the state, and
+ * the worker drops what it has seen by task number and fencing token.
+ */
+import type { ApplyOutcome } from '../scheduler/outcome.ts';
+import type { Blob } from '../scheduler/command.ts';
+import type { Assignment } from '../scheduler/views.ts';
+import type { AbortRow, AssignRow } from '../protocol/rows.ts';
+import type { PeerFace } from '../peer/peer.ts';
+import { abortRow, assignRow, isOffloaded } from './answers.ts';
+
+/** Bytes of payloads and assignments after which a frame is sent and the next one begun. */
+const FRAME_BYTES = 1024 * 1024;
+const FRAME_ROWS = 2_000;
+
+/** A worker's connection, as deliveries see it. */
+export interface WorkerLink {
+  readonly worker: string;
+  readonly instance: string;
+  /** Position of each type in what the worker attached with. */
+  readonly typeIndex: ReadonlyMap<string, number>;
+  /** Entries up to here have been delivered to this connection. */
+  readonly deliveredIndex: number;
+  assign(rows: readonly AssignRow[]): void;
+  abort(rows: readonly AbortRow[]): void;
+}
+
+interface Outgoing {
+  readonly link: WorkerLink;
+  rows: AssignRow[];
+  sizeBytes: number;
+}
+
+export class Deliveries {
+  readonly #peer: PeerFace;
+  readonly #links = new Map<string, WorkerLink>();
+
+  constructor(peer: PeerFace) {
+    this.#peer = peer;
+  }
+
+  link(worker: string): WorkerLink | undefined {
+    return this.#links.get(worker);
+  }
+
+  /**
+   * From now on the worker gets what is placed on it, and first of all what was placed already and is not among `known`, the
+   * task numbers that it named itself.
+   */
+  attach(link: WorkerLink, known: ReadonlySet<number>): void {
+    this.#links.set(link.worker, link);
+    const { scheduler } = this.#peer;
+    const outgoing: Outgoing = { link, rows: [], sizeBytes: 0 };
+    const aborts: AbortRow[] = [];
+    for (const number of scheduler.assignmentsOf(link.worker)) {
+      const assignment = scheduler.assignment(number);
+      if (assignment === undefined) continue;
+      if (!known.has(number)) this.#add(outgoing, assignment);
+      if (assignment.cancelling) aborts.push(abortRow({ ...assignment, reason: 'cancelled' }));
+    }
+    flush(outgoing);
+    if (aborts.length > 0) link.abort(aborts);
+  }
+
+  /** Harmless for a link that was replaced. */
+  detach(link: WorkerLink): void {
+    if (this.#links.get(link.worker) === link) this.#links.delete(link.worker);
+  }
+
+  /** We no longer lead. */
+  clear(): void {
+    this.#links.clear();
+  }
+
+  /** Performs the effects of one entry. */
+  perform(index: number, outcome: ApplyOutcome): void {
+    if (outcome.assigned.length > 0) this.#assign(index, outcome.assigned);
+    if (outcome.aborts.length > 0) this.#abort(outcome.aborts);
+  }
+
+  #assign(index: number, numbers: readonly number[]): void {
+    const { scheduler } = this.#peer;
+    const byWorker = new Map<string, Outgoing>();
+    // Placements come in runs of one worker; remembering the last one spares a look-up each.
+    let last: Outgoing | undefined;
+    for (const number of numbers) {
+      const assignment = scheduler.assignment(number);
+      if (assignment === undefined) continue;
+      if (last?.link.worker !== assignment.worker) {
+        last = byWorker.get(assignment.worker);
+        if (last === undefined) {
+          const link = this.#links.get(assignment.worker);
+          if (link === undefined || link.deliveredIndex >= index) continue;
+          last = { link, rows: [], sizeBytes: 0 };
+          byWorker.set(assignment.worker, last);
+        }
+      }
+      this.#add(last, assignment);
+    }
+    for (const outgoing of byWorker.values()) flush(outgoing);
+  }
+
+  #add(outgoing: Outgoing, assignment: Assignment): void {
+    const { link } = outgoing;
+    const typeIndex = link.typeIndex.get(assignment.type);
+    // The worker's registration and its connection agree unless it is being replaced right now; then its successor asks anew.
+    if (typeIndex === undefined || assignment.instance !== link.instance) return;
+    const { payload } = assignment;
+    if (isOffloaded(payload)) {
+      void this.#addLater(link, assignment, typeIndex);
+      return;
+    }
+    outgoing.rows.push(assignRow(assignment, payload, typeIndex));
+    outgoing.sizeBytes += payload.bytes.length;
+    if (outgoing.sizeBytes >= FRAME_BYTES || outgoing.rows.length >= FRAME_ROWS) flush(outgoing);
+  }
+
+  async #addLater(link: WorkerLink, assignment: Assignment, typeIndex: number): Promise<void> {
+    const bytes = await this.#peer.payload(assignment.number);
+    const now = this.#peer.scheduler.assignment(assignment.number);
+    const current = this.#links.get(link.worker) === link && now?.fencingToken === assignment.fencingToken;
+    if (bytes === undefined || !current) return;
+    const payload: Blob = { encoding: assignment.payload.encoding, bytes };
+    link.assign([assignRow(assignment, payload, typeIndex)]);
+  }
+
+  #abort(aborts: ApplyOutcome['aborts']): void {
+    const byWorker = new Map<string, AbortRow[]>();
+    for (const abort of aborts) {
+      const rows = byWorker.get(abort.worker);
+      if (rows === undefined) byWorker.set(abort.worker, [abortRow(abort)]);
+      else rows.push(abortRow(abort));
+    }
+    for (const [worker, rows] of byWorker) this.#links.get(worker)?.abort(rows);
+  }
+}
+
+function flush(outgoing: Outgoing): void {
+  if (outgoing.rows.length === 0) return;
+  outgoing.link.assign(outgoing.rows);
+  outgoing.rows = [];
+  outgoing.sizeBytes = 0;
+}
