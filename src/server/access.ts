@@ -15,6 +15,7 @@ export interface UpgradeRequest {
   readonly authorization: string | undefined;
 }
 
+/** What this listener accepts. */
 export interface AccessRules {
   /** The only path that upgrades. */
   readonly path: string;
@@ -26,6 +27,7 @@ export interface AccessRules {
   readonly tokenMatches: ((presented: string) => boolean) | undefined;
 }
 
+/** Whether the upgrade goes on, and if not, what the HTTP answer is. */
 export type AccessDecision =
   | { readonly allowed: true }
   | { readonly allowed: false; readonly status: 400 | 401 | 403 | 404 | 405; readonly message: string };

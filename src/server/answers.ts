@@ -87,6 +87,7 @@ export function refusalFrame(requestId: number, refusal: Refusal): ErrorFrame {
   return errorFrame(requestId, refusal.code, REFUSALS[refusal.code], { position });
 }
 
+/** The answer to a submission that was applied at `logIndex`. */
 export function submittedFrame(requestId: number, logIndex: number, reply: Submitted): SubmittedFrame {
   return {
     type: 'submitted',
@@ -101,6 +102,7 @@ export function submittedFrame(requestId: number, logIndex: number, reply: Submi
   };
 }
 
+/** The answer to `attach` by the leader of `term`. */
 export function attachedFrame(requestId: number, term: number, reply: Attached): AttachedFrame {
   return {
     type: 'attached',
@@ -123,6 +125,7 @@ export function cancelCode(answer: CancelAnswer): number {
   return CANCEL_ANSWERS.indexOf(answer);
 }
 
+/** An attempt to abort. */
 export function abortRow(abort: Pick<Abort, 'number' | 'fencingToken' | 'reason'>): AbortRow {
   return [abort.number, abort.fencingToken, ABORT_REASONS.indexOf(abort.reason)];
 }
@@ -171,6 +174,7 @@ export function taskDetailRow(
   return taskRow(task, { payload, full: true, progress });
 }
 
+/** A queue with its counters; nothing is blocked yet, so that count is 0. */
 export function queueRow(queue: QueueView): QueueRow {
   const counts: Readonly<Record<TaskState, number>> = queue;
   return [
@@ -205,6 +209,7 @@ export interface ServerFacts {
   readonly connections: number;
 }
 
+/** How a peer sees itself and the cluster; the reason why it does not serve comes first among its alarms. */
 export function statusFrame(requestId: number, status: PeerStatus, facts: ServerFacts): StatusAnswerFrame {
   const alarms = status.alarms.map((alarm) => alarm.message);
   if (status.reason !== undefined) alarms.unshift(status.reason);
@@ -234,6 +239,7 @@ export function statusFrame(requestId: number, status: PeerStatus, facts: Server
   };
 }
 
+/** Bytes with their encoding, or null for none. */
 export function blobRow(blob: Blob | undefined): BlobRow | null {
   return blob === undefined ? null : [blob.encoding, blob.bytes];
 }

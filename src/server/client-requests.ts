@@ -1,10 +1,9 @@
 /** What clients ask for: submissions and cancels go into the log; reads wait until leadership was confirmed. */
 import { randomBytes } from '../base/random.ts';
-import { InvariantError, unreachable } from '../base/assert.ts';
+import { InvariantError } from '../base/assert.ts';
 import type {
   AwaitResultFrame,
   CancelFrame,
-  ClientFrame,
   DrainWorkerFrame,
   GetFrame,
   ListFrame,
@@ -33,53 +32,8 @@ import { listCursor, requireDuration, requireName, submitCommand, taskNumber } f
 import type { Session } from './session.ts';
 import type { Waiter } from './waiters.ts';
 
-/** Frames that are not a worker's own. */
-export function handleClientFrame(session: Session, frame: ClientFrame): void {
-  switch (frame.type) {
-    case 'openSession':
-      return openSession(session, frame);
-    case 'useSession':
-      return useSession(session, frame.session);
-    case 'submit':
-      return submit(session, frame);
-    case 'cancel':
-      return cancel(session, frame);
-    case 'get':
-      return get(session, frame);
-    case 'list':
-      return list(session, frame);
-    case 'awaitResult':
-      return awaitResult(session, frame);
-    case 'abandon':
-      return session.waits.get(frame.requestId)?.();
-    case 'listQueues':
-      return read(session, frame.requestId, () => {
-        const queues = session.context.peer.scheduler.queues(session.namespace).map(queueRow);
-        session.answer({ type: 'queues', requestId: frame.requestId, queues });
-      });
-    case 'listWorkers':
-      return listWorkers(session, frame.requestId);
-    case 'drainWorker':
-    case 'resumeWorker':
-      return drainOrResume(session, frame);
-    case 'status':
-      return status(session, frame.requestId);
-    case 'hello':
-    case 'heartbeat':
-    case 'attach':
-    case 'detach':
-    case 'complete':
-    case 'checkpoint':
-    case 'extend':
-    case 'progress':
-    case 'log':
-      throw new InvariantError(`${frame.type} is taken elsewhere`);
-    default:
-      unreachable(frame);
-  }
-}
-
-function openSession(session: Session, frame: OpenSessionFrame): void {
+/** A session with an id drawn here. */
+export function openSession(session: Session, frame: OpenSessionFrame): void {
   const id = hex(randomBytes(session.context.ports.random, 16));
   session.propose(frame.requestId, 'dispatch', { type: 'openSession', session: id }, (_index, { reply }) => {
     if (reply.type === 'refused') return session.answer(refusalFrame(frame.requestId, reply));
@@ -89,12 +43,14 @@ function openSession(session: Session, frame: OpenSessionFrame): void {
   });
 }
 
-function useSession(session: Session, id: string): void {
+/** This connection stands for the session from now on. */
+export function useSession(session: Session, id: string): void {
   session.clientSession = id;
   session.context.clientSessions.touch(id);
 }
 
-function submit(session: Session, frame: SubmitFrame): void {
+/** Tasks into the log. */
+export function submit(session: Session, frame: SubmitFrame): void {
   const { requestId } = frame;
   const command = submitCommand(frame, session.namespace, session.context.options.requests);
   useSession(session, frame.session);
@@ -104,7 +60,8 @@ function submit(session: Session, frame: SubmitFrame): void {
   });
 }
 
-function cancel(session: Session, frame: CancelFrame): void {
+/** Ends of tasks into the log. */
+export function cancel(session: Session, frame: CancelFrame): void {
   const { requestId } = frame;
   const numbers = frame.tasks.map((ref, position) => taskNumber(ref, position));
   const command = { type: 'cancel', namespace: session.namespace, numbers } as const;
@@ -114,7 +71,8 @@ function cancel(session: Session, frame: CancelFrame): void {
   });
 }
 
-function get(session: Session, frame: GetFrame): void {
+/** One task, with its bytes and its history. */
+export function get(session: Session, frame: GetFrame): void {
   const { requestId } = frame;
   const number = taskNumber(frame.task);
   read(session, requestId, async () => {
@@ -133,7 +91,8 @@ function get(session: Session, frame: GetFrame): void {
   });
 }
 
-function list(session: Session, frame: ListFrame): void {
+/** A page of tasks. */
+export function list(session: Session, frame: ListFrame): void {
   const { requestId } = frame;
   const from = listCursor(frame);
   const filter = toFilter(session, frame);
@@ -151,7 +110,8 @@ function list(session: Session, frame: ListFrame): void {
   });
 }
 
-function awaitResult(session: Session, frame: AwaitResultFrame): void {
+/** The end of a task, now or later. */
+export function awaitResult(session: Session, frame: AwaitResultFrame): void {
   const { requestId } = frame;
   const number = taskNumber(frame.task);
   const { waiters, options } = session.context;
@@ -204,7 +164,16 @@ function awaitResult(session: Session, frame: AwaitResultFrame): void {
   );
 }
 
-function listWorkers(session: Session, requestId: number): void {
+/** The queues of the namespace. */
+export function listQueues(session: Session, requestId: number): void {
+  read(session, requestId, () => {
+    const queues = session.context.peer.scheduler.queues(session.namespace).map(queueRow);
+    session.answer({ type: 'queues', requestId, queues });
+  });
+}
+
+/** The workers of the namespace, with what the leader alone knows of them. */
+export function listWorkers(session: Session, requestId: number): void {
   read(session, requestId, () => {
     const { peer, leases } = session.context;
     const workers = peer.scheduler
@@ -214,7 +183,8 @@ function listWorkers(session: Session, requestId: number): void {
   });
 }
 
-function drainOrResume(session: Session, frame: DrainWorkerFrame | ResumeWorkerFrame): void {
+/** What a worker shall take. */
+export function drainOrResume(session: Session, frame: DrainWorkerFrame | ResumeWorkerFrame): void {
   const { requestId, worker } = frame;
   requireName(worker, 'worker');
   const known = session.context.peer.isLeader
@@ -232,7 +202,8 @@ function drainOrResume(session: Session, frame: DrainWorkerFrame | ResumeWorkerF
   });
 }
 
-function status(session: Session, requestId: number): void {
+/** How this very peer is; answered by every one. */
+export function status(session: Session, requestId: number): void {
   const { peer, options, connections } = session.context;
   const facts = { cluster: options.clusterId, version: options.version, connections };
   session.answer(statusFrame(requestId, peer.status(), facts));

@@ -9,6 +9,7 @@ import type { Clock, Timer, Timers } from '../base/clock.ts';
 const SWEEP_MS = 10_000;
 const ENDED_MAX = 100;
 
+/** The last contacts of client sessions, in the memory of the leader. */
 export class ClientSessions {
   readonly #clock: Clock;
   readonly #timers: Timers;

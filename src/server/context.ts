@@ -3,7 +3,7 @@ import type { Clock, Timers } from '../base/clock.ts';
 import type { PeerId } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
-import type { PeerFace } from '../peer/peer.ts';
+import type { Peer } from '../peer/peer.ts';
 import type { ClientSessions } from './client-sessions.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { LeaseOptions, Leases } from './leases.ts';
@@ -53,6 +53,7 @@ export interface ServerLimits {
   readonly sessionIdleMs: number;
 }
 
+/** The defaults. */
 export const SERVER_LIMITS: ServerLimits = {
   connectionsMax: 10_000,
   helloMs: 10_000,
@@ -77,7 +78,7 @@ export interface ServerPorts {
 export interface ServerContext {
   readonly options: ServerOptions;
   readonly ports: ServerPorts;
-  readonly peer: PeerFace;
+  readonly peer: Peer;
   readonly leases: Leases;
   readonly deliveries: Deliveries;
   readonly waiters: Waiters;

@@ -8,7 +8,7 @@ import type { ApplyOutcome } from '../scheduler/outcome.ts';
 import type { Blob } from '../scheduler/command.ts';
 import type { Assignment } from '../scheduler/views.ts';
 import type { AbortRow, AssignRow } from '../protocol/rows.ts';
-import type { PeerFace } from '../peer/peer.ts';
+import type { Peer } from '../peer/peer.ts';
 import { abortRow, assignRow, isOffloaded } from './answers.ts';
 
 /** Bytes of payloads and assignments after which a frame is sent and the next one begun. */
@@ -33,11 +33,12 @@ interface Outgoing {
   sizeBytes: number;
 }
 
+/** The connections of the workers that attached in this term, and what goes out to them. */
 export class Deliveries {
-  readonly #peer: PeerFace;
+  readonly #peer: Peer;
   readonly #links = new Map<string, WorkerLink>();
 
-  constructor(peer: PeerFace) {
+  constructor(peer: Peer) {
     this.#peer = peer;
   }
 
@@ -88,18 +89,21 @@ export class Deliveries {
     for (const number of numbers) {
       const assignment = scheduler.assignment(number);
       if (assignment === undefined) continue;
-      if (last?.link.worker !== assignment.worker) {
-        last = byWorker.get(assignment.worker);
-        if (last === undefined) {
-          const link = this.#links.get(assignment.worker);
-          if (link === undefined || link.deliveredIndex >= index) continue;
-          last = { link, rows: [], sizeBytes: 0 };
-          byWorker.set(assignment.worker, last);
-        }
-      }
-      this.#add(last, assignment);
+      if (last?.link.worker !== assignment.worker) last = this.#outgoing(byWorker, assignment.worker, index);
+      if (last !== undefined) this.#add(last, assignment);
     }
     for (const outgoing of byWorker.values()) flush(outgoing);
+  }
+
+  /** Where rows for `worker` go; undefined when it is not connected, or was given this entry's placements as it attached. */
+  #outgoing(byWorker: Map<string, Outgoing>, worker: string, index: number): Outgoing | undefined {
+    const known = byWorker.get(worker);
+    if (known !== undefined) return known;
+    const link = this.#links.get(worker);
+    if (link === undefined || link.deliveredIndex >= index) return undefined;
+    const outgoing: Outgoing = { link, rows: [], sizeBytes: 0 };
+    byWorker.set(worker, outgoing);
+    return outgoing;
   }
 
   #add(outgoing: Outgoing, assignment: Assignment): void {

@@ -15,6 +15,7 @@
 import { assert } from '../base/assert.ts';
 import type { Clock, Timer, Timers } from '../base/clock.ts';
 
+/** Lengths of leases and of patience, in ms. `leaseMs` is more than three times `heartbeatMs`. */
 export interface LeaseOptions {
   /** Length of a lease, which the SDK fences itself by. Default 15,000. */
   readonly leaseMs: number;
@@ -24,6 +25,7 @@ export interface LeaseOptions {
   readonly lostAfterAwayMs: number;
 }
 
+/** The defaults. */
 export const LEASE_DEFAULTS: LeaseOptions = { leaseMs: 15_000, heartbeatMs: 3_000, lostAfterAwayMs: 5_000 };
 
 /** Heartbeats that may be missed before a worker is lost. */

@@ -18,7 +18,7 @@
 import { ByteWriter } from '../base/bytes.ts';
 import type { Term } from '../base/ids.ts';
 import type { Listener, Socket } from '../base/socket.ts';
-import type { PeerFace } from '../peer/peer.ts';
+import type { Peer } from '../peer/peer.ts';
 import type { Leadership, ProposalResult } from '../peer/types.ts';
 import { encodeCommand } from '../scheduler/batch.ts';
 import type { Command } from '../scheduler/command.ts';
@@ -44,7 +44,7 @@ export class Server {
   #leadingTerm: Term | undefined;
   #stopping = false;
 
-  constructor(options: ServerOptions, ports: ServerPorts, peer: PeerFace, listener: Listener) {
+  constructor(options: ServerOptions, ports: ServerPorts, peer: Peer, listener: Listener) {
     this.#listener = listener;
     const sessions = this.#sessions;
     this.#context = {

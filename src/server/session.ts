@@ -31,11 +31,11 @@ import { commandMoves } from '../scheduler/encode.ts';
 import type { Command } from '../scheduler/command.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { errorFrame, type ErrorDetails } from './answers.ts';
-import { handleClientFrame } from './client-requests.ts';
 import type { ServerContext } from './context.ts';
+import { handleFrame } from './frames.ts';
 import { TASK_EPOCH, TASK_GROUP } from './identity.ts';
 import { RequestError } from './request-error.ts';
-import { handleWorkerFrame, WorkerConnection } from './worker-requests.ts';
+import type { WorkerConnection } from './worker-requests.ts';
 
 /** Asked to wait this long before trying again, when the peer is full or has no leader to name. */
 const OVERLOADED_RETRY_MS = 100;
@@ -248,7 +248,7 @@ export class Session {
       }
     }
     try {
-      if (!handleWorkerFrame(this, frame)) handleClientFrame(this, frame);
+      handleFrame(this, frame);
     } catch (error) {
       if (!(error instanceof RequestError) || !('requestId' in frame)) throw error;
       this.refuse(frame.requestId, error.code, error.message, { position: error.position });

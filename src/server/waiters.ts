@@ -13,6 +13,7 @@ export interface Waiter {
   leaderGone(): void;
 }
 
+/** All waits for results on this peer, bounded. */
 export class Waiters {
   readonly #byTask = new Map<number, Set<Waiter>>();
   readonly #max: number;

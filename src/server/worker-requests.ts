@@ -3,7 +3,6 @@ import { InvariantError } from '../base/assert.ts';
 import type {
   AttachFrame,
   CheckpointFrame,
-  ClientFrame,
   CompleteFrame,
   DetachFrame,
   ExtendFrame,
@@ -20,38 +19,6 @@ import type { Session } from './session.ts';
 
 /** A leader answers heartbeats only while it heard a majority this lately, in ms: one election timeout. */
 const QUORUM_HEARD_MS = 500;
-
-/** Takes a worker's frame; false when it is none. */
-export function handleWorkerFrame(session: Session, frame: ClientFrame): boolean {
-  switch (frame.type) {
-    case 'complete':
-      complete(session, frame);
-      return true;
-    case 'heartbeat':
-      heartbeat(session, frame);
-      return true;
-    case 'attach':
-      attach(session, frame);
-      return true;
-    case 'detach':
-      detach(session, frame);
-      return true;
-    case 'checkpoint':
-      checkpoint(session, frame);
-      return true;
-    case 'extend':
-      extend(session, frame);
-      return true;
-    case 'progress':
-      session.context.progress.report(frame.number, frame.fencingToken, [frame.fraction, frame.note]);
-      return true;
-    case 'log':
-      session.context.progress.log(frame.number, frame.fencingToken, [frame.level, frame.text]);
-      return true;
-    default:
-      return false;
-  }
-}
 
 /** A connection that attached as a worker: where deliveries go, and whose life its frames prove. */
 export class WorkerConnection implements WorkerLink {
@@ -103,7 +70,8 @@ export class WorkerConnection implements WorkerLink {
   }
 }
 
-function attach(session: Session, frame: AttachFrame): void {
+/** Registers the worker, and gives it what it has to run. */
+export function attach(session: Session, frame: AttachFrame): void {
   const { requestId } = frame;
   const command = attachCommand(frame, session.namespace);
   const { term } = session.context.peer;
@@ -133,7 +101,8 @@ function link(session: Session, frame: AttachFrame, index: number, reply: Attach
     before.end('another connection of this worker attached');
 }
 
-function heartbeat(session: Session, frame: HeartbeatFrame): void {
+/** Renews the lease of the worker, and keeps the client session of the connection. */
+export function heartbeat(session: Session, frame: HeartbeatFrame): void {
   const { peer, leases, clientSessions } = session.context;
   if (!peer.isLeader) return;
   if (session.clientSession !== undefined) clientSessions.touch(session.clientSession);
@@ -144,7 +113,8 @@ function heartbeat(session: Session, frame: HeartbeatFrame): void {
   session.send({ type: 'heartbeatAck', beat: frame.beat, term: peer.term });
 }
 
-function detach(session: Session, frame: DetachFrame): void {
+/** The graceful end. */
+export function detach(session: Session, frame: DetachFrame): void {
   const { requestId } = frame;
   const connection = attachedOf(session);
   const { worker, instance } = connection;
@@ -157,7 +127,8 @@ function detach(session: Session, frame: DetachFrame): void {
   });
 }
 
-function complete(session: Session, frame: CompleteFrame): void {
+/** Outcomes into the log. */
+export function complete(session: Session, frame: CompleteFrame): void {
   const { requestId } = frame;
   const { worker, instance } = attachedOf(session);
   session.context.leases.heard(worker, instance);
@@ -169,13 +140,15 @@ function complete(session: Session, frame: CompleteFrame): void {
   });
 }
 
-function checkpoint(session: Session, frame: CheckpointFrame): void {
+/** What the next attempt may start from, into the log. */
+export function checkpoint(session: Session, frame: CheckpointFrame): void {
   attachedOf(session);
   const command = checkpointCommand(frame, session.context.options.requests);
   answerOk(session, frame.requestId, command);
 }
 
-function extend(session: Session, frame: ExtendFrame): void {
+/** A run timeout that counts anew. */
+export function extend(session: Session, frame: ExtendFrame): void {
   attachedOf(session);
   const { requestId, number, fencingToken, runMs } = frame;
   requireDuration(runMs, 'run timeout');

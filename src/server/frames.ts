@@ -1,0 +1,58 @@
+/** Which part takes which frame. */
+import { InvariantError, unreachable } from '../base/assert.ts';
+import type { ClientFrame } from '../protocol/client-frame.ts';
+import * as client from './client-requests.ts';
+import type { Session } from './session.ts';
+import * as worker from './worker-requests.ts';
+
+/** Handles a frame of an open connection. @throws RequestError when it is refused before anything was proposed */
+export function handleFrame(session: Session, frame: ClientFrame): void {
+  const { progress } = session.context;
+  switch (frame.type) {
+    case 'hello':
+      throw new InvariantError('hello is taken by the session itself');
+    case 'complete':
+      return worker.complete(session, frame);
+    case 'heartbeat':
+      return worker.heartbeat(session, frame);
+    case 'attach':
+      return worker.attach(session, frame);
+    case 'detach':
+      return worker.detach(session, frame);
+    case 'checkpoint':
+      return worker.checkpoint(session, frame);
+    case 'extend':
+      return worker.extend(session, frame);
+    case 'progress':
+      return progress.report(frame.number, frame.fencingToken, [frame.fraction, frame.note]);
+    case 'log':
+      return progress.log(frame.number, frame.fencingToken, [frame.level, frame.text]);
+    case 'openSession':
+      return client.openSession(session, frame);
+    case 'useSession':
+      return client.useSession(session, frame.session);
+    case 'submit':
+      return client.submit(session, frame);
+    case 'cancel':
+      return client.cancel(session, frame);
+    case 'get':
+      return client.get(session, frame);
+    case 'list':
+      return client.list(session, frame);
+    case 'awaitResult':
+      return client.awaitResult(session, frame);
+    case 'abandon':
+      return session.waits.get(frame.requestId)?.();
+    case 'listQueues':
+      return client.listQueues(session, frame.requestId);
+    case 'listWorkers':
+      return client.listWorkers(session, frame.requestId);
+    case 'drainWorker':
+    case 'resumeWorker':
+      return client.drainOrResume(session, frame);
+    case 'status':
+      return client.status(session, frame.requestId);
+    default:
+      unreachable(frame);
+  }
+}
