@@ -86,7 +86,8 @@ export function peerLimits(overrides: Partial<PeerLimits> = {}): PeerLimits {
     'an empty queue takes the largest command, else that could never be proposed',
   );
   assert(
-    limits.queueSubmissionBytesMax <= limits.queueDispatchBytesMax && limits.queueDispatchBytesMax <= limits.queueBytesMax,
+    limits.queueSubmissionBytesMax <= limits.queueDispatchBytesMax &&
+      limits.queueDispatchBytesMax <= limits.queueBytesMax,
     'submissions are refused before dispatch, and dispatch before completions',
   );
   assert(
@@ -98,7 +99,10 @@ export function peerLimits(overrides: Partial<PeerLimits> = {}): PeerLimits {
     'what may yet be truncated is in memory, so that no conflict has to be resolved from the disk',
   );
   assert(limits.applyBytesMax >= 1 && limits.applySliceMs > 0, 'applying makes progress');
-  assert(limits.applySliceMs <= 20 && limits.checkpointSliceMs <= 20, 'nothing holds the event loop for longer than 20 ms');
+  assert(
+    limits.applySliceMs <= 20 && limits.checkpointSliceMs <= 20,
+    'nothing holds the event loop for longer than 20 ms',
+  );
   assert(limits.checkpointIntervalMs >= 1 && limits.checkpointLogBytes >= 1, 'marks have a distance');
   assert(limits.logTailBytes >= 0 && limits.logTailMs >= 0, 'a tail is not negative');
   assert(limits.blockCacheCount >= 1 && limits.readsMax >= 1, 'caches and queues hold at least one');

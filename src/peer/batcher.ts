@@ -192,7 +192,8 @@ export class Batcher {
       const proposal = lane.peek(count);
       if (proposal === undefined) return count;
       const sizeBytes = this.#writer.sizeBytes + COMMAND_HEADER_BYTES + proposal.command.length;
-      const over = sizeBytes > batchBytesMax + BATCH_HEADER_BYTES || this.#writer.moves + proposal.moves > batchMovesMax;
+      const over =
+        sizeBytes > batchBytesMax + BATCH_HEADER_BYTES || this.#writer.moves + proposal.moves > batchMovesMax;
       if (over && this.#writer.count > 0) return count;
       this.#writer.add(proposal.command, proposal.moves);
       dones.push(proposal.done);

@@ -23,8 +23,6 @@ const RECORDS_A_STEP = 128;
 
 /** What happens around a checkpoint. */
 export interface CheckpointHooks {
-  /** The digest of a mark is known. */
-  digested(mark: MarkDigest): void;
   /** The checkpoint at `index` is durable. */
   written(index: LogIndex): void;
   /** Runs `action` as an event of its own; whatever it throws halts the peer. */
@@ -143,7 +141,6 @@ export class Checkpointer {
     if (mark.index === this.#open?.index) this.#open.digest = mark.digest;
     this.#marks.push({ index: mark.index, digest: mark.digest });
     if (this.#marks.length > MARKS_KEPT) this.#marks.shift();
-    this.#hooks.digested({ index: mark.index, digest: mark.digest });
   }
 
   #commit(open: OpenCheckpoint): void {

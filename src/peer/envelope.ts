@@ -28,14 +28,8 @@ export interface Envelope {
 
 /** The lane that `message` travels on: what keeps a leader in office never waits behind entries. */
 export function laneOf(message: Message): Lane {
-  switch (message.type) {
-    case 'append-entries':
-    case 'append-accepted':
-    case 'append-rejected':
-      return 'bulk';
-    default:
-      return 'control';
-  }
+  const { type } = message;
+  return type === 'append-entries' || type === 'append-accepted' || type === 'append-rejected' ? 'bulk' : 'control';
 }
 
 /** Makes frames. An append that goes to several peers is encoded once, as its bytes do not say to whom it goes. */
@@ -45,7 +39,8 @@ export class EnvelopeWriter {
 
   /** The frame for `message`; nobody changes its bytes afterwards, as another peer may get the same ones. */
   frame(message: Message, wallMs: number): Uint8Array {
-    if (message.type !== 'append-entries' || message.entries.length === 0) return encodeFrame(message, wallMs, MESSAGE_BYTES);
+    if (message.type !== 'append-entries' || message.entries.length === 0)
+      return encodeFrame(message, wallMs, MESSAGE_BYTES);
     if (this.#lastFrame !== undefined && this.#lastAppend !== undefined && sameAppend(this.#lastAppend, message)) {
       return this.#lastFrame;
     }
@@ -73,7 +68,8 @@ export function decodeEnvelope(bytes: Uint8Array, from: PeerId, to: PeerId): Env
   const reader = new ByteReader(own);
   const kind = reader.u8();
   const format = reader.u8();
-  if (kind !== KIND || format !== FORMAT) throw new DecodeError(`a frame has kind ${kind} and format ${format}, unknown here`);
+  if (kind !== KIND || format !== FORMAT)
+    throw new DecodeError(`a frame has kind ${kind} and format ${format}, unknown here`);
   const wallMs = reader.u64();
   return { wallMs, message: decodeMessage(reader, from, to) };
 }

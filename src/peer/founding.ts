@@ -90,7 +90,8 @@ export function knownIncarnation(founding: Founding, peer: PeerId): string | und
 export function admit(founding: Founding, self: PeerId, from: PeerId, facts: PeerFacts): Admission {
   assert(founding.founded, 'only a founded peer judges others');
   const known = knownIncarnation(founding, from);
-  if (known !== undefined && known !== facts.incarnation) return { type: 'refuse', sentence: rejoinSentence(from, self) };
+  if (known !== undefined && known !== facts.incarnation)
+    return { type: 'refuse', sentence: rejoinSentence(from, self) };
   if (facts.knowsMe === 'as-another') return { type: 'refuse', sentence: rejoinSentence(self, from) };
   if (known !== undefined) return { type: 'accept' };
   // A member without a log that knows nobody may be new under an old name. It cannot take part before others know it.

@@ -1,49 +1,404 @@
 /**
  * One member of the cluster: turns the crank between consensus, disk, network and the replicated state machine.
+ *
+ * In: proposals and reads from `src/server`, frames and connection news from the transport, ticks. Out: frames, writes, replies
+ * to those who proposed, and, while it leads, the outcome of every entry to those who subscribed.
+ *
+ *     propose ─▶ batcher ─▶ proposer ─▶ raft ─▶ ready-loop ─┬▶ storage (log) ─▶ raft
+ *                                        ▲                  ├▶ transport ─────▶ other peers
+ *     transport ─▶ envelope ─────────────┘                  └▶ applier ─▶ scheduler ─▶ replies, listeners
+ *                                                                  └─ mark ─▶ checkpointer ─▶ storage (state)
+ *
+ *     new ─start─▶ opening ─▶ replaying ─▶ founding ─▶ serving ─stop─▶ stopping ─▶ stopped
+ *                     │           │           │           │
+ *                     └───────────┴───────────┴───────────┴──▶ halted
+ *
+ * Invariants
+ * - A proposal is told `applied` only after its entry is on stable storage on a majority and applied here.
+ * - A peer that was not founded with this data directory neither votes nor acknowledges.
+ * - A broken invariant, a failed write, or an entry that cannot be read ends the peer: it answers nothing from then on. It can
+ *   be started again; a wrong one would corrupt.
+ * - Nothing waits for a timer in order to be batched, and nothing holds the event loop for more than a slice.
+ *
+ * Not here: what a command means (`src/scheduler`), who may ask for it (`src/server`), how frames travel (`src/transport`).
  */
+import { assert } from '../base/assert.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
+import type { PeerLimits } from '../config/limits.ts';
+import { peerLimits } from '../config/limits.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import type { TaskView } from '../scheduler/views.ts';
+import type { TaskFilter, TaskView } from '../scheduler/views.ts';
+import type { Founding, OpenedStorage } from '../storage/storage.ts';
+import type { Refusal } from '../transport/refusal.ts';
+import type { OwnFacts, PeerFacts, TransportHandlers } from '../transport/transport.ts';
+import { admit, FirstStart, knownIncarnation } from './founding.ts';
+import { loadState } from './load-state.ts';
+import { instantOf } from './log-time.ts';
+import { Member } from './member.ts';
+import { statusOf } from './status.ts';
+import type { TaskListPage } from './task-reader.ts';
 import type {
+  Leadership,
   PeerListener,
   PeerOptions,
   PeerPorts,
+  PeerState,
   PeerStatus,
   ProposalDone,
   ProposalLane,
   ReadDone,
 } from './types.ts';
 
-/** The face of a member, for the server above it. */
-export interface PeerFace {
-  readonly self: PeerId;
-  readonly term: Term;
+/** See the head of this file. */
+export class Peer {
+  readonly #options: PeerOptions;
+  readonly #ports: PeerPorts;
+  readonly #limits: PeerLimits;
+  readonly #listeners: PeerListener[] = [];
+  #state: PeerState = 'new';
+  #reason: string | undefined;
+  #storage: OpenedStorage | undefined;
+  #scheduler: Scheduler | undefined;
+  #member: Member | undefined;
+  /** What this peer knows of the founders; what is on disk may lag behind by one write. */
+  #founding: Founding = { founded: false, heard: [] };
+  /** Set while the founding is waited for. */
+  #firstStart: FirstStart | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  /** Told when leadership changes, while `stop` waits for a successor. */
+  #successor: (() => void) | undefined;
+
+  /** @throws InvariantError when limits contradict each other or `self` is no member */
+  constructor(options: PeerOptions, ports: PeerPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#limits = peerLimits(options.limits);
+    const isMember = options.cluster.members.some((member) => member.id === options.self);
+    assert(isMember, 'a peer is a member of its cluster');
+  }
+
+  get self(): PeerId {
+    return this.#options.self;
+  }
+
+  get state(): PeerState {
+    return this.#state;
+  }
+
+  get term(): Term {
+    return this.#member?.raft.term ?? 0;
+  }
+
   /** True while this peer leads and has applied the first entry of its term: it is ready to serve. */
-  readonly isLeader: boolean;
-  readonly leader: PeerId | undefined;
-  readonly appliedIndex: LogIndex;
-  /** The state, to be read only. Throws before `start` is fulfilled. */
-  readonly scheduler: Scheduler;
-  /** Opens storage, takes part in the founding, loads the checkpoint, replays what is known to be committed, and joins. Fulfilled as soon as the peer listens and takes part; rejects with a coded error (`StorageError`). */
-  start(): Promise<void>;
-  /** Hands leadership over when it has it, writes what is under way, and closes. */
-  stop(): Promise<void>;
+  get isLeader(): boolean {
+    return this.#member?.serving ?? false;
+  }
+
+  /** Who leads the term, as far as known; perhaps this peer before it is ready to serve. */
+  get leader(): PeerId | undefined {
+    return this.#member?.raft.leader;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#member?.appliedIndex ?? 0;
+  }
+
+  /** The replicated state, to be looked at and not changed. Only after `start` was fulfilled. */
+  get scheduler(): Scheduler {
+    assert(this.#scheduler !== undefined, 'there is no state before the peer was started');
+    return this.#scheduler;
+  }
+
   /**
-   * Proposes one encoded command, which belongs to the peer from now on. False when the queue of its lane is full: say
-   * OVERLOADED; `done` is not called then. When this peer does not lead, `done` gets `dropped`.
+   * Opens the data directory, loads the last checkpoint, listens, and takes part; where the cluster has yet to be founded, as
+   * soon as it is. Fulfilled when the peer listens; rejects with what went wrong, a `StorageError` for instance, and is `halted`.
    */
-  propose(lane: ProposalLane, command: Uint8Array, moves: number, done: ProposalDone): boolean;
-  /** Linearizable read: `done('ok', …)` once leadership was confirmed by a round begun after the call and the state is that far. */
-  read(done: ReadDone): void;
-  /** The log time as this peer would stamp it now, in ms. */
-  logTimeNowMs(): number;
-  /** A task as the state has it: live, or finished and read from its block; undefined when there is none. */
-  taskView(number: number): Promise<TaskView | undefined>;
-  /** The payload of a task, wherever it is; undefined when there is none any more. */
-  payload(number: number): Promise<Uint8Array | undefined>;
-  subscribe(listener: PeerListener): void;
-  status(): PeerStatus;
+  start(): Promise<void> {
+    assert(this.#state === 'new', 'a peer is started once');
+    this.#state = 'opening';
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Takes no more proposals, hands leadership over where it can, finishes the write under way, and lets go of everything. Those
+   * who still wait are told that their outcome is unknown. Repeated calls, and one before `start`, are harmless.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /**
+   * Proposes one command as `encodeCommand` wrote it; the bytes belong to the peer from now on. `moves` is what `commandMoves`
+   * says of it. False when the queue is full for this lane: the caller says so and `done` is not called. Where this peer does
+   * not serve, `done` is told `dropped`.
+   */
+  propose(lane: ProposalLane, command: Uint8Array, moves: number, done: ProposalDone): boolean {
+    if (this.#state === 'serving' && this.#member !== undefined)
+      return this.#member.propose(lane, command, moves, done);
+    this.#ports.timers.soon(() => {
+      done({ type: 'dropped' });
+    });
+    return true;
+  }
+
+  /**
+   * Linearizable read: `done` is told `ok` once a quorum has confirmed, by a round begun after this call, that this peer leads,
+   * and the state holds all that was committed by then.
+   */
+  read(done: ReadDone): void {
+    if (this.#state === 'serving' && this.#member !== undefined) this.#member.read(done);
+    else {
+      this.#ports.timers.soon(() => {
+        done('not-leader', this.appliedIndex);
+      });
+    }
+  }
+
+  /** The log time that this peer would stamp a batch with now, as far as it can tell, in ms. */
+  logTimeNowMs(): number {
+    return this.#member?.logTime.nowMs(instantOf(this.#ports.clock)) ?? 0;
+  }
+
+  /** The task with this number, live or finished; undefined when there is none. @throws StorageError, DecodeError */
+  taskView(number: number): Promise<TaskView | undefined> {
+    return this.#running().tasks.task(number);
+  }
+
+  /** Tasks that `filter` shows, newest first, from before `cursor`. Looks at a bounded number of tasks. @throws StorageError */
+  listTasks(filter: TaskFilter, cursor: number | undefined, limit: number): Promise<TaskListPage> {
+    return this.#running().tasks.list(filter, cursor, limit);
+  }
+
+  /** Payloads that left memory, in the order of `numbers`; undefined for one that is gone. @throws StorageError */
+  payloads(numbers: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#running().tasks.payloads(numbers);
+  }
+
+  /** Tells `listener` from now on. There is no way back: listeners live as long as the peer. */
+  subscribe(listener: PeerListener): void {
+    this.#listeners.push(listener);
+  }
+
+  status(): PeerStatus {
+    return statusOf({
+      self: this.self,
+      state: this.#state,
+      reason: this.#reason,
+      cluster: this.#options.cluster,
+      limits: this.#limits,
+      ports: this.#ports,
+      storage: this.#storage,
+      member: this.#member,
+    });
+  }
+
+  #running(): Member {
+    assert(this.#member !== undefined, 'a peer is asked after it was started');
+    return this.#member;
+  }
+
+  #makeMember(storage: OpenedStorage, scheduler: Scheduler): Member {
+    const { self, cluster } = this.#options;
+    return new Member(
+      { self, cluster, limits: this.#limits, ports: this.#ports, storage, scheduler },
+      {
+        applied: (index, outcome) => {
+          for (const listener of this.#listeners) listener.applied(index, outcome);
+        },
+        leadership: (change) => {
+          this.#tellLeadership(change);
+        },
+        begun: () => {
+          this.#ports.transport.announce();
+        },
+        halt: (error) => {
+          this.#halt(error);
+        },
+      },
+    );
+  }
+
+  #tellLeadership(change: Leadership): void {
+    for (const listener of this.#listeners) listener.leadership(change);
+    if (!change.isLeader) this.#successor?.();
+  }
+
+  /** Finds out whether the cluster is founded, or is to be; before anybody is heard. */
+  #prepareFounding(storage: OpenedStorage): void {
+    this.#founding = storage.founding;
+    if (this.#founding.founded) return;
+    assert(storage.log.lastIndex === 0, 'a log has entries only after the founding');
+    const { self, cluster } = this.#options;
+    const others = cluster.members.map((member) => member.id).filter((id) => id !== self);
+    this.#state = 'founding';
+    this.#firstStart = new FirstStart({ peerId: self, incarnation: storage.identity.incarnation }, others);
+  }
+
+  #judgeFirstStart(): void {
+    const verdict = this.#firstStart?.verdict();
+    if (verdict === undefined) return;
+    if (verdict.type === 'waiting') {
+      this.#reason = `The cluster is not founded yet: waiting for ${verdict.missing.join(', ')}.`;
+      return;
+    }
+    this.#firstStart = undefined;
+    if (verdict.type === 'refused') {
+      this.#halt(verdict.sentence);
+      return;
+    }
+    assert(this.#storage !== undefined, 'what is founded is open');
+    this.#founding = verdict.founding;
+    this.#storage.saveFounding(verdict.founding).then(
+      () => {
+        if (this.#state !== 'founding') return;
+        this.#ports.logger.info('the cluster is founded', { founders: verdict.founding.heard.length });
+        this.#ports.transport.announce();
+        this.#takePart();
+      },
+      (error: unknown) => {
+        this.#halt(error);
+      },
+    );
+  }
+
+  #takePart(): void {
+    this.#state = 'serving';
+    this.#reason = undefined;
+    this.#running().start();
+  }
+
+  #handlers(): TransportHandlers {
+    return {
+      facts: (to) => this.#facts(to),
+      hello: (from, facts) => this.#hello(from, facts),
+      frame: (from, lane, bytes) => {
+        if (this.#state === 'serving' || this.#state === 'stopping') this.#member?.frame(from, lane, bytes);
+      },
+      connected: (peer) => {
+        this.#ports.logger.info('connected', { peer });
+      },
+      disconnected: (peer) => {
+        this.#ports.logger.info('disconnected', { peer });
+        this.#member?.disconnected(peer);
+      },
+      redialed: (peer, result) => {
+        this.#member?.redialed(peer, result);
+      },
+      refused: (peer, refusal) => {
+        this.#refused(peer, refusal);
+      },
+    };
+  }
+
+  #facts(to: PeerId): OwnFacts {
+    assert(this.#storage !== undefined, 'a peer listens after it opened its directory');
+    const { identity, log } = this.#storage;
+    // An incarnation is told as known only once it is written down.
+    const known = this.#storage.founding.founded ? knownIncarnation(this.#storage.founding, to) : undefined;
+    return {
+      incarnation: identity.incarnation,
+      logEmpty: log.lastIndex === 0,
+      ...(known === undefined ? {} : { knownIncarnation: known }),
+    };
+  }
+
+  #hello(from: PeerId, facts: PeerFacts): 'accept' | { readonly refuse: string } {
+    if (this.#firstStart !== undefined) {
+      this.#firstStart.hears(from, facts);
+      this.#judgeFirstStart();
+      return 'accept';
+    }
+    if (!this.#founding.founded) return 'accept';
+    const admission = admit(this.#founding, this.self, from, facts);
+    if (admission.type === 'refuse') return { refuse: admission.sentence };
+    if (admission.type === 'learn' && this.#state === 'serving') {
+      this.#founding = admission.founding;
+      this.#member?.saveFounding(admission.founding);
+    }
+    return 'accept';
+  }
+
+  #refused(peer: PeerId, refusal: Refusal): void {
+    this.#ports.logger.warn(refusal.sentence, { peer, code: refusal.code });
+    const aboutUs = refusal.by === 'them' && (refusal.code === 'INCARNATION' || refusal.code === 'DECLINED');
+    if (this.#firstStart !== undefined && aboutUs) this.#halt(refusal.sentence);
+  }
+
+  /** Ends the peer at once: from here on it acknowledges nothing. */
+  #halt(cause: unknown): void {
+    if (this.#state === 'halted' || this.#state === 'stopped') return;
+    this.#state = 'halted';
+    this.#reason = sentenceOf(cause);
+    this.#ports.logger.error('the peer has halted', { reason: this.#reason });
+    this.#successor?.();
+    this.#close().catch((failure: unknown) => {
+      this.#ports.logger.warn('closing failed', { reason: sentenceOf(failure) });
+    });
+    for (const listener of this.#listeners) listener.halted(this.#reason);
+  }
+
+  async #start(): Promise<void> {
+    const ports = this.#ports;
+    try {
+      const storage = await ports.openStorage();
+      this.#storage = storage;
+      for (const note of storage.notes) ports.logger.warn(note);
+      this.#state = 'replaying';
+      const limits = this.#options.schedulerLimits ?? {};
+      this.#scheduler = await loadState(storage.state, { crc32: ports.crc32, limits }, ports.logger);
+      this.#member = this.#makeMember(storage, this.#scheduler);
+      this.#prepareFounding(storage);
+      await ports.transport.start(this.#handlers());
+      if (this.#state === 'replaying') this.#takePart();
+      else this.#judgeFirstStart();
+    } catch (error) {
+      this.#state = 'halted';
+      this.#reason = sentenceOf(error);
+      await this.#close();
+      throw error;
+    }
+  }
+
+  async #stop(): Promise<void> {
+    // What a start under way opens is closed when it has come to its end.
+    await this.#starting?.catch(() => undefined);
+    if (this.#state === 'halted') return this.#close();
+    if (this.#state === 'serving' && this.#running().yieldLeadership()) await this.#untilSuccessor();
+    this.#state = 'stopped';
+    await this.#close();
+  }
+
+  /** Waits until this peer leads no more, at most as long as a transfer may take. */
+  #untilSuccessor(): Promise<void> {
+    this.#state = 'stopping';
+    return new Promise((resolve) => {
+      const timer = this.#ports.timers.after(this.#options.cluster.timings.electionTimeoutMs, () => {
+        this.#successor?.();
+      });
+      this.#successor = (): void => {
+        timer.cancel();
+        this.#successor = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** Lets go of everything; each part tolerates being closed twice. */
+  async #close(): Promise<void> {
+    this.#firstStart = undefined;
+    this.#member?.stop();
+    try {
+      await this.#ports.transport.stop();
+    } finally {
+      await this.#storage?.close();
+    }
+  }
 }
 
-/** How a member is made; see `Peer`. */
-export type MakePeer = (options: PeerOptions, ports: PeerPorts) => PeerFace;
+function sentenceOf(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  return typeof error === 'string' ? error : 'something broke that says nothing of itself';
+}

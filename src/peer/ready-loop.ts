@@ -16,7 +16,6 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
-import type { PeerId } from '../base/ids.ts';
 import type { Message } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { FetchRequest, PersistBatch } from '../raft/ready.ts';
@@ -188,14 +187,6 @@ export function lastStampMs(entries: readonly Entry[]): number | undefined {
     if (entry.kind === EntryKind.command) return new BatchReader(entry.data).logTimeMs;
   }
   return undefined;
-}
-
-/** The voters of a configuration as a checkpoint keeps them. */
-export function encodeConfiguration(voters: readonly PeerId[]): Uint8Array {
-  const text = [...voters].sort().join(',');
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
-  return bytes;
 }
 
 function logBatch(batch: PersistBatch, lowestMatchIndex: number): LogBatch {

@@ -6,6 +6,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
+import type { RoleName } from '../raft/types.ts';
 import type { SchedulerLimits } from '../scheduler/limits.ts';
 import type { ApplyOutcome, Reply } from '../scheduler/outcome.ts';
 import type { Identity, OpenedStorage } from '../storage/storage.ts';
@@ -87,15 +88,7 @@ export interface MarkDigest {
  *     new → opening → founding → replaying → serving → stopping → stopped
  *                        └──────────┴───────────┴─────▶ halted
  */
-export type PeerState =
-  | 'new'
-  | 'opening'
-  | 'founding'
-  | 'replaying'
-  | 'serving'
-  | 'stopping'
-  | 'stopped'
-  | 'halted';
+export type PeerState = 'new' | 'opening' | 'founding' | 'replaying' | 'serving' | 'stopping' | 'stopped' | 'halted';
 
 /** Something that an operator should look at, though the peer goes on. */
 export interface PeerAlarm {
@@ -123,7 +116,7 @@ export interface PeerStatus {
   /** Why it waits or halted; undefined when nothing is wrong. */
   readonly reason: string | undefined;
   readonly identity: Identity | undefined;
-  readonly role: 'follower' | 'candidate' | 'leader';
+  readonly role: RoleName;
   readonly term: Term;
   readonly leader: PeerId | undefined;
   readonly serving: boolean;
