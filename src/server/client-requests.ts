@@ -13,7 +13,6 @@ import type {
 } from '../protocol/client-frame.ts';
 import { type BlobRow, TASK_STATES } from '../protocol/rows.ts';
 import type { Reply } from '../scheduler/outcome.ts';
-import { matchesFilter } from '../scheduler/scheduler.ts';
 import type { TaskFilter, TaskState, TaskView } from '../scheduler/views.ts';
 import {
   blobRow,
@@ -85,7 +84,7 @@ export function get(session: Session, frame: GetFrame): void {
     async function payloadOf(view: TaskView): Promise<BlobRow | null> {
       if (view.payload === undefined) return null;
       if (!isOffloaded(view.payload)) return blobRow(view.payload);
-      const bytes = await peer.payload(number);
+      const [bytes] = await peer.payloads([number]);
       return bytes === undefined ? null : [view.payload.encoding, bytes];
     }
   });
@@ -97,16 +96,9 @@ export function list(session: Session, frame: ListFrame): void {
   const from = listCursor(frame);
   const filter = toFilter(session, frame);
   read(session, requestId, async () => {
-    const { peer } = session.context;
-    const page = peer.scheduler.list(filter, from, frame.limit);
-    const tasks: TaskView[] = [];
-    for (const listed of page.tasks) {
-      // Finished tasks lie in blocks, which are read one after the other: a page never has more than a few.
-      const task = 'finishedBlock' in listed ? await peer.taskView(listed.number) : listed;
-      if (task !== undefined && matchesFilter(task, filter)) tasks.push(task);
-    }
+    const page = await session.context.peer.listTasks(filter, from, frame.limit);
     const cursor = page.cursor === undefined ? null : String(page.cursor);
-    session.answer({ type: 'taskPage', requestId, tasks: tasks.map(taskSummaryRow), cursor });
+    session.answer({ type: 'taskPage', requestId, tasks: page.tasks.map(taskSummaryRow), cursor });
   });
 }
 

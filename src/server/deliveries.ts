@@ -5,7 +5,6 @@
  * the worker drops what it has seen by task number and fencing token.
  */
 import type { ApplyOutcome } from '../scheduler/outcome.ts';
-import type { Blob } from '../scheduler/command.ts';
 import type { Assignment } from '../scheduler/views.ts';
 import type { AbortRow, AssignRow } from '../protocol/rows.ts';
 import type { Peer } from '../peer/peer.ts';
@@ -31,6 +30,8 @@ interface Outgoing {
   readonly link: WorkerLink;
   rows: AssignRow[];
   sizeBytes: number;
+  /** Those whose payload has to be read from the disk. */
+  offloaded: Assignment[];
 }
 
 /** The connections of the workers that attached in this term, and what goes out to them. */
@@ -53,7 +54,7 @@ export class Deliveries {
   attach(link: WorkerLink, known: ReadonlySet<number>): void {
     this.#links.set(link.worker, link);
     const { scheduler } = this.#peer;
-    const outgoing: Outgoing = { link, rows: [], sizeBytes: 0 };
+    const outgoing: Outgoing = { link, rows: [], sizeBytes: 0, offloaded: [] };
     const aborts: AbortRow[] = [];
     for (const number of scheduler.assignmentsOf(link.worker)) {
       const assignment = scheduler.assignment(number);
@@ -61,7 +62,7 @@ export class Deliveries {
       if (!known.has(number)) this.#add(outgoing, assignment);
       if (assignment.cancelling) aborts.push(abortRow({ ...assignment, reason: 'cancelled' }));
     }
-    flush(outgoing);
+    this.#flushAll(outgoing);
     if (aborts.length > 0) link.abort(aborts);
   }
 
@@ -92,7 +93,7 @@ export class Deliveries {
       if (last?.link.worker !== assignment.worker) last = this.#outgoing(byWorker, assignment.worker, index);
       if (last !== undefined) this.#add(last, assignment);
     }
-    for (const outgoing of byWorker.values()) flush(outgoing);
+    for (const outgoing of byWorker.values()) this.#flushAll(outgoing);
   }
 
   /** Where rows for `worker` go; undefined when it is not connected, or was given this entry's placements as it attached. */
@@ -101,7 +102,7 @@ export class Deliveries {
     if (known !== undefined) return known;
     const link = this.#links.get(worker);
     if (link === undefined || link.deliveredIndex >= index) return undefined;
-    const outgoing: Outgoing = { link, rows: [], sizeBytes: 0 };
+    const outgoing: Outgoing = { link, rows: [], sizeBytes: 0, offloaded: [] };
     byWorker.set(worker, outgoing);
     return outgoing;
   }
@@ -113,21 +114,31 @@ export class Deliveries {
     if (typeIndex === undefined || assignment.instance !== link.instance) return;
     const { payload } = assignment;
     if (isOffloaded(payload)) {
-      void this.#addLater(link, assignment, typeIndex);
+      outgoing.offloaded.push(assignment);
       return;
     }
-    outgoing.rows.push(assignRow(assignment, payload, typeIndex));
-    outgoing.sizeBytes += payload.bytes.length;
-    if (outgoing.sizeBytes >= FRAME_BYTES || outgoing.rows.length >= FRAME_ROWS) flush(outgoing);
+    push(outgoing, assignRow(assignment, payload, typeIndex), payload.bytes.length);
   }
 
-  async #addLater(link: WorkerLink, assignment: Assignment, typeIndex: number): Promise<void> {
-    const bytes = await this.#peer.payload(assignment.number);
-    const now = this.#peer.scheduler.assignment(assignment.number);
-    const current = this.#links.get(link.worker) === link && now?.fencingToken === assignment.fencingToken;
-    if (bytes === undefined || !current) return;
-    const payload: Blob = { encoding: assignment.payload.encoding, bytes };
-    link.assign([assignRow(assignment, payload, typeIndex)]);
+  /** Sends what is ready, then what has to be read first. */
+  #flushAll(outgoing: Outgoing): void {
+    flush(outgoing);
+    if (outgoing.offloaded.length > 0) void this.#sendOffloaded(outgoing.link, outgoing.offloaded);
+  }
+
+  async #sendOffloaded(link: WorkerLink, assignments: readonly Assignment[]): Promise<void> {
+    const payloads = await this.#peer.payloads(assignments.map((assignment) => assignment.number));
+    // The connection, the leadership or the placement may be another by now; then whoever took its place has delivered.
+    if (this.#links.get(link.worker) !== link) return;
+    const outgoing: Outgoing = { link, rows: [], sizeBytes: 0, offloaded: [] };
+    for (const [at, assignment] of assignments.entries()) {
+      const bytes = payloads[at];
+      const typeIndex = link.typeIndex.get(assignment.type);
+      const now = this.#peer.scheduler.assignment(assignment.number);
+      if (bytes === undefined || typeIndex === undefined || now?.fencingToken !== assignment.fencingToken) continue;
+      push(outgoing, assignRow(assignment, { encoding: assignment.payload.encoding, bytes }, typeIndex), bytes.length);
+    }
+    flush(outgoing);
   }
 
   #abort(aborts: ApplyOutcome['aborts']): void {
@@ -139,6 +150,12 @@ export class Deliveries {
     }
     for (const [worker, rows] of byWorker) this.#links.get(worker)?.abort(rows);
   }
+}
+
+function push(outgoing: Outgoing, row: AssignRow, payloadBytes: number): void {
+  outgoing.rows.push(row);
+  outgoing.sizeBytes += payloadBytes;
+  if (outgoing.sizeBytes >= FRAME_BYTES || outgoing.rows.length >= FRAME_ROWS) flush(outgoing);
 }
 
 function flush(outgoing: Outgoing): void {
