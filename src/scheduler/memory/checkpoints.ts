@@ -100,7 +100,8 @@ export class Checkpoints implements RecordSink {
     assert(maxRecords >= 1, 'a slice has room for a record');
     let left = maxRecords - this.#drainDeletions(maxRecords, sink);
     left -= this.#handOver(left, sink);
-    if (left > 0 && this.#queued === 0 && !this.#deletionsLeft) {
+    // What is left of the slice was left by deletions and queued puts, so there are no more of either.
+    if (left > 0) {
       this.#capture(left);
       this.#handOver(left, sink);
     }
@@ -162,7 +163,6 @@ export class Checkpoints implements RecordSink {
   }
 
   #handOver(limit: number, sink: RecordSink): number {
-    if (this.#deletionsLeft) return 0;
     const end = Math.min(this.#keys.length, this.#handed + limit);
     const count = end - this.#handed;
     for (let at = this.#handed; at < end; at += 1)
