@@ -61,7 +61,7 @@ class OwnerSearch {
     for (const identity of [inLog, inState]) if (identity !== undefined) this.#checkOwner(identity);
     const logEmpty = inLog === undefined && (await this.#isEmpty('log'));
     const stateEmpty = inState === undefined && (await this.#isEmpty('state'));
-    let found = await findHead(this.#disk, crc32);
+    let found = await findHead(this.#disk, crc32, logEmpty && stateEmpty);
     if (found === undefined) {
       if (!logEmpty || !stateEmpty) {
         throw damaged('HEAD_DAMAGED', location, 'the file HEAD is missing, so it is not known how this peer voted', undefined);

@@ -19,19 +19,24 @@ export interface FoundHead {
 /**
  * Reads HEAD and makes it durable as it was read. Undefined when it was never written.
  *
- * One damaged slot is survived: the other is what was synced before, and the hard state is in the log as well.
+ * One damaged slot is survived: the other is what was synced before, and the hard state is in the log as well. So is a
+ * torn first write: as long as slot 1 was never written and the databases are empty, nothing was ever promised.
+ * @param databasesEmpty True when neither database holds anything.
  * @throws StorageError `HEAD_DAMAGED` or `FORMAT_UNKNOWN`
  */
-export async function findHead(disk: Disk, crc32: Crc32): Promise<FoundHead | undefined> {
+export async function findHead(disk: Disk, crc32: Crc32, databasesEmpty: boolean): Promise<FoundHead | undefined> {
   const sectors = await disk.readHead();
   if (sectors === undefined) return undefined;
   const slots = sectors.map((sector) => decodeSlot(sector, crc32));
-  if (slots.every((slot) => slot.state === 'empty')) return undefined;
+  const [first, second] = slots as [SlotContent, SlotContent];
+  if (second.state === 'empty' && (first.state === 'empty' || (first.state === 'damaged' && databasesEmpty))) {
+    return undefined;
+  }
   if (slots.some((slot) => slot.state === 'unknown')) {
     const message = `${disk.location}: HEAD was written by a later version of Taskraft. Start that version.`;
     throw new StorageError('FORMAT_UNKNOWN', message);
   }
-  const found = newest(slots[0] as SlotContent, slots[1] as SlotContent, disk.location);
+  const found = newest(first, second, disk.location);
   // What was read may be no further than the page cache, and the next write goes to the other slot.
   await disk.syncHead();
   return found;

@@ -125,10 +125,10 @@ describe('HEAD in use', () => {
 });
 
 describe('HEAD at start', () => {
-  async function found(first: Uint8Array, second: Uint8Array): ReturnType<typeof findHead> {
+  async function found(first: Uint8Array, second: Uint8Array, databasesEmpty = false): ReturnType<typeof findHead> {
     const platter = new MemoryPlatter();
     platter.head = [first, second];
-    return findHead(new MemoryDisk(platter), crc32);
+    return findHead(new MemoryDisk(platter), crc32, databasesEmpty);
   }
 
   const empty = new Uint8Array(HEAD_SLOT_BYTES);
@@ -148,7 +148,12 @@ describe('HEAD at start', () => {
 
   test('is absent when it was never written', async () => {
     expect(await found(empty, empty)).toBeUndefined();
-    expect(await findHead(new MemoryDisk(), crc32)).toBeUndefined();
+    expect(await findHead(new MemoryDisk(), crc32, true)).toBeUndefined();
+  });
+
+  test('is absent when its very first write was torn, before anything was in the databases', async () => {
+    expect(await found(rotten, empty, true)).toBeUndefined();
+    expect((await refusal(found(rotten, rotten, true))).code).toBe('HEAD_DAMAGED');
   });
 
   test('is refused when neither slot reads, or the two contradict each other', async () => {
