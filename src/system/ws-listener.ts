@@ -26,6 +26,8 @@ export interface WsListenerOptions {
   readonly connectionsPerAddressMax?: number;
 }
 
+type Refusal = UpgradeDecision & { readonly allowed: false };
+
 const CONNECTIONS_MAX = 10_000;
 const CONNECTIONS_PER_ADDRESS_MAX = 256;
 /** Connections that are no WebSocket yet. */
@@ -113,7 +115,7 @@ export class WsListener implements Listener {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const refusal = this.#turnAway(describe(request, false));
-    const { status, message } = refusal ?? { status: 426, message: 'this address speaks WebSocket only' };
+    const { status, message } = refusal ?? refuse(426, 'this address speaks WebSocket only');
     response.writeHead(status, headers(status, message, this.#options.protocol));
     response.end(`${message}\n`);
   }
@@ -136,24 +138,25 @@ export class WsListener implements Listener {
   }
 
   /** What keeps any request from being served. */
-  #turnAway(request: UpgradeRequest): Exclude<UpgradeDecision, 'accept'> | undefined {
+  #turnAway(request: UpgradeRequest): Refusal | undefined {
     const decision = this.#options.authorize(request);
-    return decision === 'accept' ? undefined : decision;
+    return decision.allowed ? undefined : decision;
   }
 
-  #turnUpgradeAway(request: IncomingMessage, asked: UpgradeRequest): Exclude<UpgradeDecision, 'accept'> | undefined {
+  #turnUpgradeAway(request: IncomingMessage, asked: UpgradeRequest): Refusal | undefined {
     const { path, protocol } = this.#options;
-    if (asked.path !== path) return { status: 404, message: `there is no WebSocket at this path, only at ${path}` };
+    if (asked.target.split('?', 1)[0] !== path)
+      return refuse(404, `there is no WebSocket at this path, only at ${path}`);
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     if (!offered.includes(protocol)) {
-      return { status: 400, message: `the subprotocol spoken here is ${protocol}` };
+      return refuse(400, `the subprotocol spoken here is ${protocol}`);
     }
     if (this.#open >= (this.#options.connectionsMax ?? CONNECTIONS_MAX)) {
-      return { status: 503, message: 'too many connections' };
+      return refuse(503, 'too many connections');
     }
     const perAddress = this.#options.connectionsPerAddressMax ?? CONNECTIONS_PER_ADDRESS_MAX;
     if (!isLoopback(asked.remoteAddress) && (this.#openOf.get(asked.remoteAddress) ?? 0) >= perAddress) {
-      return { status: 503, message: 'too many connections from this address' };
+      return refuse(503, 'too many connections from this address');
     }
     return undefined;
   }
@@ -175,17 +178,19 @@ export class WsListener implements Listener {
 const UPGRADED = Symbol('upgraded');
 
 function describe(request: IncomingMessage, upgrade: boolean): UpgradeRequest {
-  const url = request.url ?? '/';
-  const query = url.indexOf('?');
   return {
     upgrade,
     method: request.method ?? 'GET',
-    path: query < 0 ? url : url.slice(0, query),
+    target: request.url ?? '/',
     host: request.headers.host,
     origin: request.headers.origin,
     authorization: request.headers.authorization,
     remoteAddress: request.socket.remoteAddress ?? '',
   };
+}
+
+function refuse(status: number, message: string): Refusal {
+  return { allowed: false, status, message };
 }
 
 /** True for addresses that only this host can have. */

@@ -11,6 +11,12 @@ import type { Refusal } from './refusal.ts';
 import { CLOSE_CODE, PEER_PROTOCOL, type TransportTimings } from './timings.ts';
 import { FRAME_BYTES_MAX, type Lane, type RedialResult } from './transport.ts';
 
+/**
+ * How much longer than the control lane the bulk lane may be silent. A host that is gone is missed on the control lane; here a
+ * large message on a slow line looks like silence until the network has taken all of it.
+ */
+const BULK_PATIENCE = 6;
+
 /** What a link needs from the transport that owns it, and tells it. */
 export interface OutboundOwner {
   readonly context: HandshakeContext;
@@ -102,11 +108,12 @@ export class OutboundLink {
     this.#pingsUp += 1;
     for (const lane of [this.#control, this.#bulk]) {
       assert(lane !== undefined, 'a link that is up has both lanes');
+      const missedMax = this.#owner.timings.missedPingsMax * (lane === this.#bulk ? BULK_PATIENCE : 1);
       const waiting = lane.socket.bufferedBytes;
       // Counted in pings and not by the clock: a process that was paused must not take its own sleep for the other's silence.
       lane.missedPings = waiting < lane.bufferedBytes ? 1 : lane.missedPings + 1;
       lane.bufferedBytes = waiting;
-      if (lane.missedPings > this.#owner.timings.missedPingsMax) {
+      if (lane.missedPings > missedMax) {
         this.#lost('it answers no more');
         return;
       }

@@ -40,8 +40,8 @@ export interface SocketTransportPorts {
 }
 
 const FINGERPRINT_BYTES_MAX = 4_096;
-/** A caller pings each second; three times as long as it waits itself is beyond doubt. */
-const SILENT_SWEEPS_FACTOR = 3;
+/** A caller pings each second and waits six times `missedPingsMax` for its bulk lane; longer than that is beyond doubt. */
+const SILENT_SWEEPS_FACTOR = 10;
 const LOG_LINES_PER_SWEEP = 10;
 
 /** The connections of one other peer to this one. */

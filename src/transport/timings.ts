@@ -9,7 +9,10 @@ export interface TransportTimings {
   readonly backoffMaxMs: number;
   /** How often each connection shows that it lives. */
   readonly pingMs: number;
-  /** A link whose pings stay unanswered this often in a row, with nothing taken by the network meanwhile, is dead. */
+  /**
+   * A link on whose control lane this many pings in a row stay unanswered, with nothing taken by the network meanwhile, is dead.
+   * The bulk lane has six times as long.
+   */
   readonly missedPingsMax: number;
   /** Bytes that may wait on one lane of one peer; what comes beyond is dropped. */
   readonly bulkBytesMax: number;
