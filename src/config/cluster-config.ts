@@ -19,6 +19,10 @@ export interface MemberConfig {
   readonly peer: Address;
   /** Where clients, workers and browsers reach it. */
   readonly client: Address;
+  /** Where it listens, where that differs from where it is reached: behind a translation of addresses, or on all interfaces. */
+  readonly listen?: { readonly peer?: Address; readonly client?: Address };
+  /** Its data directory; see `DATA_DIRECTORY_DEFAULT`. */
+  readonly data?: string;
 }
 
 /** Timings of consensus. All are multiples of `tickMs`. */
@@ -38,6 +42,15 @@ export interface ClusterConfig {
   /** One to seven, an odd number by preference. Sorted by id, so that every peer sees them in one order. */
   readonly members: readonly MemberConfig[];
   readonly timings: ClusterTimings;
+  readonly security: ClusterSecurity;
+}
+
+/** Where the secrets of a cluster are; never the secrets themselves. Absent: from the environment, or there are none. */
+export interface ClusterSecurity {
+  /** File of the secret by which peers know each other. */
+  readonly peerSecretFile?: string;
+  /** File of the token that clients show. */
+  readonly clientTokenFile?: string;
 }
 
 /** The host of an address that names none. */
@@ -48,6 +61,9 @@ export const CLIENT_PORT_DEFAULT = 7400;
 
 /** The port for the other peers. */
 export const PEER_PORT_DEFAULT = 7401;
+
+/** Most members of a cluster. Five survive the loss of two; beyond, every write waits for more disks and little is gained. */
+export const MEMBERS_MAX = 7;
 
 /** The timings of a cluster whose file gives none. */
 export const TIMINGS_DEFAULT: ClusterTimings = { tickMs: 10, heartbeatMs: 50, electionTimeoutMs: 500 };
