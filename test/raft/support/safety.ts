@@ -97,6 +97,7 @@ export class Safety {
       case 'append-accepted':
         this.compared.acknowledgements += 1;
         this.#require(disk.lastIndex >= message.matchIndex, `${message.from} acknowledges ${message.matchIndex}, durable is ${disk.lastIndex}`);
+        this.#vouches(message.from, message.to, message.term, message.matchIndex);
         break;
       case 'append-entries':
       case 'heartbeat':
@@ -106,6 +107,16 @@ export class Safety {
       default:
         break;
     }
+  }
+
+  /** An acknowledgement means that the log on disk is the leader's up to there. */
+  #vouches(from: string, to: string, term: number, matchIndex: number): void {
+    const [sender, leader] = [this.#cluster.member(from), this.#cluster.member(to)];
+    if (leader.raft.role !== 'leader' || leader.raft.term !== term) return;
+    const { log } = leader.raft.inspect();
+    if (matchIndex < Math.max(log.firstIndex, sender.disk.firstIndex)) return;
+    const same = matchIndex <= log.lastIndex && log.term(matchIndex) === sender.disk.entry(matchIndex)?.term;
+    this.#require(same, `${from} acknowledges ${matchIndex}, where its log is not that of ${to}`);
   }
 
   #compareLogs(left: Member, right: Member): void {
