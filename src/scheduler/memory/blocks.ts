@@ -185,7 +185,7 @@ export class Blocks {
 
   /** True when `purge` has something to do at `logTimeMs`. */
   purgeDue(logTimeMs: number): boolean {
-    return this.#over.length > 0 || (this.nextPurgeMs ?? Number.MAX_SAFE_INTEGER) <= logTimeMs;
+    return this.#over.length > 0 || this.#hourDue(logTimeMs);
   }
 
   /**
@@ -196,7 +196,7 @@ export class Blocks {
    */
   purge(logTimeMs: number, maxMoves: number): number {
     let moves = 0;
-    while (moves < maxMoves && (this.nextPurgeMs ?? Number.MAX_SAFE_INTEGER) <= logTimeMs) {
+    while (moves < maxMoves && this.#hourDue(logTimeMs)) {
       moves += this.#drop(this.#at(this.#byHour.first));
     }
     while (moves < maxMoves && this.#over.length > 0) {
@@ -245,6 +245,11 @@ export class Blocks {
     const owners = [...this.#namespaces.values()].sort((left, right) => left.number - right.number);
     for (const owner of owners) this.#noteOver(owner);
     this.#read.clear();
+  }
+
+  #hourDue(logTimeMs: number): boolean {
+    const { nextPurgeMs } = this;
+    return nextPurgeMs !== undefined && nextPurgeMs <= logTimeMs;
   }
 
   #blockFor(owner: Namespace, purgeHour: number, sizeBytes: number): Block {

@@ -127,9 +127,10 @@ export class KeyTable implements RecordSource {
   /** Frees keys whose time has come, oldest first, at most `limit` of them. @returns how many. */
   expire(logTimeMs: number, limit: number): number {
     let freed = 0;
-    while (freed < limit && (this.#ends.firstDueMs ?? Number.MAX_SAFE_INTEGER) <= logTimeMs) {
+    for (; freed < limit; freed += 1) {
+      const freeAtMs = this.#ends.firstDueMs;
+      if (freeAtMs === undefined || freeAtMs > logTimeMs) break;
       this.#remove(this.#ends.pop());
-      freed += 1;
     }
     return freed;
   }

@@ -13,7 +13,9 @@ export const crc32: Crc32 = (bytes, seed = 0) => zlibCrc32(bytes, seed);
 
 /** `size` bytes that depend on `seed`. */
 export function patternBytes(size: number, seed: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, at) => (seed * 31 + at * 7 + (at >>> 8)) & 0xff);
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += 1) bytes[at] = seed * 31 + at * 7 + (at >>> 8);
+  return bytes;
 }
 
 /** A table of numbers by number, as plain as can be: slots are used again, last freed first. */
