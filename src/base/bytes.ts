@@ -201,6 +201,12 @@ export class ByteReader {
     return bytes;
   }
 
+  /** Passes over the next `length` bytes. */
+  skip(length: number): void {
+    this.#need(length);
+    this.#at += length;
+  }
+
   /** Bytes behind their length, as a view into the source. */
   bytes(): Uint8Array {
     return this.raw(this.varint());
