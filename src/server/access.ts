@@ -4,16 +4,7 @@
  * the loopback address or by a name that it rebinds to it. Hence `Host` must be a name we go by and `Origin`, which every browser
  * sends and page scripts cannot change, must be our own or listed.
  */
-
-/** What the upgrade request says, header values as they came. */
-export interface UpgradeRequest {
-  readonly method: string;
-  /** Path and query. */
-  readonly target: string;
-  readonly host: string | undefined;
-  readonly origin: string | undefined;
-  readonly authorization: string | undefined;
-}
+import type { UpgradeDecision, UpgradeRequest } from '../base/upgrade.ts';
 
 /** What this listener accepts. */
 export interface AccessRules {
@@ -27,16 +18,11 @@ export interface AccessRules {
   readonly tokenMatches: ((presented: string) => boolean) | undefined;
 }
 
-/** Whether the upgrade goes on, and if not, what the HTTP answer is. */
-export type AccessDecision =
-  | { readonly allowed: true }
-  | { readonly allowed: false; readonly status: 400 | 401 | 403 | 404 | 405; readonly message: string };
-
 const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
-const ALLOWED: AccessDecision = { allowed: true };
+const ALLOWED: UpgradeDecision = { allowed: true };
 
 /** Decides on one upgrade request. The token is looked at last, so that a foreign page cannot use us to guess one. */
-export function decideAccess(rules: AccessRules, request: UpgradeRequest): AccessDecision {
+export function decideAccess(rules: AccessRules, request: UpgradeRequest): UpgradeDecision {
   if (request.method !== 'GET') return refuse(405, 'a WebSocket begins with GET');
   const path = request.target.split('?', 1)[0];
   if (path !== rules.path) return refuse(404, `nothing here; clients connect to ${rules.path}`);
@@ -82,6 +68,6 @@ function tokenPresented(authorization: string | undefined, matches: (presented: 
   return matches(match?.[1] ?? '') && match !== null;
 }
 
-function refuse(status: 400 | 401 | 403 | 404 | 405, message: string): AccessDecision {
+function refuse(status: number, message: string): UpgradeDecision {
   return { allowed: false, status, message };
 }

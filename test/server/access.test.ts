@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decideAccess, type AccessRules, type UpgradeRequest } from '../../src/server/access.ts';
+import type { UpgradeRequest } from '../../src/base/upgrade.ts';
+import { decideAccess, type AccessRules } from '../../src/server/access.ts';
 
 const OPEN: AccessRules = {
   path: '/v1/connect',
@@ -9,6 +10,8 @@ const OPEN: AccessRules = {
 };
 
 const PLAIN: UpgradeRequest = {
+  upgrade: true,
+  remoteAddress: '127.0.0.1',
   method: 'GET',
   target: '/v1/connect',
   host: '127.0.0.1:7400',
