@@ -102,6 +102,7 @@ const CODES: readonly RefusalCode[] = [
   'BUSY',
 ];
 
+/** The first message of a dialer. Names are ASCII, the nonce has `NONCE_BYTES`. */
 export function encodeHello(hello: Omit<Hello, 'type'>): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(HELLO);
@@ -119,6 +120,7 @@ export function encodeHello(hello: Omit<Hello, 'type'>): Uint8Array {
   return writer.take();
 }
 
+/** The answer to a hello that is understood. The nonce has `NONCE_BYTES`. */
 export function encodeChallenge(challenge: Omit<Challenge, 'type'>): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(CHALLENGE);
@@ -128,6 +130,7 @@ export function encodeChallenge(challenge: Omit<Challenge, 'type'>): Uint8Array 
   return writer.take();
 }
 
+/** The facts of one end with its proof; both ends use the same layout. Also what a proof is made over, with the proof empty. */
 export function encodeProof(message: Proof): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(message.type === 'proof' ? PROOF : WELCOME);
@@ -136,6 +139,7 @@ export function encodeProof(message: Proof): Uint8Array {
   return writer.take();
 }
 
+/** The last message of an end that refuses. Of the sentence at most 600 characters of printable ASCII cross. */
 export function encodeRefuse(refusal: Pick<Refusal, 'code' | 'sentence'>): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(REFUSE);
@@ -144,6 +148,7 @@ export function encodeRefuse(refusal: Pick<Refusal, 'code' | 'sentence'>): Uint8
   return writer.take();
 }
 
+/** The facts of a dialer anew, on a connection that is open. */
 export function encodeFacts(facts: OwnFacts): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(FACTS);
@@ -151,10 +156,12 @@ export function encodeFacts(facts: OwnFacts): Uint8Array {
   return writer.take();
 }
 
+/** Asks the acceptor for a sign of life, on a connection that is open. */
 export function encodePing(): Uint8Array {
   return Uint8Array.of(PING);
 }
 
+/** The sign of life. */
 export function encodePong(): Uint8Array {
   return Uint8Array.of(PONG);
 }

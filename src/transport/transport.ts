@@ -86,6 +86,7 @@ export interface TransportHandlers {
   refused(peer: PeerId, refusal: Refusal): void;
 }
 
+/** Carries frames to the other peers. One for each process; `SocketTransport` is the implementation. */
 export interface Transport {
   /** Starts listening and dialing. @throws when the own address is taken or not ours. */
   start(handlers: TransportHandlers): Promise<void>;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { DecodeError } from '../../src/base/bytes.ts';
 import { peerId, type PeerId } from '../../src/base/ids.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { hmacSha256 } from '../../src/system/crypto.ts';
@@ -379,8 +380,8 @@ describe('messages', () => {
 
   test('one byte too many or too few is no message', () => {
     for (const [bytes] of messages) {
-      expect(() => decodeOwnMessage(new Uint8Array([...bytes, 0]))).toThrow();
-      expect(() => decodeOwnMessage(bytes.subarray(0, bytes.length - 1))).toThrow();
+      expect(() => decodeOwnMessage(new Uint8Array([...bytes, 0]))).toThrow(DecodeError);
+      expect(() => decodeOwnMessage(bytes.subarray(0, bytes.length - 1))).toThrow(DecodeError);
     }
   });
 
