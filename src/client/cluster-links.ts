@@ -1,0 +1,137 @@
+/**
+ * Warm connections to all peers, and who leads. The leader is believed by term: news of an older term are ignored, and within a
+ * term there is one leader. When the leader changes, its connection is open already.
+ */
+import type { PeerRow } from '../protocol/rows.ts';
+import type { ServerFrame, WelcomeFrame } from '../protocol/server-frame.ts';
+import type { TaskraftError } from './errors.ts';
+import { PeerLink, type PeerLinkHandlers } from './peer-link.ts';
+import { type ClientPorts, type Connection, normalUrl } from './ports.ts';
+
+/** Most peers that a client keeps connections to. */
+const LINKS_MAX = 16;
+
+/** Who hears of the links. */
+export interface ClusterLinksHandlers {
+  /** A peer has said welcome. */
+  opened(link: PeerLink, welcome: WelcomeFrame): void;
+  /** The open link to the leader of `term`; undefined while there is none. Called once for every change of the pair. */
+  leaderChanged(link: PeerLink | undefined, term: number): void;
+  frame(link: PeerLink, frame: ServerFrame): void;
+  beatAnswered(link: PeerLink, sentAtMs: number, term: number): void;
+  closed(link: PeerLink): void;
+  failed(link: PeerLink, error: TaskraftError): void;
+}
+
+export class ClusterLinks {
+  readonly #role: 'client' | 'worker';
+  readonly #connection: Connection;
+  readonly #ports: ClientPorts;
+  readonly #handlers: ClusterLinksHandlers;
+  readonly #links: PeerLink[] = [];
+  /** Newest term heard of. Never goes back. */
+  #term = 0;
+  /** Leader of `#term`, as far as known. */
+  #leader: string | undefined;
+  #announcedLink: PeerLink | undefined;
+  #announcedTerm = 0;
+
+  constructor(role: 'client' | 'worker', connection: Connection, ports: ClientPorts, handlers: ClusterLinksHandlers) {
+    this.#role = role;
+    this.#connection = connection;
+    this.#ports = ports;
+    this.#handlers = handlers;
+  }
+
+  /** Newest term heard of. */
+  get term(): number {
+    return this.#term;
+  }
+
+  /** The open link to the leader, where known. */
+  get leader(): PeerLink | undefined {
+    return this.#announcedLink;
+  }
+
+  /** The links as they stand: those given and those learned. */
+  get all(): readonly PeerLink[] {
+    return this.#links;
+  }
+
+  start(): void {
+    for (const url of this.#connection.urls) this.#add(url);
+  }
+
+  close(): void {
+    for (const link of this.#links.splice(0)) link.close();
+  }
+
+  /** The peer at `link` says that it does not lead, and perhaps who does. */
+  notLeader(link: PeerLink, hint: PeerRow | null): void {
+    if (this.#leader !== link.peer) return;
+    this.#leader = hint === null || hint[0] === link.peer ? undefined : hint[0];
+    this.#announce();
+  }
+
+  /** Takes news of a leader, from a peer or read off a frame that only a leader sends. */
+  learn(link: PeerLink, term: number, leader: PeerRow | null): void {
+    if (term < this.#term) return;
+    if (term > this.#term) {
+      this.#term = term;
+      this.#leader = leader?.[0];
+    } else if (leader !== null) this.#leader = leader[0];
+    // Within its term only the leader itself can say that it leads no more.
+    else if (this.#leader === link.peer) this.#leader = undefined;
+    if (leader !== null) this.#addPeer(leader);
+    this.#announce();
+  }
+
+  #add(url: string): void {
+    if (this.#links.length >= LINKS_MAX || this.#links.some((link) => link.url === url)) return;
+    const handlers: PeerLinkHandlers = {
+      opened: (link, welcome) => this.#opened(link, welcome),
+      frame: (link, frame) => {
+        if (frame.type === 'leader') this.learn(link, frame.term, frame.leader);
+        else this.#handlers.frame(link, frame);
+      },
+      beatAnswered: (link, sentAtMs, term) => this.#handlers.beatAnswered(link, sentAtMs, term),
+      closed: (link) => {
+        this.#announce();
+        this.#handlers.closed(link);
+      },
+      failed: (link, error) => this.#handlers.failed(link, error),
+    };
+    const link = new PeerLink(url, this.#role, this.#connection, this.#ports, handlers);
+    this.#links.push(link);
+    link.start();
+  }
+
+  #addPeer([peer, url]: PeerRow): void {
+    if (this.#links.some((link) => link.peer === peer)) return;
+    try {
+      this.#add(normalUrl(url));
+    } catch {
+      this.#connection.logger.warn('a peer has a URL that cannot be dialled', { peer, url });
+    }
+  }
+
+  #opened(link: PeerLink, welcome: WelcomeFrame): void {
+    // The same peer under two URLs: the one that was there first stays.
+    if (this.#links.some((other) => other !== link && other.isOpen && other.peer === welcome.peer)) {
+      this.#links.splice(this.#links.indexOf(link), 1);
+      link.close();
+      return;
+    }
+    this.#handlers.opened(link, welcome);
+    for (const peer of welcome.peers) this.#addPeer(peer);
+    this.learn(link, welcome.term, welcome.leader);
+  }
+
+  #announce(): void {
+    const link = this.#links.find((candidate) => candidate.isOpen && candidate.peer === this.#leader);
+    if (link === this.#announcedLink && (link === undefined || this.#announcedTerm === this.#term)) return;
+    this.#announcedLink = link;
+    this.#announcedTerm = this.#term;
+    this.#handlers.leaderChanged(link, this.#term);
+  }
+}

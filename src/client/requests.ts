@@ -1,0 +1,193 @@
+/**
+ * Requests without an answer yet. A request goes to the leader, again to each new leader and on each new connection, until
+ * it is answered or its time is up; every request of ours may be repeated. Answers find their request by its id.
+ */
+import type { Timer } from '../base/clock.ts';
+import type { RequestFrame } from '../protocol/client-frame.ts';
+import type { ErrorCode } from '../protocol/error-code.ts';
+import type { AnswerFrame, ErrorFrame } from '../protocol/server-frame.ts';
+import type { ClusterLinks } from './cluster-links.ts';
+import { TaskraftError } from './errors.ts';
+import type { PeerLink } from './peer-link.ts';
+import type { ClientPorts } from './ports.ts';
+
+/** Most requests of one client or worker without an answer. */
+export const REQUESTS_MAX = 10_000;
+
+/** Codes after which the same request is sent again by itself, and when, unless the refusal says so. */
+const RETRY_MS: Readonly<Partial<Record<ErrorCode, number>>> = {
+  NOT_LEADER: 50,
+  NO_LEADER: 50,
+  SHUTTING_DOWN: 50,
+  OUTCOME_UNKNOWN: 50,
+  OVERLOADED: 100,
+};
+const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(['NOT_LEADER', 'NO_LEADER', 'SHUTTING_DOWN']);
+
+/** Something to ask. */
+export interface Request {
+  /** Makes the frame, at every sending anew. */
+  make(requestId: number): RequestFrame;
+  /** Called once, with the answer or why there is none; `sends` is how often the request left. */
+  done(answer: AnswerFrame | TaskraftError, sends: number): void;
+  /** 0 waits for ever. */
+  readonly timeoutMs: number;
+  /** Whether it changes something, so that its outcome is unknown when it was sent and not answered. */
+  readonly changes: boolean;
+  /** Goes here and nowhere else; fails with `UNAVAILABLE` when the link ends, and passes retryable errors on. */
+  readonly only?: PeerLink;
+}
+
+interface Pending {
+  readonly requestId: number;
+  readonly request: Request;
+  /** Where it was sent last and may still be answered. */
+  link: PeerLink | undefined;
+  sends: number;
+  /** Waits before it is sent again. */
+  retry: Timer | undefined;
+  deadline: Timer | undefined;
+}
+
+export class Requests {
+  readonly #links: ClusterLinks;
+  readonly #ports: ClientPorts;
+  /** By request id, oldest first. At most REQUESTS_MAX. */
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #closed = false;
+
+  constructor(links: ClusterLinks, ports: ClientPorts) {
+    this.#links = links;
+    this.#ports = ports;
+  }
+
+  /** Asks. Returns the request's id, or 0 when `done` was called with the refusal. */
+  add(request: Request): number {
+    if (this.#closed) {
+      request.done(new TaskraftError('CLOSED', 'The client was closed.'), 0);
+      return 0;
+    }
+    if (this.#pending.size >= REQUESTS_MAX) {
+      const message = `At most ${REQUESTS_MAX} requests wait for answers at a time; wait for some of them.`;
+      request.done(new TaskraftError('TOO_MANY_REQUESTS', message), 0);
+      return 0;
+    }
+    this.#lastId += 1;
+    const requestId = this.#lastId;
+    const pending: Pending = { requestId, request, link: undefined, sends: 0, retry: undefined, deadline: undefined };
+    this.#pending.set(requestId, pending);
+    if (request.timeoutMs > 0) {
+      pending.deadline = this.#ports.timers.after(request.timeoutMs, () => this.#timedOut(pending));
+    }
+    this.#send(pending);
+    return requestId;
+  }
+
+  /** Forgets a request: `done` will not be called. Tells whether it was sent to where it now waits. */
+  forget(requestId: number): PeerLink | undefined {
+    const pending = this.#pending.get(requestId);
+    if (pending === undefined) return undefined;
+    this.#remove(pending);
+    return pending.link;
+  }
+
+  /** There is a new leader, or a new connection to it. */
+  leaderChanged(): void {
+    const leader = this.#links.leader;
+    if (leader === undefined) return;
+    for (const pending of Array.from(this.#pending.values())) {
+      if (pending.request.only === undefined && pending.link !== leader) this.#send(pending);
+    }
+  }
+
+  /** What may go to no other link than this one can leave now. */
+  linkOpened(link: PeerLink): void {
+    for (const pending of Array.from(this.#pending.values())) if (pending.request.only === link) this.#send(pending);
+  }
+
+  /** What was sent on `link` will not be answered there, or it cannot be opened. */
+  linkClosed(link: PeerLink): void {
+    for (const pending of Array.from(this.#pending.values())) {
+      if (pending.link !== link && pending.request.only !== link) continue;
+      pending.link = undefined;
+      if (pending.request.only !== undefined) {
+        this.#settle(pending, new TaskraftError('UNAVAILABLE', 'The peer cannot be reached.'));
+      }
+    }
+  }
+
+  /** An answer arrived. One that nobody waits for any more is dropped. */
+  answered(link: PeerLink, frame: AnswerFrame): void {
+    const pending = this.#pending.get(frame.requestId);
+    if (pending === undefined) return;
+    if (frame.type !== 'error') {
+      this.#settle(pending, frame);
+      return;
+    }
+    if (pending.link !== link) return;
+    pending.link = undefined;
+    const afterMs = this.#retryDelay(link, frame);
+    if (afterMs === undefined || pending.request.only !== undefined) this.#settle(pending, errorOf(frame));
+    // Hearing who leads may have sent it there already.
+    else if (pending.link === undefined) {
+      pending.retry?.cancel();
+      pending.retry = this.#ports.timers.after(afterMs, () => this.#send(pending));
+    }
+  }
+
+  /** Ends everything that waits with `CLOSED`. */
+  close(): void {
+    this.#closed = true;
+    for (const pending of Array.from(this.#pending.values())) {
+      this.#settle(pending, new TaskraftError('CLOSED', 'The client was closed.'));
+    }
+  }
+
+  /** How long to wait before sending again what `frame` refused; undefined when the refusal stands. */
+  #retryDelay(link: PeerLink, frame: ErrorFrame): number | undefined {
+    if (LEADS_NOT.has(frame.code)) this.#links.notLeader(link, frame.leader);
+    const defaultMs = RETRY_MS[frame.code];
+    return defaultMs === undefined ? undefined : (frame.retryAfterMs ?? defaultMs);
+  }
+
+  #send(pending: Pending): void {
+    const link = pending.request.only ?? this.#links.leader;
+    pending.retry?.cancel();
+    pending.retry = undefined;
+    if (link === undefined || !link.isOpen) return;
+    pending.link = link;
+    pending.sends += 1;
+    link.send(pending.request.make(pending.requestId));
+  }
+
+  #timedOut(pending: Pending): void {
+    const { request, sends } = pending;
+    if (sends === 0) {
+      this.#settle(pending, new TaskraftError('UNAVAILABLE', 'No leader could be reached in time; nothing was sent.'));
+    } else if (request.changes) {
+      const message =
+        'No answer in time: whether it was executed is unknown. With a key it can be submitted again safely.';
+      this.#settle(pending, new TaskraftError('OUTCOME_UNKNOWN', message));
+    } else this.#settle(pending, new TaskraftError('TIMEOUT', 'No answer in time.'));
+  }
+
+  #settle(pending: Pending, answer: AnswerFrame | TaskraftError): void {
+    this.#remove(pending);
+    pending.request.done(answer, pending.sends);
+  }
+
+  #remove(pending: Pending): void {
+    this.#pending.delete(pending.requestId);
+    pending.retry?.cancel();
+    pending.deadline?.cancel();
+  }
+}
+
+/** What a refusal is for who asked. */
+export function errorOf(frame: ErrorFrame): TaskraftError {
+  return new TaskraftError(frame.code, frame.message, {
+    ...(frame.retryAfterMs === null ? {} : { retryAfterMs: frame.retryAfterMs }),
+    ...(frame.position === null ? {} : { position: frame.position }),
+  });
+}

@@ -1,0 +1,190 @@
+/** What a user submits, and how it becomes rows of a frame. Everything is checked here, before anything is sent. */
+import { encodeValue, ValueError } from '../protocol/codec.ts';
+import { taskProblem, templateProblem, type WireLimits } from '../protocol/request-rules.ts';
+import type { BlobRow, LabelRow, TaskOptionsRow, TaskRow, TemplateRow } from '../protocol/rows.ts';
+import { type Duration, durationMs } from './duration.ts';
+import { invalidArgument, TaskraftError } from './errors.ts';
+
+/** One task to submit. */
+export interface TaskSpec {
+  /** Names the handler: 1 to 200 characters of `[A-Za-z0-9._:/-]`, as all names. */
+  readonly type: string;
+  /**
+   * For the handler: null, booleans, numbers, strings, bytes, arrays and plain objects of these; or one `Uint8Array`, which
+   * travels as it is. Default nothing. At most 256 KiB encoded.
+   */
+  readonly payload?: unknown;
+  /** Default `default`; made on first use. */
+  readonly queue?: string;
+  /** 1 (first) to 10, default 5. */
+  readonly priority?: number;
+  /** Labels that the worker must have. */
+  readonly requires?: Readonly<Record<string, string>>;
+  /** Not before then: ms since 1970 or a `Date`. At most one of `runAt` and `delay`. */
+  readonly runAt?: number | Date;
+  /** Not before this has passed. */
+  readonly delay?: Duration;
+  /** Unique within the namespace until the task is final plus 24 h: submitted again it gives the first task. */
+  readonly key?: string;
+  /** `run` from placement (default 15 min), `queue` from becoming ready (off), `total` from submission (off); 0 is off. */
+  readonly timeouts?: { readonly run?: Duration; readonly queue?: Duration; readonly total?: Duration };
+  /** Default 10 attempts, 1 s × 2^(n−1) up to 1 h. */
+  readonly retry?: { readonly maxAttempts?: number; readonly initial?: Duration; readonly max?: Duration };
+  /** How long the finished task is kept: `done` also for cancelled ones (7 days), `failed` (14 days); `payload` keeps it when done. */
+  readonly retention?: { readonly done?: Duration; readonly failed?: Duration; readonly payload?: boolean };
+  /** For the handler and for tracing; at most 8 KiB together. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How many templates back a task is compared with; tasks of one call mostly alternate between few. */
+const TEMPLATES_COMPARED = 4;
+const NO_LABELS: readonly LabelRow[] = [];
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+const NOTHING: BlobRow = [0, NO_BYTES];
+
+/** Collects the tasks of one submission. */
+export class SubmissionBuilder {
+  readonly templates: TemplateRow[] = [];
+  readonly tasks: TaskRow[] = [];
+  /** The task from which each template was made. */
+  readonly #sources: TaskSpec[] = [];
+  readonly #limits: WireLimits;
+
+  constructor(limits: WireLimits) {
+    this.#limits = limits;
+  }
+
+  /** Adds a task and returns its row. @throws TaskraftError and adds nothing */
+  add(spec: TaskSpec): TaskRow {
+    const position = this.tasks.length;
+    const [encoding, bytes] = encodePayload(spec.payload, position);
+    const row: TaskRow = [this.#templateOf(spec, position), encoding, bytes, optionsOf(spec, position)];
+    const problem = taskProblem(row, position, this.templates.length, this.#limits);
+    if (problem !== undefined) throw new TaskraftError(problem.code, problem.message, { position });
+    this.tasks.push(row);
+    return row;
+  }
+
+  #templateOf(spec: TaskSpec, position: number): number {
+    const count = this.templates.length;
+    for (let at = count - 1; at >= 0 && at >= count - TEMPLATES_COMPARED; at -= 1) {
+      if (sameTemplate(this.#sources[at] as TaskSpec, spec)) return at;
+    }
+    const template = templateOf(spec);
+    const words = templateProblem(template);
+    if (words !== undefined) throw new TaskraftError('INVALID_ARGUMENT', words, { position });
+    this.templates.push(template);
+    this.#sources.push(spec);
+    return count;
+  }
+}
+
+/**
+ * A payload, result or checkpoint as bytes: nothing, raw bytes as they are, everything else as MessagePack.
+ *
+ * @throws ValueError
+ */
+export function encodeBlob(value: unknown): BlobRow {
+  if (value === undefined) return NOTHING;
+  if (value instanceof Uint8Array) return [3, value];
+  return [1, encodeValue(value)];
+}
+
+function encodePayload(payload: unknown, position: number): BlobRow {
+  try {
+    return encodeBlob(payload);
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new TaskraftError('INVALID_ARGUMENT', `The payload cannot be sent: ${error.message}.`, { position });
+  }
+}
+
+function sameTemplate(left: TaskSpec, right: TaskSpec): boolean {
+  return (
+    left.type === right.type &&
+    left.queue === right.queue &&
+    left.priority === right.priority &&
+    left.requires === right.requires &&
+    left.retry === right.retry &&
+    left.timeouts === right.timeouts &&
+    left.retention === right.retention
+  );
+}
+
+function templateOf(spec: TaskSpec): TemplateRow {
+  const { type, retry, timeouts, retention } = spec;
+  if (typeof type !== 'string') throw invalidArgument('type names the handler of the task.');
+  return [
+    type,
+    spec.queue ?? null,
+    wholeOr(spec.priority, 'priority'),
+    spec.requires === undefined ? NO_LABELS : labelRows(spec.requires),
+    retry === undefined
+      ? null
+      : [
+          wholeOr(retry.maxAttempts, 'retry.maxAttempts'),
+          msOr(retry.initial, 'retry.initial'),
+          msOr(retry.max, 'retry.max'),
+        ],
+    timeouts === undefined
+      ? null
+      : [
+          msOr(timeouts.run, 'timeouts.run'),
+          msOr(timeouts.queue, 'timeouts.queue'),
+          msOr(timeouts.total, 'timeouts.total'),
+        ],
+    retention === undefined
+      ? null
+      : [
+          msOr(retention.done, 'retention.done'),
+          msOr(retention.failed, 'retention.failed'),
+          retention.payload ?? false,
+        ],
+  ];
+}
+
+function optionsOf(spec: TaskSpec, position: number): TaskOptionsRow | null {
+  const { key, runAt, delay, headers } = spec;
+  if (key === undefined && runAt === undefined && delay === undefined && headers === undefined) return null;
+  if (key !== undefined && typeof key !== 'string') throw invalidArgument('A key is text.');
+  return [
+    key ?? null,
+    runAt === undefined ? null : instantMs(runAt, position),
+    msOr(delay, 'delay'),
+    headers === undefined ? null : [1, encodeHeaders(headers)],
+  ];
+}
+
+/** Labels as rows, sorted by name. */
+export function labelRows(labels: Readonly<Record<string, string>>): readonly LabelRow[] {
+  const rows: LabelRow[] = [];
+  for (const name of Object.keys(labels).sort()) {
+    const value = labels[name];
+    if (typeof value !== 'string') throw invalidArgument(`The label "${name}" has text as its value.`);
+    rows.push([name, value]);
+  }
+  return rows;
+}
+
+function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
+  for (const name of Object.keys(headers)) {
+    if (typeof headers[name] !== 'string') throw invalidArgument(`The header "${name}" has text as its value.`);
+  }
+  return encodeValue(headers);
+}
+
+function instantMs(instant: number | Date, position: number): number {
+  const ms = Math.ceil(typeof instant === 'number' ? instant : instant.getTime());
+  if (Number.isSafeInteger(ms) && ms >= 0) return ms;
+  throw new TaskraftError('INVALID_ARGUMENT', 'runAt is a Date, or ms since 1970.', { position });
+}
+
+function msOr(value: Duration | undefined, name: string): number | null {
+  return value === undefined ? null : durationMs(value, name);
+}
+
+function wholeOr(value: number | undefined, name: string): number | null {
+  if (value === undefined) return null;
+  if (!Number.isSafeInteger(value) || value < 0) throw invalidArgument(`${name} is a whole number.`);
+  return value;
+}
