@@ -1,3 +1,5 @@
+import { isLoopback } from '../config/address.ts';
+
 /** What decides whether a peer may start listening: open to the network only with everything that keeps strangers out. */
 export interface ExposureOptions {
   /** Address that the client listener binds, such as `127.0.0.1`, `::1` or `0.0.0.0`. */
@@ -6,11 +8,6 @@ export interface ExposureOptions {
   readonly hasPeerSecret: boolean;
   readonly hasClientToken: boolean;
   readonly acceptPlaintext: boolean;
-}
-
-/** True for addresses that only this machine can reach. Names other than `localhost` are not looked up and count as open. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** Every reason not to start, as sentences that say what to do; empty when it is safe. */
