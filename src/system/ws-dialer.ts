@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { Dialer, DialFailure, DialHandlers, DialOptions } from '../base/socket.ts';
 import { WS_LIMITS, WsSocket } from './ws-socket.ts';
@@ -45,7 +46,8 @@ class Dial {
     this.#timeout = setTimeout(() => {
       this.#fail({ kind: 'timeout', message: `no answer from ${this.#url} within ${this.#options.timeoutMs} ms` });
     }, this.#options.timeoutMs);
-    ws.on('open', () => this.#opened(ws));
+    // Told right before `open`: the answer knows the connection that the WebSocket takes over.
+    ws.on('upgrade', (response) => ws.once('open', () => this.#opened(ws, response.socket)));
     ws.on('unexpected-response', (_request, response) => this.#rejected(response));
     ws.on('error', (error) => this.#fail(failureOf(this.#url, error)));
   }
@@ -63,10 +65,10 @@ class Dial {
     });
   }
 
-  #opened(ws: WebSocket): void {
+  #opened(ws: WebSocket, stream: Duplex): void {
     if (this.#over) return;
     this.#settle();
-    this.#handlers.opened(new WsSocket(ws, new URL(this.#url).host));
+    this.#handlers.opened(new WsSocket(ws, stream, new URL(this.#url).host));
   }
 
   #rejected(response: IncomingMessage): void {

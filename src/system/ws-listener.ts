@@ -133,7 +133,7 @@ export class WsListener implements Listener {
       socket.emit(UPGRADED);
       this.#enter(asked.remoteAddress);
       ws.once('close', () => this.#leave(asked.remoteAddress));
-      this.#accepted?.(new WsSocket(ws, `${asked.remoteAddress}:${request.socket.remotePort ?? 0}`));
+      this.#accepted?.(new WsSocket(ws, socket, `${asked.remoteAddress}:${request.socket.remotePort ?? 0}`));
     });
   }
 

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { assert } from '../base/assert.ts';
 import { DRAIN_HIGH_BYTES, DRAIN_LOW_BYTES, type Socket, type SocketHandlers } from '../base/socket.ts';
@@ -21,6 +22,13 @@ export const WS_LIMITS = {
 export class WsSocket implements Socket {
   readonly remote: string;
   readonly #ws: WebSocket;
+  /** The connection below, to write what one event sends in one piece. */
+  readonly #stream: Duplex;
+  #corked = false;
+  readonly #uncork: () => void = () => {
+    this.#corked = false;
+    this.#stream.uncork();
+  };
   #handlers: SocketHandlers | undefined;
   /** `bufferedBytes` went above the high mark and `drained` is owed. */
   #full = false;
@@ -28,11 +36,15 @@ export class WsSocket implements Socket {
   /** One function for all messages: a closure for each would be garbage for each. */
   readonly #taken: () => void = () => this.#drain();
 
-  /** @param ws in the state OPEN, in the very event in which it opened. */
-  constructor(ws: WebSocket, remote: string) {
+  /**
+   * @param ws in the state OPEN, in the very event in which it opened.
+   * @param stream the connection that it took over.
+   */
+  constructor(ws: WebSocket, stream: Duplex, remote: string) {
     assert(ws.readyState === ws.OPEN, 'a socket is made of a WebSocket that is open');
     this.remote = remote;
     this.#ws = ws;
+    this.#stream = stream;
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
     ws.on('close', (code, reason) => this.#closed(code, reason.toString('utf8')));
     // The close event that follows tells what there is to tell: a limit has a code of its own, a broken connection has 1006.
@@ -50,6 +62,7 @@ export class WsSocket implements Socket {
 
   send(bytes: Uint8Array): void {
     if (this.#closing || this.#ws.readyState !== this.#ws.OPEN) return;
+    this.#cork();
     if (this.#ws.bufferedAmount + bytes.length <= DRAIN_HIGH_BYTES) {
       this.#ws.send(bytes);
       return;
@@ -90,6 +103,14 @@ export class WsSocket implements Socket {
     assert(Buffer.isBuffer(data), 'a message comes as one buffer');
     // A plain view: `slice` of a Buffer would not copy, which is no property of ours to hand on.
     this.#handlers?.message(new Uint8Array(data.buffer, data.byteOffset, data.length));
+  }
+
+  /** Holds writes until the current event is over, so that its messages leave by one call of the system and not by one each. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#stream.cork();
+    process.nextTick(this.#uncork);
   }
 
   #drain(): void {
