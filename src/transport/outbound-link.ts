@@ -55,6 +55,8 @@ export class OutboundLink {
   /** Attempts that failed in a row. */
   #failures = 0;
   #timer: Timer | undefined;
+  /** The timer is the pause before the next dial, and nothing else goes on. */
+  #waiting = false;
   #control: OpenLane | undefined;
   #bulk: OpenLane | undefined;
   /** A socket whose handshake is under way. */
@@ -93,6 +95,14 @@ export class OutboundLink {
     const bound = lane === 'control' ? controlBytesMax : bulkBytesMax;
     if (socket.bufferedBytes + bytes.length > bound) return;
     socket.send(bytes);
+  }
+
+  /** The other one has just called: it lives, so the pause before the next dial would be for nothing. */
+  hurry(): void {
+    if (!this.#waiting) return;
+    this.#end((socket) => socket.terminate());
+    this.#failures = 0;
+    this.#dial('control');
   }
 
   /** Tells the other end the facts as they are now. */
@@ -258,7 +268,11 @@ export class OutboundLink {
       this.#dial('control');
       return;
     }
-    this.#timer = this.#owner.timers.after(this.#pauseMs(), () => this.#dial('control'));
+    this.#waiting = true;
+    this.#timer = this.#owner.timers.after(this.#pauseMs(), () => {
+      this.#waiting = false;
+      this.#dial('control');
+    });
   }
 
   #pauseMs(): number {
@@ -275,6 +289,7 @@ export class OutboundLink {
     this.#attempt += 1;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#waiting = false;
     const sockets = [this.#control?.socket, this.#bulk?.socket, this.#opening];
     this.#control = undefined;
     this.#bulk = undefined;

@@ -193,6 +193,7 @@ export class SocketTransport implements Transport {
     const older = inbound[lane];
     inbound[lane] = connection;
     older?.close(CLOSE_CODE.replaced, 'the peer has connected anew');
+    this.#linkOf.get(peer)?.hurry();
   }
 
   #ended(connection: InboundConnection): void {

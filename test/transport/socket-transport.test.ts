@@ -168,6 +168,18 @@ describe('a transport in virtual time', () => {
     expect(two.frames.length).toBe(404);
   });
 
+  test('a peer that is back is dialed as soon as it calls, in the middle of a pause', async () => {
+    const network = new MemoryNetwork(new VirtualTime());
+    const world = memoryWorld(network);
+    const [one, two] = [new RecordingPeer(P1), new RecordingPeer(P2)];
+    await world.make(P1).start(one);
+    network.time.advance(30_000);
+    await world.make(P2).start(two);
+    // Some crossings of a millisecond each, where a pause has 500 and more.
+    network.time.advance(40);
+    expect([one.links, two.links]).toEqual([['connected p2'], ['connected p1']]);
+  });
+
   test('the same seed tells the same story', async () => {
     const stories: string[][] = [];
     for (let run = 0; run < 2; run += 1) {
