@@ -121,7 +121,7 @@ class Opening {
     try {
       return decodeFounding(value, this.#options.crc32);
     } catch (error) {
-      throw undecodable(error, 'IDENTITY_DAMAGED', this.#disk.location, 'the record of the founding', undefined);
+      throw undecodable(error, 'IDENTITY_DAMAGED', this.#disk.location, 'the record of the founding');
     }
   }
 }
@@ -135,16 +135,16 @@ function checkCheckpoint(checkpoint: Checkpoint | undefined, scanned: ScannedLog
       checkpoint === undefined
         ? `the state database is empty, and the Raft log begins only at entry ${base.index + 1}`
         : `the state database ends with entry ${index}, and the Raft log begins only at entry ${base.index + 1}`;
-    throw damaged('STATE_DAMAGED', location, what, undefined);
+    throw damaged('STATE_DAMAGED', location, what, { logCompacted: true });
   }
   if (index > last.index) {
     const what = `the Raft log ends with entry ${last.index} although the state includes entries up to ${index}`;
-    throw damaged('LOG_TAIL_LOST', location, what, last.index + 1);
+    throw damaged('LOG_TAIL_LOST', location, what, { index: last.index + 1 });
   }
   const term = index === base.index ? base.term : termAt(scanned.termRuns, index);
   if (checkpoint !== undefined && checkpoint.term !== term) {
     const what = `the state includes entry ${index} of term ${checkpoint.term}, and the Raft log has it of term ${term}`;
-    throw damaged('STATE_DAMAGED', location, what, undefined);
+    throw damaged('STATE_DAMAGED', location, what);
   }
 }
 

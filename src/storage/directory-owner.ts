@@ -64,7 +64,11 @@ class OwnerSearch {
     let found = await findHead(this.#disk, crc32, logEmpty && stateEmpty);
     if (found === undefined) {
       if (!logEmpty || !stateEmpty) {
-        throw damaged('HEAD_DAMAGED', location, 'the file HEAD is missing, so it is not known how this peer voted', undefined);
+        throw damaged(
+          'HEAD_DAMAGED',
+          location,
+          'the file HEAD is missing or empty, so it is not known how this peer voted',
+        );
       }
       const identity = { clusterId, peerId, incarnation: drawIncarnation(random) };
       found = await makeHead(this.#disk, firstHeadRecord(identity, crc32), crc32);
@@ -89,7 +93,8 @@ class OwnerSearch {
     try {
       return decodeIdentity(value, this.#expected.crc32);
     } catch (error) {
-      throw undecodable(error, 'IDENTITY_DAMAGED', location, `the identity in the ${name} database`, undefined);
+      const code = name === 'log' ? 'IDENTITY_DAMAGED' : 'STATE_DAMAGED';
+      throw undecodable(error, code, location, `the identity in the ${name} database`);
     }
   }
 
@@ -113,7 +118,10 @@ class OwnerSearch {
     const { location } = this.#disk;
     if (!sameHash(record.cluster, hashClusterId(clusterId, crc32))) {
       const message = `the data directory ${location} belongs to another cluster than "${clusterId}"`;
-      throw new StorageError('WRONG_CLUSTER', `${message}: give this peer a directory of its own, or correct the cluster id.`);
+      throw new StorageError(
+        'WRONG_CLUSTER',
+        `${message}: give this peer a directory of its own, or correct the cluster id.`,
+      );
     }
     if (record.peerId !== peerId) throw this.#wrongPeer(record.peerId);
   }
@@ -125,16 +133,19 @@ class OwnerSearch {
 
   #mixed(): StorageError {
     const message = `${this.#disk.location}: HEAD, log and state are not of the same incarnation of peer "${this.#expected.peerId}"`;
-    return new StorageError('WRONG_PEER', `${message}: parts of two data directories were mixed. Put them back as they were.`);
+    return new StorageError(
+      'WRONG_PEER',
+      `${message}: parts of two data directories were mixed. Put them back as they were.`,
+    );
   }
 
   /** The log has no identity: the first start was cut short, or the log was wiped. */
   async #completeLog(identity: Identity, record: HeadRecord, empty: boolean): Promise<void> {
     const { location } = this.#disk;
-    if (!empty) throw damaged('IDENTITY_DAMAGED', location, 'the Raft log has records but no identity', undefined);
+    if (!empty) throw damaged('IDENTITY_DAMAGED', location, 'the Raft log has records but no identity');
     if (record.lastIndex > 0 || record.hardState.term > 0) {
       const what = `the Raft log is gone although this peer had reached term ${record.hardState.term} and acknowledged entries up to ${record.lastIndex}`;
-      throw damaged('LOG_TAIL_LOST', location, what, 1);
+      throw damaged('LOG_TAIL_LOST', location, what, { index: 1 });
     }
     await this.#writeIdentity('log', identity);
   }
@@ -142,7 +153,7 @@ class OwnerSearch {
   /** The state has no identity: the first start was cut short, or the state was removed to be made anew from the log. */
   async #completeState(identity: Identity, empty: boolean): Promise<void> {
     if (!empty) {
-      throw damaged('STATE_DAMAGED', this.#disk.location, 'the state database has records but no identity', undefined);
+      throw damaged('STATE_DAMAGED', this.#disk.location, 'the state database has records but no identity');
     }
     await this.#writeIdentity('state', identity);
   }

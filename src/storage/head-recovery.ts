@@ -53,7 +53,7 @@ export async function makeHead(disk: Disk, record: HeadRecord, crc32: Crc32): Pr
 
 function newest(first: SlotContent, second: SlotContent, location: string): FoundHead {
   if (first.state !== 'valid' && second.state !== 'valid') {
-    throw damaged('HEAD_DAMAGED', location, 'neither slot of HEAD reads, so it is not known how this peer voted', undefined);
+    throw damaged('HEAD_DAMAGED', location, 'neither slot of HEAD reads, so it is not known how this peer voted');
   }
   if (second.state !== 'valid') return asFound(0, first, second);
   if (first.state !== 'valid') return asFound(1, second, first);
@@ -62,7 +62,7 @@ function newest(first: SlotContent, second: SlotContent, location: string): Foun
     first.record.peerId === second.record.peerId &&
     first.record.incarnation === second.record.incarnation;
   if (!sameOwner || first.sequence === second.sequence) {
-    throw damaged('HEAD_DAMAGED', location, 'the two slots of HEAD contradict each other', undefined);
+    throw damaged('HEAD_DAMAGED', location, 'the two slots of HEAD contradict each other');
   }
   return first.sequence > second.sequence ? asFound(0, first, second) : asFound(1, second, first);
 }

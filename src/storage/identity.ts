@@ -23,7 +23,8 @@ export function drawIncarnation(random: Random): string {
 export function incarnationBytes(incarnation: string): Uint8Array {
   assert(INCARNATION.test(incarnation), 'an incarnation has 32 hexadecimal digits');
   const bytes = new Uint8Array(INCARNATION_BYTES);
-  for (let at = 0; at < INCARNATION_BYTES; at += 1) bytes[at] = Number.parseInt(incarnation.slice(at * 2, at * 2 + 2), 16);
+  for (let at = 0; at < INCARNATION_BYTES; at += 1)
+    bytes[at] = Number.parseInt(incarnation.slice(at * 2, at * 2 + 2), 16);
   return bytes;
 }
 

@@ -21,12 +21,13 @@ export class LevelDatabase implements Database {
     return new LevelDatabaseBatch(this.#level.batch());
   }
 
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#level.get(key);
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return plain(await this.#level.get(key));
   }
 
-  getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return this.#level.getMany([...keys]);
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const values = await this.#level.getMany([...keys]);
+    return values.map((value: Uint8Array | undefined) => plain(value));
   }
 
   async range(options: RangeOptions): Promise<readonly DatabaseEntry[]> {
@@ -41,7 +42,7 @@ export class LevelDatabase implements Database {
         if (entries.length === 0) break;
         for (const [key, value] of entries) {
           if (bytes >= maxBytes) break;
-          page.push([key, value]);
+          page.push([plain(key), plain(value)]);
           bytes += value.length;
         }
       }
@@ -54,6 +55,11 @@ export class LevelDatabase implements Database {
   close(): Promise<void> {
     return this.#level.close();
   }
+}
+
+/** `level` hands out `Buffer`s, whose `slice` is a view and not a copy. Nobody above should have to know. */
+function plain<Bytes extends Uint8Array | undefined>(bytes: Bytes): Bytes | Uint8Array {
+  return bytes === undefined ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 class LevelDatabaseBatch implements DatabaseBatch {

@@ -1,9 +1,20 @@
-import { chmodSync, closeSync, fdatasync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { Level } from 'level';
 import { assert } from '../base/assert.ts';
+import { damaged } from './damage.ts';
 import type { Database, DatabaseName, Disk, HeadSlot } from './disk.ts';
 import { HEAD_SLOT_BYTES } from './disk.ts';
 import { describeCause } from './failure-latch.ts';
@@ -17,6 +28,8 @@ const HEAD_SLOT_STRIDE = 4096;
 const HEAD_FILE = 'HEAD';
 /** All that a data directory holds. */
 const OWN_NAMES: readonly string[] = ['HEAD', 'log', 'state'];
+/** What damage of a database is called. */
+const CODES = { log: 'LOG_DAMAGED', state: 'STATE_DAMAGED' } as const;
 const MIB = 1024 * 1024;
 
 /**
@@ -62,7 +75,9 @@ export class LevelDisk implements Disk {
     try {
       mkdirSync(location, { recursive: true, mode: 0o700 });
       chmodSync(location, 0o700);
-      refuseLostCurrent(location);
+      if (lostCurrent(location)) {
+        throw damaged(CODES[name], this.location, `${location} holds files of LevelDB but not its file CURRENT`);
+      }
       const level: ByteLevel = new Level<Uint8Array, Uint8Array>(location, {
         keyEncoding: 'view',
         valueEncoding: 'view',
@@ -91,7 +106,8 @@ export class LevelDisk implements Disk {
     assert(sector.length === HEAD_SLOT_BYTES, 'a slot is one sector');
     const file = this.#openHead(true) as number;
     const written = writeSync(file, sector, 0, HEAD_SLOT_BYTES, slot * HEAD_SLOT_STRIDE);
-    if (written !== HEAD_SLOT_BYTES) throw new Error(`only ${written} of ${HEAD_SLOT_BYTES} bytes of HEAD were written`);
+    if (written !== HEAD_SLOT_BYTES)
+      throw new Error(`only ${written} of ${HEAD_SLOT_BYTES} bytes of HEAD were written`);
   }
 
   async syncHead(): Promise<void> {
@@ -137,7 +153,9 @@ export class LevelDisk implements Disk {
           { cause },
         );
       case 'LEVEL_CORRUPTION':
-        return databaseDamaged(name, `LevelDB cannot open ${location}: ${describeCause(cause)}`, cause);
+        return damaged(CODES[name], this.location, `LevelDB cannot open ${location} (${describeCause(cause)})`, {
+          cause,
+        });
       default:
         return unusable(this.location, cause);
     }
@@ -145,20 +163,9 @@ export class LevelDisk implements Disk {
 }
 
 /** LevelDB would make a new database over the files of an old one whose `CURRENT` is gone, and delete those. */
-function refuseLostCurrent(location: string): void {
+function lostCurrent(location: string): boolean {
   const names = readdirSync(location);
-  if (names.includes('CURRENT') || !names.some((name) => /^MANIFEST-|\.(ldb|sst|log)$/.test(name))) return;
-  const name = location.endsWith('state') ? 'state' : 'log';
-  throw databaseDamaged(name, `${location} holds files of LevelDB but not its file CURRENT`, undefined);
-}
-
-function databaseDamaged(name: DatabaseName, what: string, cause: unknown): StorageError {
-  const code = name === 'log' ? 'LOG_DAMAGED' : 'STATE_DAMAGED';
-  return new StorageError(
-    code,
-    `${what}. Keep the directory as it is and check the disk; leave this peer stopped while the others form a majority.`,
-    { cause },
-  );
+  return !names.includes('CURRENT') && names.some((name) => /^MANIFEST-|\.(ldb|sst|log)$/.test(name));
 }
 
 function prepareDirectory(location: string): void {

@@ -72,12 +72,12 @@ async function readMeta(database: Database, codec: LogCodec, head: HeadRecord, l
   }
   const [key, value] = newest;
   if (!isMetaKey(key)) {
-    throw damaged('META_DAMAGED', location, 'the record that tells where the Raft log ends is missing', undefined);
+    throw damaged('META_DAMAGED', location, 'the record that tells where the Raft log ends is missing');
   }
   try {
     return codec.decodeMeta(value, indexOfKey(key));
   } catch (error) {
-    throw undecodable(error, 'META_DAMAGED', location, 'the record that tells where the Raft log ends', undefined);
+    throw undecodable(error, 'META_DAMAGED', location, 'the record that tells where the Raft log ends');
   }
 }
 
@@ -114,7 +114,8 @@ class Scan {
     const index = this.#position.index + 1;
     const found = indexOfKey(key);
     if (found !== index) throw this.#damage(index, `entry ${index} is missing, and entry ${found} is there`);
-    if (index > this.#meta.last.index) throw this.#damage(index, `entry ${index} is there although the log ends before it`);
+    if (index > this.#meta.last.index)
+      throw this.#damage(index, `entry ${index} is there although the log ends before it`);
     let read;
     try {
       read = this.#codec.decodeEntry(value, index);
@@ -125,7 +126,8 @@ class Scan {
       throw this.#damage(index, `entry ${index} does not follow the entry before it`);
     }
     const { term } = read.entry;
-    if (term < this.#position.term) throw this.#damage(index, `entry ${index} has an older term than the entry before it`);
+    if (term < this.#position.term)
+      throw this.#damage(index, `entry ${index} has an older term than the entry before it`);
     if (term !== this.termRuns.at(-1)?.term) this.termRuns.push({ index, term });
     this.#position = read.position;
     this.sizes.add(index, read.sizeBytes);
@@ -140,7 +142,11 @@ class Scan {
     if (index < last.index) throw this.#damage(index + 1, `entry ${index + 1} is missing`);
     if (this.#head.lastIndex > index) throw tailLost(this.#location, index, this.#head);
     if (term !== last.term || !sameHash(chain, last.chain)) {
-      throw damaged('META_DAMAGED', this.#location, 'the record that tells where the Raft log ends contradicts the log', undefined);
+      throw damaged(
+        'META_DAMAGED',
+        this.#location,
+        'the record that tells where the Raft log ends contradicts the log',
+      );
     }
   }
 
@@ -165,7 +171,8 @@ class Scan {
   /** A HEAD at or before the base was written before the log was compacted or reset to there: it counts as chained. */
   #compareWithHead(): void {
     if (this.#position.index !== this.#head.lastIndex) return;
-    const same: boolean = this.#position.term === this.#head.lastTerm && sameHash(this.#position.chain, this.#head.chain);
+    const same: boolean =
+      this.#position.term === this.#head.lastTerm && sameHash(this.#position.chain, this.#head.chain);
     if (!same) {
       const { index } = this.#position;
       throw this.#damage(index, `entry ${index} is not the one that this peer acknowledged`);
@@ -173,18 +180,25 @@ class Scan {
   }
 
   #damage(index: LogIndex, what: string): StorageError {
-    return damaged('LOG_DAMAGED', this.#location, `${what} in the Raft log`, index);
+    return damaged('LOG_DAMAGED', this.#location, `${what} in the Raft log`, { index });
   }
 }
 
 /** The newer of two hard states; they are written one after the other, so either may be ahead after a crash. */
 function newerHardState(log: HardState, head: HardState, meta: LogMeta, location: string): HardState {
   const contradict =
-    log.term === head.term && log.votedFor !== undefined && head.votedFor !== undefined && log.votedFor !== head.votedFor;
-  if (contradict) throw damaged('HEAD_DAMAGED', location, `HEAD and the log name different votes in term ${log.term}`, undefined);
+    log.term === head.term &&
+    log.votedFor !== undefined &&
+    head.votedFor !== undefined &&
+    log.votedFor !== head.votedFor;
+  if (contradict) throw damaged('HEAD_DAMAGED', location, `HEAD and the log name different votes in term ${log.term}`);
   const newer = log.term > head.term || (log.term === head.term && log.votedFor !== undefined) ? log : head;
   if (newer.term < meta.last.term) {
-    throw damaged('META_DAMAGED', location, `the last entry is of term ${meta.last.term}, which this peer never reached`, undefined);
+    throw damaged(
+      'META_DAMAGED',
+      location,
+      `the last entry is of term ${meta.last.term}, which this peer never reached`,
+    );
   }
   return newer;
 }
@@ -195,6 +209,6 @@ function tailLost(location: string, lastIndex: LogIndex, head: HeadRecord): Stor
     'LOG_TAIL_LOST',
     location,
     `${found} although this peer had acknowledged entries up to ${head.lastIndex}`,
-    lastIndex + 1,
+    { index: lastIndex + 1 },
   );
 }

@@ -273,11 +273,11 @@ export class DatabaseLog implements LogStorage {
   }
 
   #missing(index: LogIndex): Error {
-    return damaged('LOG_DAMAGED', this.#context.location, `entry ${index} is missing in the Raft log`, index);
+    return damaged('LOG_DAMAGED', this.#context.location, `entry ${index} is missing in the Raft log`, { index });
   }
 
   #unchained(index: LogIndex): Error {
     const what = `entry ${index} does not follow the entry before it in the Raft log`;
-    return damaged('LOG_DAMAGED', this.#context.location, what, index);
+    return damaged('LOG_DAMAGED', this.#context.location, what, { index });
   }
 }

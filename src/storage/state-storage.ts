@@ -62,7 +62,10 @@ export class DatabaseState implements StateStorage {
     const { gte = EMPTY_KEY, lt, ...rest } = options;
     const bounds = { gte: recordKey(gte), lt: lt === undefined ? STATE_KEYS_END : recordKey(lt) };
     const page = await this.#reading(() => this.#context.database.range({ ...bounds, ...rest }));
-    return page.map(([stored, value]: DatabaseEntry) => ({ key: nameOfRecord(stored), value: this.#open(stored, value) }));
+    return page.map(([stored, value]: DatabaseEntry) => ({
+      key: nameOfRecord(stored),
+      value: this.#open(stored, value),
+    }));
   }
 
   /** Fulfilled when no commit is in flight, whether it succeeded or not. */
@@ -90,7 +93,7 @@ export class DatabaseState implements StateStorage {
       const { reader } = openRecord(value, this.#context.crc32, stored, RECORD_KIND.state);
       return reader.raw(reader.remaining);
     } catch (error) {
-      throw undecodable(error, 'STATE_DAMAGED', this.#context.location, 'a record of the state database', undefined);
+      throw undecodable(error, 'STATE_DAMAGED', this.#context.location, 'a record of the state database');
     }
   }
 
@@ -164,7 +167,7 @@ export async function readCheckpoint(context: StateContext): Promise<Checkpoint 
   try {
     return decodeCheckpoint(value, crc32);
   } catch (error) {
-    throw undecodable(error, 'STATE_DAMAGED', location, 'the checkpoint record of the state database', undefined);
+    throw undecodable(error, 'STATE_DAMAGED', location, 'the checkpoint record of the state database');
   }
 }
 

@@ -31,7 +31,11 @@ export class StorageError extends Error {
   /** The first log index at which the log cannot be trusted, where that is known. */
   readonly index: number | undefined;
 
-  constructor(code: StorageErrorCode, message: string, details: { readonly index?: number; readonly cause?: unknown } = {}) {
+  constructor(
+    code: StorageErrorCode,
+    message: string,
+    details: { readonly index?: number; readonly cause?: unknown } = {},
+  ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.index = details.index;

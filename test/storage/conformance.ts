@@ -87,6 +87,17 @@ export function describeDisk(name: string, make: () => Promise<DiskFixture> | Di
       expect(await dump(database)).toEqual({ a: 'one' });
     });
 
+    test('what a read returns is no subclass, whose `slice` might not copy', async () => {
+      const database = await openDatabase();
+      await put(database, { a: 'one' });
+      const found = [
+        await database.get(bytes('a')),
+        (await database.getMany([bytes('a')]))[0],
+        ...(await page(database, {})).flat(),
+      ];
+      expect(found.map((value) => value?.constructor)).toEqual([Uint8Array, Uint8Array, Uint8Array, Uint8Array]);
+    });
+
     test('a view into a larger buffer is stored as what it shows', async () => {
       const database = await openDatabase();
       const around = bytes('..key..value..');
@@ -238,10 +249,7 @@ async function put(database: Database, values: Record<string, string>): Promise<
   await batch.write();
 }
 
-function page(
-  database: Database,
-  options: Partial<Parameters<Database['range']>[0]>,
-): ReturnType<Database['range']> {
+function page(database: Database, options: Partial<Parameters<Database['range']>[0]>): ReturnType<Database['range']> {
   return database.range({ gte: Uint8Array.of(0), lt: Uint8Array.of(0xff), limit: 1000, ...options });
 }
 

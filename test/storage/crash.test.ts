@@ -36,7 +36,10 @@ function plan(model: Model, step: Step): { readonly after: Model; run(storage: O
       const next = step.newTerm ? { term: hardState.term + 1, votedFor: undefined } : hardState;
       const entries = Array.from({ length: step.count }, (_, at) => command(last + 1 + at, next.term));
       const batch = step.newTerm ? { hardState: next, entries } : { entries };
-      return { after: { ...model, hardState: next, log: [...log, ...entries] }, run: (storage) => storage.log.append(batch) };
+      return {
+        after: { ...model, hardState: next, log: [...log, ...entries] },
+        run: (storage) => storage.log.append(batch),
+      };
     }
     case 'replace': {
       const next = { term: hardState.term + 1, votedFor: undefined };
@@ -50,11 +53,20 @@ function plan(model: Model, step: Step): { readonly after: Model; run(storage: O
     }
     case 'vote': {
       const next = { term: hardState.term + 1, votedFor: step.candidate };
-      return { after: { ...model, hardState: next }, run: (storage) => storage.log.append({ hardState: next, entries: [] }) };
+      return {
+        after: { ...model, hardState: next },
+        run: (storage) => storage.log.append({ hardState: next, entries: [] }),
+      };
     }
     case 'checkpoint': {
       const term = log.at(-1)?.term ?? 0;
-      const mark = { index: last, term, logTimeMs: last, configuration: new Uint8Array(0), digest: { high: 0, low: 0 } };
+      const mark = {
+        index: last,
+        term,
+        logTimeMs: last,
+        configuration: new Uint8Array(0),
+        digest: { high: 0, low: 0 },
+      };
       const commit = (storage: OpenedStorage): Promise<void> => {
         const writer = storage.state.beginCheckpoint();
         writer.put(Uint8Array.of(1), Uint8Array.of(last & 0xff));
@@ -98,7 +110,10 @@ async function liveAndCrash(steps: readonly Step[], crashAt: number, outcome: Cr
   const storage = await openPlatter(platter);
   if (incarnation !== undefined) expect(storage.identity.incarnation).toBe(incarnation);
   await expectOneOf(storage, model, underWay);
-  await storage.log.append({ hardState: { term: 1000, votedFor: undefined }, entries: [command(storage.log.lastIndex + 1, 1000)] });
+  await storage.log.append({
+    hardState: { term: 1000, votedFor: undefined },
+    entries: [command(storage.log.lastIndex + 1, 1000)],
+  });
   await storage.close();
   const again = await openPlatter(platter);
   expect(again.log.lastIndex).toBe(storage.log.lastIndex);
@@ -142,11 +157,14 @@ const STORY: readonly Step[] = [
 ];
 
 describe('a power cut', () => {
-  test.each(CRASH_OUTCOMES)('at any step of a life loses nothing acknowledged (batch $batch, slot $slot)', async (outcome) => {
-    let crashAt = 1;
-    while (await liveAndCrash(STORY, crashAt, outcome)) crashAt += 1;
-    expect(crashAt, 'steps of the story').toBeGreaterThan(30);
-  });
+  test.each(CRASH_OUTCOMES)(
+    'at any step of a life loses nothing acknowledged (batch $batch, slot $slot)',
+    async (outcome) => {
+      let crashAt = 1;
+      while (await liveAndCrash(STORY, crashAt, outcome)) crashAt += 1;
+      expect(crashAt, 'steps of the story').toBeGreaterThan(30);
+    },
+  );
 
   test('loses nothing acknowledged in any life', async () => {
     const step: fc.Arbitrary<Step> = fc.oneof(
@@ -156,7 +174,10 @@ describe('a power cut', () => {
         back: fc.integer({ min: 1, max: 6 }),
         count: fc.integer({ min: 0, max: 4 }),
       }),
-      fc.record({ type: fc.constant('vote' as const), candidate: fc.constantFrom(undefined, peerId('p2'), peerId('p3')) }),
+      fc.record({
+        type: fc.constant('vote' as const),
+        candidate: fc.constantFrom(undefined, peerId('p2'), peerId('p3')),
+      }),
       fc.constantFrom<Step>({ type: 'checkpoint' }, { type: 'compact' }, { type: 'syncHead' }, { type: 'found' }),
     );
     await fc.assert(

@@ -32,12 +32,25 @@ describe('the log', () => {
   test('comes back after a restart with hard state, term runs and entries', async () => {
     const platter = new MemoryPlatter();
     const first = await openWith(platter, 3);
-    await first.log.append({ hardState: { term: 4, votedFor: P2 }, entries: [command(4, 2), command(5, 4)], lowestMatchIndex: 2 });
+    await first.log.append({
+      hardState: { term: 4, votedFor: P2 },
+      entries: [command(4, 2), command(5, 4)],
+      lowestMatchIndex: 2,
+    });
     await first.close();
     const second = await openPlatter(platter);
     const recovered = second.takeRecovered();
-    expect(recovered).toMatchObject({ hardState: { term: 4, votedFor: P2 }, firstIndex: 1, lastIndex: 5, lowestMatchIndex: 2 });
-    expect(recovered.termRuns).toEqual([{ index: 1, term: 1 }, { index: 4, term: 2 }, { index: 5, term: 4 }]);
+    expect(recovered).toMatchObject({
+      hardState: { term: 4, votedFor: P2 },
+      firstIndex: 1,
+      lastIndex: 5,
+      lowestMatchIndex: 2,
+    });
+    expect(recovered.termRuns).toEqual([
+      { index: 1, term: 1 },
+      { index: 4, term: 2 },
+      { index: 5, term: 4 },
+    ]);
     expect(recovered.entries).toEqual([...commands(1, 3, 1), command(4, 2), command(5, 4)]);
     expect(await readAll(second)).toBe('1@1 2@1 3@1 4@2 5@4');
     expect(second.log.sizeBytes).toBe(5 * (ENTRY_OVERHEAD_BYTES + 16));
@@ -63,7 +76,11 @@ describe('the log', () => {
   test('replaces a tail', async () => {
     const platter = new MemoryPlatter();
     const storage = await openWith(platter, 5);
-    await storage.log.append({ hardState: { term: 2, votedFor: undefined }, truncateFrom: 3, entries: [command(3, 2)] });
+    await storage.log.append({
+      hardState: { term: 2, votedFor: undefined },
+      truncateFrom: 3,
+      entries: [command(3, 2)],
+    });
     expect(storage.log.lastIndex).toBe(3);
     expect(await readAll(storage)).toBe('1@1 2@1 3@2');
     expect(storage.log.sizeBytes).toBe(3 * (ENTRY_OVERHEAD_BYTES + 16));
@@ -118,7 +135,9 @@ describe('the log', () => {
 describe('compaction of the log', () => {
   async function checkpointAt(storage: OpenedStorage, index: number, term: number): Promise<void> {
     const digest = { high: 0, low: 0 };
-    await storage.state.beginCheckpoint().commit({ index, term, logTimeMs: 0, configuration: new Uint8Array(0), digest });
+    await storage.state
+      .beginCheckpoint()
+      .commit({ index, term, logTimeMs: 0, configuration: new Uint8Array(0), digest });
   }
 
   test('answers at once, and deletes with the appends that follow', async () => {
@@ -147,7 +166,12 @@ describe('compaction of the log', () => {
     await storage.log.append({ entries: [command(901, 1)] });
     await storage.close();
     storage = await openPlatter(platter);
-    expect(storage.takeRecovered()).toMatchObject({ firstIndex: 601, lastIndex: 901, prevTerm: 1, termRuns: [{ index: 601, term: 1 }] });
+    expect(storage.takeRecovered()).toMatchObject({
+      firstIndex: 601,
+      lastIndex: 901,
+      prevTerm: 1,
+      termRuns: [{ index: 601, term: 1 }],
+    });
     await storage.log.append({ entries: [command(902, 1)] });
     await storage.close();
     storage = await openPlatter(platter);
@@ -176,7 +200,13 @@ describe('compaction of the log', () => {
     await storage.log.append({ hardState: { term: 2, votedFor: P2 }, entries: [] });
     await storage.close();
     storage = await openPlatter(platter);
-    expect(storage.takeRecovered()).toMatchObject({ firstIndex: 11, lastIndex: 10, prevTerm: 1, entries: [], termRuns: [] });
+    expect(storage.takeRecovered()).toMatchObject({
+      firstIndex: 11,
+      lastIndex: 10,
+      prevTerm: 1,
+      entries: [],
+      termRuns: [],
+    });
     await storage.log.append({ entries: [command(11, 2)] });
     expect(await readAll(storage)).toBe('11@2');
   });
@@ -196,7 +226,7 @@ describe('compaction of the log', () => {
 describe('the size of the log', () => {
   test('is known behind every index to within a mark, also after truncation, compaction and restart', async () => {
     const platter = new MemoryPlatter();
-    let storage = await openPlatter(platter);
+    const storage = await openPlatter(platter);
     const sizeBytes = 300_000;
     const each = sizeBytes + ENTRY_OVERHEAD_BYTES;
     await storage.log.append({ hardState: { term: 1, votedFor: undefined }, entries: commands(1, 30, 1, sizeBytes) });
@@ -214,7 +244,9 @@ describe('the size of the log', () => {
     await storage.log.append({ truncateFrom: 22, entries: commands(22, 25, 1, sizeBytes) });
     check();
     const digest = { high: 0, low: 0 };
-    await storage.state.beginCheckpoint().commit({ index: 12, term: 1, logTimeMs: 0, configuration: new Uint8Array(0), digest });
+    await storage.state
+      .beginCheckpoint()
+      .commit({ index: 12, term: 1, logTimeMs: 0, configuration: new Uint8Array(0), digest });
     await storage.log.compact(10);
     await storage.log.append({ entries: commands(26, 28, 1, sizeBytes) });
     check();

@@ -120,8 +120,13 @@ describe('records of the log', () => {
     ];
     const writer = new ByteWriter();
     const chains = new Set<string>();
-    for (const previous of [LOG_START, { ...LOG_START, chain: { high: 1, low: 0 } }, { ...LOG_START, chain: { high: 0, low: 1 } }]) {
-      for (const other of others) chains.add(JSON.stringify(codec.encodeEntry(writer, entryKey(7), other, previous).chain));
+    for (const previous of [
+      LOG_START,
+      { ...LOG_START, chain: { high: 1, low: 0 } },
+      { ...LOG_START, chain: { high: 0, low: 1 } },
+    ]) {
+      for (const other of others)
+        chains.add(JSON.stringify(codec.encodeEntry(writer, entryKey(7), other, previous).chain));
     }
     expect(chains.size).toBe(15);
   });

@@ -49,7 +49,8 @@ export class CrashDisk implements Disk {
     after.databases.state.push(...this.#platter.databases.state);
     const written = this.#platter.head;
     const durable = this.#durableHead ?? [new Uint8Array(HEAD_SLOT_BYTES), new Uint8Array(HEAD_SLOT_BYTES)];
-    if (written !== undefined) after.head = [this.#slotAfter(written[0], durable[0]), this.#slotAfter(written[1], durable[1])];
+    if (written !== undefined)
+      after.head = [this.#slotAfter(written[0], durable[0]), this.#slotAfter(written[1], durable[1])];
     return after;
   }
 

@@ -8,21 +8,17 @@ import { MemoryDisk, type MemoryPlatter } from '../../../src/storage/memory-disk
 import type { OpenedStorage } from '../../../src/storage/storage.ts';
 import { StorageError } from '../../../src/storage/storage-error.ts';
 
-/** The owner that most tests expect. */
-export const OWNER: DataDirectoryOptions = {
-  clusterId: 'orchard',
-  peerId: peerId('p1'),
-  random: new SeededRandom(1),
-  crc32,
-};
-
-/** Opens the storage of `OWNER` on any disk. */
+/** Opens the storage of peer p1 of cluster orchard on any disk. New directories get the same incarnation each time. */
 export function openOn(disk: Disk, options: Partial<DataDirectoryOptions> = {}): Promise<OpenedStorage> {
-  return openDataDirectory(disk, { ...OWNER, ...options });
+  const random = new SeededRandom(1);
+  return openDataDirectory(disk, { clusterId: 'orchard', peerId: peerId('p1'), random, crc32, ...options });
 }
 
 /** Opens what lies on `platter`. */
-export function openPlatter(platter: MemoryPlatter, options: Partial<DataDirectoryOptions> = {}): Promise<OpenedStorage> {
+export function openPlatter(
+  platter: MemoryPlatter,
+  options: Partial<DataDirectoryOptions> = {},
+): Promise<OpenedStorage> {
   return openOn(new MemoryDisk(platter, 'peers/p1'), options);
 }
 
