@@ -7,10 +7,10 @@
  *
  *     waiting ── every other member answered that its log is empty too ──────▶ founded
  *        │  └─── one answered that it was founded with this incarnation ────▶ founded
- *        └────── one knows another incarnation, or all answered and none
- *                that has a log knows this one ────────────────────────────▶ refused
+ *        └────── one knows another incarnation of this peer ───────────────▶ refused
  *
- * A member that has not answered is waited for. Founding is written to disk, with the incarnations, before the first vote;
+ * A member that has not answered is waited for, and so is one that has a log and knows no incarnation of this peer: it was
+ * founded by the word of a third one, and may soon hear more. Founding is written to disk, with the incarnations, before the first vote;
  * a peer tells others which incarnation it knows of them only from then on. One that was founded by the word of another knows
  * only that other; it learns the rest from members that have a log or know it in turn.
  *
@@ -23,7 +23,13 @@ import type { PeerFacts } from '../transport/transport.ts';
 
 /** What a peer without a log may do. */
 export type FoundingVerdict =
-  | { readonly type: 'waiting'; readonly missing: readonly PeerId[] }
+  | {
+      readonly type: 'waiting';
+      /** Members that have not answered. */
+      readonly missing: readonly PeerId[];
+      /** Members that have a log and have not heard of this incarnation, nor of another one of this peer. */
+      readonly strangers: readonly PeerId[];
+    }
   /** Write this down, then take part. */
   | { readonly type: 'founded'; readonly founding: Founding }
   /** Never: stop, and say the sentence to the operator. */
@@ -36,7 +42,10 @@ export type Admission =
   | { readonly type: 'learn'; readonly founding: Founding }
   | { readonly type: 'refuse'; readonly sentence: string };
 
-/** The first start of a peer whose log is empty and that was not founded. See the head of this file. */
+/**
+ * The first start of a peer that was not founded. See the head of this file. In the facts that count here, a log is empty as long
+ * as its peer was not founded: from then on it may have voted, which its log does not show.
+ */
 export class FirstStart {
   readonly #self: Founder;
   readonly #others: readonly PeerId[];
@@ -54,6 +63,11 @@ export class FirstStart {
   hears(from: PeerId, facts: PeerFacts): void {
     assert(this.#others.includes(from), 'only members answer');
     this.#heard.set(from, facts);
+  }
+
+  /** The connection to a member ended: what it said may no longer hold, and it is asked again. */
+  forgets(peer: PeerId): void {
+    this.#heard.delete(peer);
   }
 
   /** What follows from the answers so far. */
@@ -74,9 +88,7 @@ export class FirstStart {
       if (!facts.logEmpty) strangers.push(peer);
       founders.push({ peerId: peer, incarnation: facts.incarnation });
     }
-    if (missing.length > 0) return { type: 'waiting', missing };
-    const stranger = strangers[0];
-    if (stranger !== undefined) return { type: 'refused', sentence: rejoinSentence(this.#self.peerId, stranger) };
+    if (missing.length > 0 || strangers.length > 0) return { type: 'waiting', missing, strangers };
     return foundedWith(founders);
   }
 }

@@ -51,8 +51,6 @@ export interface MemberParts {
 export interface MemberHooks {
   applied(index: LogIndex, outcome: ApplyOutcome): void;
   leadership(change: Leadership): void;
-  /** The log is no longer empty. */
-  begun(): void;
   /** Something broke that must not be survived. */
   halt(error: unknown): void;
 }
@@ -82,7 +80,6 @@ export class Member {
   #clockAlarm: PeerAlarm | undefined;
   readonly #replayTo: LogIndex;
   #replayLoggedMs = 0;
-  #empty: boolean;
 
   constructor(parts: MemberParts, hooks: MemberHooks) {
     this.#parts = parts;
@@ -133,7 +130,6 @@ export class Member {
       this.#tick();
     });
     this.#replayTo = recovered.lastIndex;
-    this.#empty = recovered.lastIndex === 0;
     this.#restoreTime(recovered);
     assert(this.raft.status().voters.includes(self), 'a member votes');
   }
@@ -250,12 +246,7 @@ export class Member {
     this.#reads.ask((id) => this.raft.requestRead(id) === 'queued', this.appliedIndex);
     if (!this.#loop.writing) this.#proposer.turn();
     this.#loop.perform();
-    if (!this.#running) return;
-    this.#proposer.arm();
-    if (this.#empty && this.raft.lastIndex > 0) {
-      this.#empty = false;
-      this.#hooks.begun();
-    }
+    if (this.#running) this.#proposer.arm();
   }
 
   #tick(): void {

@@ -211,9 +211,6 @@ export class Peer {
         leadership: (change) => {
           this.#tellLeadership(change);
         },
-        begun: () => {
-          this.#ports.transport.announce();
-        },
         halt: (error) => {
           this.#halt(error);
         },
@@ -241,7 +238,8 @@ export class Peer {
     const verdict = this.#firstStart?.verdict();
     if (verdict === undefined) return;
     if (verdict.type === 'waiting') {
-      this.#reason = `The cluster is not founded yet: waiting for ${verdict.missing.join(', ')}.`;
+      const { missing, strangers } = verdict;
+      this.#reason = `The cluster is not founded yet as far as ${this.self} knows: ${waitingFor(missing, strangers)}.`;
       return;
     }
     this.#firstStart = undefined;
@@ -282,6 +280,7 @@ export class Peer {
       },
       disconnected: (peer) => {
         this.#ports.logger.info('disconnected', { peer });
+        this.#firstStart?.forgets(peer);
         this.#member?.disconnected(peer);
       },
       redialed: (peer, result) => {
@@ -295,12 +294,13 @@ export class Peer {
 
   #facts(to: PeerId): OwnFacts {
     assert(this.#storage !== undefined, 'a peer listens after it opened its directory');
-    const { identity, log } = this.#storage;
-    // An incarnation is told as known only once it is written down.
-    const known = this.#storage.founding.founded ? knownIncarnation(this.#storage.founding, to) : undefined;
+    // What is on disk counts: an incarnation is told as known only once it is written down.
+    const { identity, founding } = this.#storage;
+    const known = founding.founded ? knownIncarnation(founding, to) : undefined;
     return {
       incarnation: identity.incarnation,
-      logEmpty: log.lastIndex === 0,
+      // A founded peer may have voted, and does not pass for one that starts for the first time.
+      logEmpty: !founding.founded,
       ...(known === undefined ? {} : { knownIncarnation: known }),
     };
   }
@@ -396,6 +396,14 @@ export class Peer {
       await this.#storage?.close();
     }
   }
+}
+
+function waitingFor(missing: readonly PeerId[], strangers: readonly PeerId[]): string {
+  const parts: string[] = [];
+  if (missing.length > 0) parts.push(`waiting for ${missing.join(', ')}`);
+  if (strangers.length > 0)
+    parts.push(`${strangers.join(', ')} already has a log and has not heard of this data directory`);
+  return parts.join('; ');
 }
 
 function sentenceOf(error: unknown): string {
