@@ -32,8 +32,7 @@ export interface SchedulerLimits {
   readonly liveTasksMax: number;
   /** Bytes of their payloads, headers and checkpoints together. */
   readonly liveBytesMax: number;
-  readonly namespacesMax: number;
-  /** Names of types, queues and principals that one namespace has ever used. */
+  /** Names of namespaces, types, queues and principals that were ever used. */
   readonly namesMax: number;
   /** Queues of one namespace. */
   readonly queuesMax: number;
@@ -86,8 +85,7 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   delayMsMax: 10 * 366 * DAY_MS,
   liveTasksMax: 5_000_000,
   liveBytesMax: 4 * GIB,
-  namespacesMax: 1_024,
-  namesMax: 65_536,
+  namesMax: 1_000_000,
   queuesMax: 10_000,
   labelsMax: 64,
   typesMax: 256,
@@ -144,6 +142,6 @@ export function schedulerLimits(overrides: Partial<SchedulerLimits> = {}): Sched
   assert(limits.existingMax >= limits.batchTasksMax, 'the largest single answer can be kept');
   assert(limits.slotsMax <= ATTEMPTS_MAX, 'slots fit their column');
   assert(limits.liveTasksMax < 2 ** 31, 'rows are numbered with 32 bits');
-  assert(limits.namesMax <= 65_536 && limits.namespacesMax <= 65_536, 'names are numbered with 16 bits');
+  assert(limits.namesMax < 2 ** 31, 'names are numbered with 32 bits');
   return limits;
 }

@@ -1,7 +1,54 @@
-import { InvariantError } from '../base/assert.ts';
+/**
+ * The replicated state machine: the task scheduler itself.
+ *
+ * In: log entries, each a batch of commands under one time stamp (`batch.ts`, `command.ts`), in the order of the log. Out: an
+ * answer to each command, and effects as data (`outcome.ts`), of which only the leader takes notice; views of what is there
+ * (`views.ts`); and the state as records at marks, for checkpoints. Every peer that applies the same entries has the same state.
+ *
+ * One entry is applied so:
+ *
+ *     time        timers that are due, in order           timers.ts
+ *     leftovers   tasks of lost and drained workers        emptying.ts
+ *     commands    in order                                 submit.ts complete.ts cancel.ts attach.ts worker-commands.ts
+ *     placement   ready tasks meet free slots              placement.ts  (line.ts groups.ts worker-classes.ts)
+ *     purge       blocks of finished tasks whose time is over
+ *
+ * Tasks move as `states.ts` draws it. Those that are not final have a row (`rows.ts`), those that are lie in blocks as bytes
+ * (`finished.ts`); what they have in common is in templates (`templates.ts`). `memory/` has the structures below all this.
+ *
+ * Invariants, all checked by `invariants.ts`
+ * - Log time never goes back, and nothing is done before it is due.
+ * - A fencing token is given out once, and each is larger than all before. A running task is on one worker, in one slot.
+ * - A task counts as ended once: final is final, and a completion counts only under the token of the running attempt.
+ * - Counts equal a recount of the rows.
+ * - An entry makes a bounded number of moves on its own account; what is left over is `openCursors`, and later entries go on.
+ *
+ * Not here: clocks, heartbeats, sockets, disks, elections, and the meaning of payloads.
+ */
+import { assert } from '../base/assert.ts';
 import type { Crc32, Hash64 } from '../base/hash.ts';
-import type { SchedulerLimits } from './limits.ts';
-import type { ApplyOutcome } from './outcome.ts';
+import { attach } from './attach.ts';
+import { BatchReader } from './batch.ts';
+import { cancel } from './cancel.ts';
+import type { Command } from './command.ts';
+import { complete, extendRun, saveCheckpoint } from './complete.ts';
+import { checkFormat, decodeBody } from './decode.ts';
+import { emptyWorkers } from './emptying.ts';
+import { readFinished } from './finished.ts';
+import { checkState } from './invariants.ts';
+import { type SchedulerLimits, schedulerLimits } from './limits.ts';
+import { listTasks } from './list.ts';
+import { loadRecord, settleLoad } from './load.ts';
+import { blockKey } from './memory/blocks.ts';
+import type { ApplyOutcome, Reply } from './outcome.ts';
+import { canPlace, placeReady } from './placement.ts';
+import { assignmentsOf, viewAssignment, viewCounters, viewQueue, viewTask, viewWorkers } from './queries.ts';
+import { NO_ROW, ROW_MASK } from './rows.ts';
+import { State } from './state.ts';
+import { STATE } from './states.ts';
+import { submit } from './submit.ts';
+import { fireTimers, nextDueMs, timersLeft } from './timers.ts';
+import { COMMAND_CODES } from './version.ts';
 import type {
   Assignment,
   FinishedLocation,
@@ -12,6 +59,12 @@ import type {
   TaskView,
   WorkerView,
 } from './views.ts';
+import { drainWorker, resumeWorker, termStarted, workerAway, workerLeft, workerLost } from './worker-commands.ts';
+
+export { matchesFilter } from './list.ts';
+export { blockKey } from './memory/blocks.ts';
+export { BODY_TABLE_IDS_FROM } from './memory/table-ids.ts';
+export { payloadKey } from './memory/payloads.ts';
 
 /** What a state machine is made with. Limits must be equal on all peers. */
 export interface SchedulerOptions {
@@ -41,107 +94,306 @@ export interface OpenMark {
   readonly mode: 'write' | 'hash';
 }
 
-/** See the package doc above. */
+/** Takes the records of a checkpoint in and makes a state of them. */
 export interface SchedulerLoader {
-  /** One record of the state database, in any order. @throws DecodeError */
+  /**
+   * One record of the state database. Those whose keys begin below `BODY_TABLE_IDS_FROM` may come in any order; the bodies of
+   * blocks and payloads behind them may be left out, but for the ones that `missing` names.
+   * @throws DecodeError
+   */
   add(key: Uint8Array, value: Uint8Array): void;
+  /** Keys of bodies that are needed and were not added yet; ask when everything else was. */
+  missing(): Uint8Array[];
   /** The state as it was at the mark. @throws DecodeError when the records do not make it, by the digest or by themselves */
   finish(mark: Mark): Scheduler;
 }
 
-/** The key of the record in the state database that holds a block of finished tasks. */
-export function blockKey(blockId: number): Uint8Array {
-  throw new InvariantError(`not yet ${blockId}`);
-}
-
-/** The key of the record in the state database that holds the payload of a task, when it left memory. */
-export function payloadKey(number: number): Uint8Array {
-  throw new InvariantError(`not yet ${number}`);
-}
-
-/** The replicated state machine. */
+/** The replicated state machine; see the top of this file. */
 export class Scheduler {
-  constructor(options: SchedulerOptions) {
-    void options;
+  readonly #state: State;
+  #appliedIndex = 0;
+  #openMark: OpenMark | undefined;
+  /** Log times of the marks that are not drained yet, by index. */
+  readonly #markTimes: Map<number, number> = new Map();
+  #lastMark: Mark | undefined;
+  /** Reused for every entry. */
+  readonly #outcome: { -readonly [Field in keyof ApplyOutcome]: ApplyOutcome[Field] };
+
+  /** An empty state, the begin of a cluster. `loaded` is for the loader alone. */
+  constructor(options: SchedulerOptions, loaded?: { readonly state: State; readonly mark: Mark }) {
+    this.#state = loaded?.state ?? new State(schedulerLimits(options.limits), options.crc32);
+    if (loaded === undefined) {
+      this.#state.begin();
+    } else {
+      this.#appliedIndex = loaded.mark.index;
+      this.#lastMark = loaded.mark;
+    }
+    const { replies, assigned, aborts, finished } = this.#state;
+    this.#outcome = { replies, assigned, aborts, finished, marked: false };
   }
-  /** The stamp of the last entry. */
+
+  /** A loader of an empty state. */
+  static loader(options: SchedulerOptions): SchedulerLoader {
+    const state = new State(schedulerLimits(options.limits), options.crc32);
+    return {
+      add: (key, value) => {
+        loadRecord(state, key, value);
+      },
+      missing: () => state.memory.blocks.missingBodies().map((id) => blockKey(id)),
+      finish: (mark) => {
+        settleLoad(state, mark);
+        return new Scheduler(options, { state, mark });
+      },
+    };
+  }
+
+  /** The stamp of the last entry, in ms. */
   get logTimeMs(): number {
-    return 0;
+    return this.#state.nowMs;
   }
+
   /** The last entry that was applied. */
   get appliedIndex(): number {
-    return 0;
+    return this.#appliedIndex;
   }
+
   /** True while work is left over that needs no new command: the leader goes on proposing, empty batches if need be. */
   get openCursors(): boolean {
-    return false;
+    const state = this.#state;
+    return (
+      state.workers.emptying.length > 0 ||
+      timersLeft(state) ||
+      canPlace(state) ||
+      state.memory.blocks.purgeDue(state.nowMs)
+    );
   }
+
   /** When the earliest timer is due in log time, as far as it may fire; undefined when none is set. */
   nextDueMs(): number | undefined {
-    throw new InvariantError('not yet');
+    return nextDueMs(this.#state);
   }
+
   /** Until this log time no worker may be declared lost: one lease from the begin of the term. Earlier verdicts are refused. */
   get verdictsFromMs(): number {
-    return 0;
+    return this.#state.meta.verdictsFromMs;
   }
-  /** Applies one entry. @throws DecodeError, InvariantError: halt the peer */
+
+  /**
+   * Applies one entry. The outcome is the caller's until the next entry.
+   * @throws DecodeError, InvariantError for what no correct peer proposes: halt the peer, its state is not to be used any more
+   */
   apply(index: number, batch: Uint8Array): ApplyOutcome {
-    throw new InvariantError(`not yet ${index} ${batch.length}`);
+    const state = this.#state;
+    assert(index > this.#appliedIndex, 'entries are applied once, in order');
+    const entry = new BatchReader(batch);
+    assert(entry.logTimeMs >= state.nowMs, 'log time never goes back');
+    state.clearOutcome();
+    state.meta.touch();
+    // 0 stands for "no instant" in many places.
+    state.meta.logTimeMs = Math.max(1, entry.logTimeMs);
+    this.#appliedIndex = index;
+    const { movesMax } = state.limits;
+    let moves = fireTimers(state, movesMax);
+    if (moves < movesMax) moves += emptyWorkers(state, movesMax - moves);
+    while (entry.next()) state.replies.push(this.#applyCommand(entry, batch));
+    if (moves < movesMax) moves += emptyWorkers(state, movesMax - moves);
+    placeReady(state, movesMax);
+    if (moves < movesMax) state.memory.blocks.purge(state.nowMs, movesMax - moves);
+    if (state.marked) this.#mark(index);
+    assert(state.replies.length === entry.count, 'every command is answered');
+    this.#outcome.marked = state.marked;
+    return this.#outcome;
   }
-  /** What to deliver to the worker on which the task runs; undefined when it does not run. */
-  assignment(number: number): Assignment | undefined {
-    throw new InvariantError(`not yet ${number}`);
+
+  #applyCommand(entry: BatchReader, batch: Uint8Array): Reply {
+    const state = this.#state;
+    const { reader } = entry;
+    const code = reader.u8();
+    checkFormat(reader.u8());
+    const principal = reader.ascii();
+    if (code === COMMAND_CODES.submit) return submit(state, batch, reader, entry.commandEnd, principal);
+    if (code === COMMAND_CODES.complete) return complete(state, reader);
+    return this.#applyRare(decodeBody(code, reader), principal);
   }
-  /** Numbers of the tasks that run on a worker, in the order of their placement. */
-  assignmentsOf(worker: string): number[] {
-    throw new InvariantError(`not yet ${worker}`);
+
+  #applyRare(command: Command, principal: string): Reply {
+    const state = this.#state;
+    switch (command.type) {
+      case 'tick':
+        return { type: 'ok' };
+      case 'checkpointMark':
+        state.marked = true;
+        return { type: 'ok' };
+      case 'termStarted':
+        return termStarted(state, command.term);
+      case 'openSession':
+        return this.#openSession(command.session);
+      case 'endSession':
+        return this.#endSession(command.session);
+      case 'cancel':
+        return cancel(state, command.namespace, command.numbers, principal);
+      case 'saveCheckpoint':
+        return saveCheckpoint(state, command.number, command.fencingToken, command.checkpoint);
+      case 'extendRun':
+        return extendRun(state, command.number, command.fencingToken, command.runMs);
+      case 'workerAttached':
+        return attach(state, command);
+      case 'workerAway':
+        return workerAway(state, command.worker, command.instance);
+      case 'workerLost':
+        return workerLost(state, command.worker, command.instance);
+      case 'workerLeft':
+        return workerLeft(state, command.worker, command.instance);
+      case 'drainWorker':
+        return drainWorker(state, command.worker, command.deadlineMs);
+      case 'resumeWorker':
+        return resumeWorker(state, command.worker);
+      case 'submit':
+      case 'complete':
+        assert(false, 'submissions and completions are read straight from the entry');
+    }
   }
-  task(number: number): TaskView | FinishedLocation | undefined {
-    throw new InvariantError(`not yet ${number}`);
+
+  #openSession(id: string): Reply {
+    const { sessions, meta } = this.#state;
+    if (sessions.find(id) !== undefined) return { type: 'ok' };
+    if (!sessions.hasRoom) return { type: 'refused', code: 'SESSION_LIMIT', position: -1 };
+    sessions.open(id, meta.nextSession);
+    meta.nextSession += 1;
+    return { type: 'ok' };
   }
-  /** A block of finished tasks, while it is in memory. */
-  block(blockId: number): Uint8Array | undefined {
-    throw new InvariantError(`not yet ${blockId}`);
+
+  #endSession(id: string): Reply {
+    const { sessions } = this.#state;
+    const session = sessions.find(id);
+    if (session !== undefined) sessions.end(session);
+    return { type: 'ok' };
   }
-  /** A finished task out of its block. @throws DecodeError when the block is damaged */
-  readFinished(block: Uint8Array, number: number): TaskView | undefined {
-    throw new InvariantError(`not yet ${number} ${block.length}`);
+
+  #mark(index: number): void {
+    const { checkpoints, nowMs } = this.#state;
+    const mode = checkpoints.inProgress || checkpoints.holding ? 'hash' : 'write';
+    checkpoints.mark(index);
+    this.#markTimes.set(index, nowMs);
+    this.#noteLastMark();
+    this.#openMark = { index, logTimeMs: nowMs, mode };
   }
-  /** Tasks before `cursor`, newest first. Looks at a bounded number of tasks, whatever it finds. */
-  list(filter: TaskFilter, cursor: number | undefined, limit: number): TaskPage {
-    throw new InvariantError(`not yet ${filter.namespace} ${cursor} ${limit}`);
+
+  #noteLastMark(): void {
+    const last = this.#state.checkpoints.lastMark;
+    if (last === undefined || last.index === this.#lastMark?.index) return;
+    const logTimeMs = this.#markTimes.get(last.index);
+    assert(logTimeMs !== undefined, 'a mark has a log time');
+    this.#markTimes.delete(last.index);
+    this.#lastMark = { index: last.index, logTimeMs, digest: last.digest };
   }
-  queues(namespace: string): QueueView[] {
-    throw new InvariantError(`not yet ${namespace}`);
-  }
-  workers(namespace: string): WorkerView[] {
-    throw new InvariantError(`not yet ${namespace}`);
-  }
-  counters(): SchedulerCounters {
-    throw new InvariantError('not yet');
-  }
-  /** The mark that waits to be drained. */
+
+  /** The newest mark, while it waits to be drained. */
   get openMark(): OpenMark | undefined {
-    return undefined;
+    return this.#openMark;
   }
-  /** Hands up to `recordsMax` records of the open mark to the sink; true when that was all and `lastMark` tells the digest. */
+
+  /** Hands up to about `recordsMax` records of the open mark to the sink; true when that was all and `lastMark` tells the digest. */
   drain(recordsMax: number, sink: CheckpointSink): boolean {
-    throw new InvariantError(`not yet ${recordsMax} ${String(sink)}`);
+    const isMore = this.#state.checkpoints.drain(recordsMax, sink);
+    this.#noteLastMark();
+    if (!isMore) this.#openMark = undefined;
+    return !isMore;
   }
+
   /** The newest mark that was drained or hashed to its end. */
   get lastMark(): Mark | undefined {
-    return undefined;
+    return this.#lastMark;
   }
-  /** The checkpoint of the mark at `index` is durable. */
-  checkpointWritten(index: number): void {
-    throw new InvariantError(`not yet ${index}`);
-  }
-  static loader(options: SchedulerOptions): SchedulerLoader {
-    throw new InvariantError(`not yet ${String(options)}`);
-  }
-}
 
-/** True when `task` is one that `filter` shows; for the finished tasks of a page, once they were read. */
-export function matchesFilter(task: TaskView, filter: TaskFilter): boolean {
-  throw new InvariantError(`not yet ${task.number} ${filter.namespace}`);
+  /** The checkpoint of the mark at `index` is durable: blocks and large payloads that it holds leave memory. */
+  checkpointWritten(index: number): void {
+    this.#state.checkpoints.written(index);
+    this.#state.memory.written();
+  }
+
+  /** True makes further marks be hashed only, so that the written state stands still while it is sent to another peer. */
+  holdCheckpoints(holding: boolean): void {
+    this.#state.checkpoints.holding = holding;
+  }
+
+  /** What to deliver to the worker on which the task runs; undefined when it does not run. */
+  assignment(number: number): Assignment | undefined {
+    const state = this.#state;
+    const row = state.memory.pages.rowOf(number);
+    if (row === NO_ROW || state.rows.segmentOf(row).state[row & ROW_MASK] !== STATE.running) return undefined;
+    return viewAssignment(state, row);
+  }
+
+  /** Numbers of the tasks that run on a worker, in the order of their placement. */
+  assignmentsOf(worker: string): number[] {
+    const found = this.#state.workers.find(worker);
+    return found === undefined ? [] : assignmentsOf(this.#state, found);
+  }
+
+  /** A task: as it is, or which block to read it from, or nothing. */
+  task(number: number): TaskView | FinishedLocation | undefined {
+    const state = this.#state;
+    const row = state.memory.pages.rowOf(number);
+    if (row !== NO_ROW) return viewTask(state, row);
+    const block = state.memory.blocks.idOf(number);
+    return block === undefined ? undefined : { finishedBlock: block };
+  }
+
+  /** A block of finished tasks, while it is in memory. */
+  block(blockId: number): Uint8Array | undefined {
+    return this.#state.memory.blocks.body(blockId);
+  }
+
+  /** A finished task out of its block. @throws DecodeError when the block is damaged */
+  readFinished(block: Uint8Array, number: number): TaskView | undefined {
+    return readFinished(this.#state, block, number);
+  }
+
+  /**
+   * The payload out of the record under `payloadKey(number)`; undefined when the task has none any more.
+   * @throws DecodeError when the record is not what was written
+   */
+  readPayload(number: number, record: Uint8Array): Uint8Array | undefined {
+    return this.#state.memory.payloads.read(number, record);
+  }
+
+  /** Tasks before `cursor`, newest first. Looks at a bounded number of tasks, whatever it finds. */
+  list(filter: TaskFilter, cursor: number | undefined, limit: number): TaskPage {
+    return listTasks(this.#state, filter, cursor, limit);
+  }
+
+  /** The queues of a namespace, by name. */
+  queues(namespace: string): QueueView[] {
+    const number = this.#state.findNamespace(namespace);
+    const views = this.#state.queues.list
+      .filter((queue) => queue.namespace === number)
+      .map((queue) => viewQueue(this.#state, queue));
+    return views.sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  /** The workers of a namespace, by id. */
+  workers(namespace: string): WorkerView[] {
+    return viewWorkers(this.#state, this.#state.findNamespace(namespace));
+  }
+
+  /** The workers of all namespaces, by id. */
+  allWorkers(): WorkerView[] {
+    return viewWorkers(this.#state, undefined);
+  }
+
+  /** The ids of all client sessions, in order. */
+  sessionIds(): string[] {
+    return [...this.#state.sessions.slots].map((session) => session.id).sort();
+  }
+
+  /** Totals over everything. */
+  counters(): SchedulerCounters {
+    return viewCounters(this.#state);
+  }
+
+  /** Checks every invariant of the whole state; for tests and the simulator. @throws InvariantError */
+  checkInvariants(): void {
+    checkState(this.#state);
+  }
 }

@@ -26,16 +26,13 @@ export type Reason =
   | 'returned'
   | 'snoozed'
   | 'due'
-  | 'retry'
-  | 'placed';
+  | 'retry';
 
 /** What can happen to a task. */
 export type HistoryEventType =
   | 'submitted'
   | 'ready'
   | 'started'
-  | 'checkpointed'
-  | 'extended'
   | 'failed-attempt'
   | 'crashed'
   | 'returned'

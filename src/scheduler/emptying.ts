@@ -1,0 +1,56 @@
+/** Taking tasks away from workers that are lost, restarted or drained: a bounded number an entry, the newest placement first. */
+import { BY, EVENT, REASON } from './history.ts';
+import { NO_ROW } from './rows.ts';
+import type { State } from './state.ts';
+import { abort, crash, handBack } from './task-moves.ts';
+import { EMPTYING, type Worker, WORKER } from './workers.ts';
+
+/** Goes on with all workers whose tasks are being taken away, the oldest registration first. @returns moves used */
+export function emptyWorkers(state: State, movesMax: number): number {
+  let moves = 0;
+  for (;;) {
+    const worker = state.workers.emptying[0];
+    if (worker === undefined || moves >= movesMax) return moves;
+    while (worker.tail !== NO_ROW && moves < movesMax) {
+      takeAway(state, worker, worker.tail);
+      moves += 1;
+    }
+    if (worker.tail === NO_ROW) finishEmptying(state, worker);
+  }
+}
+
+/** Begins to take the tasks of `worker` away, for the reason `why` (see `EMPTYING`), and settles it when there is none. */
+export function startEmptying(state: State, worker: Worker, why: number): void {
+  state.workers.table.touch(worker.slot);
+  state.workers.startEmptying(worker, why);
+  if (worker.tail === NO_ROW) finishEmptying(state, worker);
+}
+
+function finishEmptying(state: State, worker: Worker): void {
+  state.workers.table.touch(worker.slot);
+  state.workers.stopEmptying(worker);
+  if (worker.status !== WORKER.ended) return;
+  state.line.leave(worker);
+  state.workers.remove(worker);
+}
+
+function takeAway(state: State, worker: Worker, row: number): void {
+  switch (worker.emptying) {
+    case EMPTYING.lost:
+      crash(state, row, REASON.workerLost);
+      return;
+    case EMPTYING.restarted:
+      crash(state, row, REASON.workerRestarted);
+      return;
+    case EMPTYING.noLeader:
+      handBack(state, row, EVENT.returned, REASON.noLeader, BY.peer, false);
+      return;
+    case EMPTYING.drain:
+      // The handler runs until it heeds its signal; its slot is of no use to a worker that drains, but it may resume.
+      abort(state, row, 'drain');
+      handBack(state, row, EVENT.returned, REASON.drain, BY.peer, true);
+      return;
+    default:
+      handBack(state, row, EVENT.returned, REASON.returned, BY.peer, false);
+  }
+}

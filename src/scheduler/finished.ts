@@ -1,0 +1,208 @@
+/**
+ * A finished task as the bytes of its entry in a block, and back. What its last events tell (when it started and ended, where,
+ * and why) is not said twice.
+ *
+ *     u8 format | u8 state and presence bits | u8 encodings and presence bits | namespace, type, queue | priority | labels | … | history
+ */
+import { ByteReader, DecodeError } from '../base/bytes.ts';
+import type { Blob, Encoding } from './command.ts';
+import { decodeLabels } from './decode.ts';
+import { encodeLabels } from './encode.ts';
+import { eventsMax, noteEvent, writeEnding } from './history-notes.ts';
+import { BY, EVENT, readEvents, viewEvent } from './history.ts';
+import { findInBlock } from './memory/block-format.ts';
+import { FLAGS, ROW_MASK } from './rows.ts';
+import type { State } from './state.ts';
+import { STATE, TASK_STATES, FIRST_FINAL } from './states.ts';
+import { type Ending, keepsPayload } from './task-moves.ts';
+import type { Template } from './templates.ts';
+import type { StoredBlob, TaskView } from './views.ts';
+
+const FORMAT = 1;
+
+/** Bits of the second byte, above the state's three. */
+const HAS = { key: 8, runAt: 16, headers: 32, checkpoint: 64, payload: 128 } as const;
+
+/** Bits of the third byte, above the encodings of payload and result. */
+const ALSO = { apart: 16, result: 32, error: 64 } as const;
+
+/** The code of the final event for each final state. */
+const FINAL_EVENTS: readonly number[] = [EVENT.done, EVENT.failed, EVENT.cancelled];
+
+/**
+ * The entry of the task in `row`, which is about to end so. Good until the state's writer is used again.
+ *
+ * @param result See `finish`.
+ */
+export function fileFinished(
+  state: State,
+  row: number,
+  template: Template,
+  ending: Ending,
+  result: Uint8Array,
+  encoding: number,
+): Uint8Array {
+  const segment = state.rows.segmentOf(row);
+  const at = row & ROW_MASK;
+  const finalEvent = FINAL_EVENTS[ending.to - FIRST_FINAL] as number;
+  // A long history makes room for its end first; then there is nothing but the end to add.
+  const isLong = (segment.historyEvents[at] as number) + 2 > eventsMax(state);
+  if (isLong) noteEvent(state, row, finalEvent, ending.reason, ending.by, ending.principal);
+  const { slab, keys } = state.memory;
+  const writer = state.writer;
+  const encodings = segment.encodings[at] as number;
+  const flags = segment.flags[at] as number;
+  const apart = (flags & FLAGS.payloadApart) !== 0;
+  const keeps =
+    keepsPayload(template, ending.to) && ((segment.payloadBytes[at] as number) > 0 || (encodings & 3) !== 0);
+  const key = segment.key[at] as number;
+  const runAtMs = segment.runAtMs[at] as number;
+  const headersBytes = segment.headersBytes[at] as number;
+  const checkpointBytes = segment.checkpointBytes[at] as number;
+  const isDone = ending.to === STATE.done;
+  const hasResult = isDone && (encoding !== 0 || result.length > 0);
+  // A task that failed by a timeout shows what its last attempt said, if any did.
+  const own = result.length > 0 || encoding !== 0;
+  const error = own ? result : slab.view(segment.errorRef[at] as number, segment.errorBytes[at] as number);
+  const errorEncoding = own ? encoding : encodings >>> 6;
+  const hasError = !isDone && (error.length > 0 || errorEncoding !== 0);
+  writer.reset();
+  writer.u8(FORMAT);
+  writer.u8(
+    ending.to |
+      (key === 0 ? 0 : HAS.key) |
+      (runAtMs === 0 ? 0 : HAS.runAt) |
+      (headersBytes === 0 ? 0 : HAS.headers) |
+      (checkpointBytes === 0 ? 0 : HAS.checkpoint) |
+      (keeps ? HAS.payload : 0),
+  );
+  writer.u8(
+    (encodings & 3) |
+      ((isDone ? encoding : errorEncoding) << 2) |
+      (apart ? ALSO.apart : 0) |
+      (hasResult ? ALSO.result : 0) |
+      (hasError ? ALSO.error : 0),
+  );
+  writer.varint(template.namespace);
+  writer.varint(template.typeName);
+  writer.varint(template.queue.nameNumber);
+  writer.u8(template.priority);
+  encodeLabels(writer, template.requires);
+  writer.varint(segment.createdAtMs[at] as number);
+  writer.varint(segment.principal[at] as number);
+  writer.varint(segment.failures[at] as number);
+  writer.varint(segment.crashes[at] as number);
+  writer.varint(segment.deliveries[at] as number);
+  writer.varint(segment.token[at] as number);
+  writer.varint(segment.droppedEvents[at] as number);
+  if (key !== 0) writer.bytes(keys.keyBytes(key - 1));
+  if (runAtMs !== 0) writer.varint(runAtMs);
+  if (keeps) {
+    const payloadBytes = segment.payloadBytes[at] as number;
+    if (apart) writer.varint(payloadBytes);
+    else writer.bytes(slab.view(segment.payloadRef[at] as number, payloadBytes));
+  }
+  if (headersBytes !== 0) {
+    writer.u8((encodings >>> 2) & 3);
+    writer.bytes(slab.view(segment.headersRef[at] as number, headersBytes));
+  }
+  if (checkpointBytes !== 0) {
+    writer.u8((encodings >>> 4) & 3);
+    writer.bytes(slab.view(segment.checkpointRef[at] as number, checkpointBytes));
+  }
+  if (hasResult) writer.bytes(result);
+  if (hasError) writer.bytes(error);
+  const historyBytes = segment.historyBytes[at] as number;
+  if (historyBytes !== 0) writer.raw(slab.view(segment.historyRef[at] as number, historyBytes));
+  if (!isLong) writeEnding(state, writer, segment, at, finalEvent, ending.reason, ending.by, ending.principal);
+  return writer.view();
+}
+
+/** Task `number` out of the bytes of its block; undefined when it is not in there. @throws DecodeError */
+export function readFinished(state: State, block: Uint8Array, number: number): TaskView | undefined {
+  const entry = findInBlock(block, number);
+  return entry === undefined ? undefined : decodeFinished(state, entry, number);
+}
+
+/** Reads what `fileFinished` wrote. @throws DecodeError */
+export function decodeFinished(state: State, entry: Uint8Array, number: number): TaskView {
+  const { names } = state.memory;
+  const reader = new ByteReader(entry);
+  if (reader.u8() !== FORMAT) throw new DecodeError('a finished task has a format that is unknown here');
+  const bits = reader.u8();
+  const also = reader.u8();
+  const namespace = state.namespaceName(reader.varint());
+  const type = names.nameOf(reader.varint());
+  const queue = names.nameOf(reader.varint());
+  const priority = reader.u8();
+  const requires = decodeLabels(reader);
+  const createdAtMs = reader.varint();
+  const principal = names.nameOf(reader.varint());
+  const failures = reader.varint();
+  const crashes = reader.varint();
+  const deliveries = reader.varint();
+  const fencingToken = reader.varint();
+  const droppedEvents = reader.varint();
+  const key = (bits & HAS.key) === 0 ? undefined : reader.ascii();
+  const runAtMs = (bits & HAS.runAt) === 0 ? undefined : reader.varint();
+  const payload = (bits & HAS.payload) === 0 ? undefined : readPayload(state, reader, also, number);
+  const headers = (bits & HAS.headers) === 0 ? undefined : readBlob(reader, reader.u8());
+  const lastCheckpoint = (bits & HAS.checkpoint) === 0 ? undefined : readBlob(reader, reader.u8());
+  const ofResult = (also >>> 2) & 3;
+  const result = (also & ALSO.result) === 0 ? undefined : readBlob(reader, ofResult);
+  const error = (also & ALSO.error) === 0 ? undefined : readBlob(reader, ofResult);
+  const events = readEvents(reader.raw(reader.remaining), createdAtMs);
+  const last = events.at(-1);
+  if (last === undefined) throw new DecodeError('a finished task has no end');
+  const started = events.findLast((event) => event.type === EVENT.started);
+  const end = viewEvent(last, (of) => names.nameOf(of));
+  return {
+    number,
+    namespace,
+    type,
+    queue,
+    state: TASK_STATES[bits & 7] ?? 'failed',
+    cancelling: false,
+    priority,
+    ...(key === undefined ? {} : { key }),
+    requires,
+    createdAtMs,
+    ...(runAtMs === undefined ? {} : { runAtMs }),
+    ...(started === undefined ? {} : { startedAtMs: started.atMs, worker: started.worker }),
+    finishedAtMs: last.atMs,
+    failures,
+    crashes,
+    deliveries,
+    fencingToken,
+    ...(end.reason === undefined ? {} : { reason: end.reason }),
+    ...(payload === undefined ? {} : { payload }),
+    ...(result === undefined ? {} : { result }),
+    ...(error === undefined ? {} : { error }),
+    ...(headers === undefined ? {} : { headers }),
+    ...(lastCheckpoint === undefined ? {} : { lastCheckpoint }),
+    history: [
+      { type: 'submitted', atMs: createdAtMs, attempt: 0, by: principal },
+      ...events.map((event) => viewEvent(event, (of) => names.nameOf(of))),
+    ],
+    droppedEvents,
+  };
+}
+
+function readBlob(reader: ByteReader, encoding: number): Blob {
+  return { encoding: (encoding & 3) as Encoding, bytes: reader.bytes().slice() };
+}
+
+function readPayload(state: State, reader: ByteReader, also: number, number: number): StoredBlob {
+  if ((also & ALSO.apart) === 0) return readBlob(reader, also);
+  return storedPayload(state, number, also & 3, reader.varint());
+}
+
+/** The payload of a task that lies with the large ones, as far as it is in memory. */
+export function storedPayload(state: State, number: number, encoding: number, sizeBytes: number): StoredBlob {
+  const bytes = state.memory.payloads.get(number);
+  if (bytes instanceof Uint8Array) return { encoding: encoding as Encoding, bytes };
+  return { encoding: encoding as Encoding, offloaded: true, sizeBytes };
+}
+
+/** Who ended a task, where the code of `BY` and nothing else is known. */
+export const BY_PEER: Pick<Ending, 'by' | 'principal'> = { by: BY.peer, principal: 0 };

@@ -1,0 +1,56 @@
+/** Pages of tasks, newest first. A page looks at a bounded number of tasks, whatever it finds, so a list never holds anybody up. */
+import { viewTask } from './queries.ts';
+import { NO_ROW, ROW_MASK } from './rows.ts';
+import type { State } from './state.ts';
+import { TASK_STATES, FIRST_FINAL } from './states.ts';
+import { templateOf } from './task-moves.ts';
+import type { ListedTask, TaskFilter, TaskPage, TaskView } from './views.ts';
+
+/** Numbers without a task, or finished ones that cannot match, that weigh as much as a task that was looked at. */
+const NUMBERS_PER_LOOK = 32;
+
+/** Tasks with numbers below `cursor`, newest first. */
+export function listTasks(state: State, filter: TaskFilter, cursor: number | undefined, limit: number): TaskPage {
+  const { pages, blocks } = state.memory;
+  const tasks: ListedTask[] = [];
+  const wantsFinished =
+    filter.states === undefined || filter.states.some((of) => TASK_STATES.indexOf(of) >= FIRST_FINAL);
+  let number = Math.min(cursor ?? state.meta.nextNumber, state.meta.nextNumber);
+  let looks = state.limits.listExamineMax * NUMBERS_PER_LOOK;
+  while (number > 1 && tasks.length < limit && looks > 0) {
+    number -= 1;
+    const row = pages.rowOf(number);
+    looks -= row === NO_ROW ? 1 : NUMBERS_PER_LOOK;
+    if (row !== NO_ROW) {
+      if (rowMatches(state, row, filter)) tasks.push(viewTask(state, row));
+    } else if (wantsFinished) {
+      const block = blocks.idOf(number);
+      if (block === undefined) continue;
+      looks -= NUMBERS_PER_LOOK - 1;
+      tasks.push({ number, finishedBlock: block });
+    }
+  }
+  return { tasks, cursor: number > 1 ? number : undefined };
+}
+
+function rowMatches(state: State, row: number, filter: TaskFilter): boolean {
+  const template = templateOf(state, row);
+  const segment = state.rows.segmentOf(row);
+  const name = TASK_STATES[segment.state[row & ROW_MASK] as number];
+  return (
+    (filter.type === undefined || template.type === filter.type) &&
+    (filter.queue === undefined || template.queue.name === filter.queue) &&
+    (filter.states === undefined || filter.states.some((of) => of === name)) &&
+    state.namespaceName(template.namespace) === filter.namespace
+  );
+}
+
+/** True when `task` is one that `filter` shows; for the finished tasks of a page, once they were read. */
+export function matchesFilter(task: TaskView, filter: TaskFilter): boolean {
+  return (
+    task.namespace === filter.namespace &&
+    (filter.type === undefined || task.type === filter.type) &&
+    (filter.queue === undefined || task.queue === filter.queue) &&
+    (filter.states === undefined || filter.states.includes(task.state))
+  );
+}
