@@ -152,7 +152,8 @@ function decodeAppend(reader: ByteReader, head: Head): AppendEntries {
   const leaderCommit = reader.varint();
   const count = reader.varint();
   // An entry takes three bytes at least, so a count that lies is seen before anything is made for it.
-  if (count > ENTRIES_MAX || count * 3 > reader.remaining) throw new DecodeError(`${count} entries do not fit the message`);
+  if (count > ENTRIES_MAX || count * 3 > reader.remaining)
+    throw new DecodeError(`${count} entries do not fit the message`);
   if (prevLogTerm > term) throw new DecodeError('an entry is of a later term than its message');
   if (!Number.isSafeInteger(prevLogIndex + count)) throw new DecodeError('an index is over 2^53');
   const entries: Entry[] = [];
@@ -160,7 +161,8 @@ function decodeAppend(reader: ByteReader, head: Head): AppendEntries {
   for (let at = 1; at <= count; at += 1) {
     const kind = entryKind(reader.u8());
     const entryTerm = reader.varint();
-    if (entryTerm < lastTerm || entryTerm > term || entryTerm === 0) throw new DecodeError('the terms of entries are not in order');
+    if (entryTerm < lastTerm || entryTerm > term || entryTerm === 0)
+      throw new DecodeError('the terms of entries are not in order');
     lastTerm = entryTerm;
     entries.push({ index: prevLogIndex + at, term: entryTerm, kind, data: reader.bytes() });
   }

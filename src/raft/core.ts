@@ -54,7 +54,10 @@ export class Core {
   fetchTurn = 0;
 
   constructor(options: RaftOptions, restored: RaftRestored) {
-    assert(restored.applied <= restored.commit && restored.commit <= restored.lastIndex, 'what is applied is in the log');
+    assert(
+      restored.applied <= restored.commit && restored.commit <= restored.lastIndex,
+      'what is applied is in the log',
+    );
     assert(restored.applied >= restored.firstIndex - 1, 'nothing unapplied was compacted');
     this.options = options;
     this.self = options.self;

@@ -13,20 +13,10 @@ export function tickFollower(core: Core): void {
 
 /** A message of the follower's own term. */
 export function stepFollower(core: Core, message: Message): void {
-  switch (message.type) {
-    case 'append-entries':
-      appendRequested(core, message);
-      break;
-    case 'heartbeat':
-      heartbeatReceived(core, message);
-      break;
-    case 'timeout-now':
-      toldToCampaign(core, message);
-      break;
-    default:
-      // Answers to requests of an earlier role.
-      break;
-  }
+  // Answers to requests of an earlier role end here.
+  if (message.type === 'append-entries') appendRequested(core, message);
+  else if (message.type === 'heartbeat') heartbeatReceived(core, message);
+  else if (message.type === 'timeout-now') toldToCampaign(core, message);
 }
 
 /**

@@ -26,7 +26,9 @@ export function becomeLeader(core: Core): void {
     name: 'leader',
     peers: core.configuration.voters
       .filter((voter) => voter !== core.self)
-      .map((peer) => new Progress(peer, next, new InflightWindow(options.maxInflightMessages, options.maxInflightBytes))),
+      .map(
+        (peer) => new Progress(peer, next, new InflightWindow(options.maxInflightMessages, options.maxInflightBytes)),
+      ),
     termStartIndex: next,
     reads: new ReadRounds(options.maxPendingReads),
     transfer: undefined,
@@ -46,20 +48,10 @@ export function stepLeader(core: Core, leader: Leader, message: Message): void {
   if (progress === undefined) return;
   const claimed = message.type === 'append-entries' || message.type === 'heartbeat' || message.type === 'timeout-now';
   assert(!claimed, () => `${message.from} leads term ${core.term} too`);
-  switch (message.type) {
-    case 'append-accepted':
-      accepted(core, leader, progress, message);
-      break;
-    case 'append-rejected':
-      rejected(core, leader, progress, message);
-      break;
-    case 'heartbeat-response':
-      heartbeatAnswered(core, leader, progress, message);
-      break;
-    default:
-      // Late votes, and requests that a leader has nothing to do with.
-      break;
-  }
+  // Late votes, and requests that a leader has nothing to do with, end here.
+  if (message.type === 'append-accepted') accepted(core, leader, progress, message);
+  else if (message.type === 'append-rejected') rejected(core, leader, progress, message);
+  else if (message.type === 'heartbeat-response') heartbeatAnswered(core, leader, progress, message);
 }
 
 export function tickLeader(core: Core, leader: Leader): void {

@@ -172,9 +172,9 @@ export class RaftLog {
     while (at >= this.#firstIndex) {
       const run = this.#runs[this.#runAt(at)] as TermRun;
       if (run.term <= term) return { index: at, term: run.term };
-      at = run.index - 1;
+      at = Math.max(run.index, this.#firstIndex) - 1;
     }
-    at = Math.max(0, Math.min(at, this.#firstIndex - 1));
+    at = Math.max(0, at);
     return { index: at, term: at === this.#firstIndex - 1 && this.#prevTerm <= term ? this.#prevTerm : 0 };
   }
 

@@ -27,7 +27,7 @@ export interface RaftOptions {
   readonly maxUncommittedBytes: number;
   /** Entries kept in memory for followers; entries not yet durable stay whatever this says. Default 64 MiB. */
   readonly maxEntriesInMemoryBytes: number;
-  /** Data bytes handed out to apply and not acknowledged. At least one entry is always handed out. Default 8 MiB. */
+  /** Data bytes handed out to apply and not acknowledged; the last entry may go over. Default 8 MiB. */
   readonly maxApplyBytes: number;
   /** Reads waiting for a round. Default 10,000. */
   readonly maxPendingReads: number;
@@ -84,10 +84,14 @@ export function validateRaftOptions(options: RaftOptions): string[] {
   if (new Set(voters).size !== voters.length) problems.push('A voter is listed twice.');
   if (!voters.includes(self)) problems.push(`"${self}" is not among the voters.`);
   if (options.heartbeatIntervalTicks * 3 > options.electionTimeoutTicks) {
-    problems.push('heartbeatIntervalTicks must be at most a third of electionTimeoutTicks, so that one lost heartbeat deposes nobody.');
+    problems.push(
+      'heartbeatIntervalTicks must be at most a third of electionTimeoutTicks, so that one lost heartbeat deposes nobody.',
+    );
   }
   if (options.persistTimeoutTicks <= options.electionTimeoutTicks) {
-    problems.push('persistTimeoutTicks must be over electionTimeoutTicks, so that a slow write is not taken for a dead disk.');
+    problems.push(
+      'persistTimeoutTicks must be over electionTimeoutTicks, so that a slow write is not taken for a dead disk.',
+    );
   }
   if (options.maxInflightBytes < options.maxAppendBytes) {
     problems.push('maxInflightBytes must be at least maxAppendBytes, so that one message fits the window.');

@@ -144,7 +144,10 @@ export class Persistence {
   /** The batch in flight is durable. */
   persisted(ack: PersistAck): void {
     const inFlight = this.#inFlight;
-    assert(inFlight !== undefined && inFlight.ack.sequence === ack.sequence, 'the batch in flight is acknowledged, once');
+    assert(
+      inFlight !== undefined && inFlight.ack.sequence === ack.sequence,
+      'the batch in flight is acknowledged, once',
+    );
     // Terms of another log at the same index must not pass for ours: what was cut meanwhile is not counted.
     this.#durableIndex = Math.max(this.#durableIndex, inFlight.validTo);
     this.#durable = inFlight.hardState;
@@ -154,9 +157,7 @@ export class Persistence {
   }
 
   #unsaved(hardState: HardState, lastIndex: LogIndex): boolean {
-    return (
-      this.#handedIndex < lastIndex || this.#truncateFrom !== undefined || !sameHardState(hardState, this.#handed)
-    );
+    return this.#handedIndex < lastIndex || this.#truncateFrom !== undefined || !sameHardState(hardState, this.#handed);
   }
 }
 

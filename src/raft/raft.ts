@@ -349,7 +349,8 @@ function answerOldTerm(core: Core, message: Message): void {
 function canApply(core: Core): boolean {
   const { applying, log, persistence } = core;
   if (applying.fetchedCount > 0) return true;
-  if (applying.roomBytes <= 0 || applying.handedIndex >= Math.min(core.commitIndex, persistence.durableIndex)) return false;
+  if (applying.roomBytes <= 0 || applying.handedIndex >= Math.min(core.commitIndex, persistence.durableIndex))
+    return false;
   return applying.handedIndex + 1 >= log.memoryFirst || core.fetchInFlight === undefined;
 }
 
@@ -387,11 +388,17 @@ function fetchWaits(core: Core): boolean {
 
 /** What storage gives is what the log had: the terms are known. */
 function checkFetched(core: Core, request: FetchRequest, entries: readonly Entry[]): void {
-  assert(entries.length > 0 && entries.length <= request.to - request.from + 1, 'a fetch is answered by at least one entry');
+  assert(
+    entries.length > 0 && entries.length <= request.to - request.from + 1,
+    'a fetch is answered by at least one entry',
+  );
   for (const [at, entry] of entries.entries()) {
     assert(entry.index === request.from + at, 'fetched entries are contiguous');
     if (entry.index < core.log.firstIndex) continue;
     // A follower may overwrite what it was asked to read while it led; then nobody waits for the answer.
-    assert(request.forPeer !== undefined || core.log.matches(entry.index, entry.term), 'a fetched entry is the one of the log');
+    assert(
+      request.forPeer !== undefined || core.log.matches(entry.index, entry.term),
+      'a fetched entry is the one of the log',
+    );
   }
 }

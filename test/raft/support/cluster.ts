@@ -16,7 +16,11 @@ import { Disk } from './disk.ts';
 export type TunableOptions = Partial<Omit<RaftOptions, 'self' | 'voters' | 'random'>>;
 
 /** Timeouts small enough to count by hand. */
-export const TEST_OPTIONS: TunableOptions = { electionTimeoutTicks: 10, heartbeatIntervalTicks: 1, persistTimeoutTicks: 40 };
+export const TEST_OPTIONS: TunableOptions = {
+  electionTimeoutTicks: 10,
+  heartbeatIntervalTicks: 1,
+  persistTimeoutTicks: 40,
+};
 
 export interface ClusterOptions {
   readonly peers: readonly string[];
@@ -298,7 +302,10 @@ export class Cluster {
     const { peers, options, seed = 1, entriesLoaded } = this.#options;
     const random = new SeededRandom(deriveSeed(seed, `${self}/${starts}`));
     const voters = peers.map(peerId);
-    return new Raft({ ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options, self, voters, random }, disk.restore(entriesLoaded));
+    return new Raft(
+      { ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options, self, voters, random },
+      disk.restore(entriesLoaded),
+    );
   }
 }
 

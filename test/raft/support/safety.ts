@@ -17,7 +17,14 @@ export class Safety {
   readonly #commit = new Map<string, number>();
   readonly #applied = new Map<string, number>();
   /** Counts that a test can demand, so that a checker that compared nothing is seen. */
-  readonly compared: Record<'leaders' | 'votes' | 'acknowledgements' | 'commits' | 'applied' | 'logs', number> = { leaders: 0, votes: 0, acknowledgements: 0, commits: 0, applied: 0, logs: 0 };
+  readonly compared: Record<'leaders' | 'votes' | 'acknowledgements' | 'commits' | 'applied' | 'logs', number> = {
+    leaders: 0,
+    votes: 0,
+    acknowledgements: 0,
+    commits: 0,
+    applied: 0,
+    logs: 0,
+  };
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -41,8 +48,14 @@ export class Safety {
     const done = this.#applied.get(this.#run(member)) ?? 0;
     for (const entry of member.applied.slice(done)) {
       this.compared.applied += 1;
-      this.#require(this.committed.get(entry.index)?.entry === show(entry), `${member.id} applies another ${entry.index}`);
-      this.#require(disk.entry(entry.index) !== undefined || entry.index < disk.firstIndex, `${member.id} applies ${entry.index}, not durable`);
+      this.#require(
+        this.committed.get(entry.index)?.entry === show(entry),
+        `${member.id} applies another ${entry.index}`,
+      );
+      this.#require(
+        disk.entry(entry.index) !== undefined || entry.index < disk.firstIndex,
+        `${member.id} applies ${entry.index}, not durable`,
+      );
     }
     this.#applied.set(this.#run(member), member.applied.length);
   }
@@ -51,7 +64,10 @@ export class Safety {
   #leads(member: Member): void {
     const { raft } = member;
     const known = this.leaders.get(raft.term);
-    this.#require(known === undefined || known === this.#run(member), `${this.#run(member)} leads term ${raft.term} after ${known}`);
+    this.#require(
+      known === undefined || known === this.#run(member),
+      `${this.#run(member)} leads term ${raft.term} after ${known}`,
+    );
     if (known !== undefined) return;
     this.leaders.set(raft.term, this.#run(member));
     this.compared.leaders += 1;
@@ -66,12 +82,20 @@ export class Safety {
     const entry = showAt(member, index);
     this.#require(entry !== undefined, `${member.id} commits ${index} without having it`);
     const known = this.committed.get(index);
-    this.#require(known === undefined || known.entry === entry, `${member.id} commits ${entry} where ${known?.entry} is committed`);
+    this.#require(
+      known === undefined || known.entry === entry,
+      `${member.id} commits ${entry} where ${known?.entry} is committed`,
+    );
     this.compared.commits += 1;
     if (known !== undefined) return;
     const { members } = this.#cluster;
-    const holders = members.filter((other) => index < other.disk.firstIndex || showEntry(other.disk.entry(index)) === entry);
-    this.#require(holders.length * 2 > members.length, `${entry} is committed on ${holders.length} disks of ${members.length}`);
+    const holders = members.filter(
+      (other) => index < other.disk.firstIndex || showEntry(other.disk.entry(index)) === entry,
+    );
+    this.#require(
+      holders.length * 2 > members.length,
+      `${entry} is committed on ${holders.length} disks of ${members.length}`,
+    );
     this.committed.set(index, { entry: entry as string, term: member.raft.term });
   }
 
@@ -79,34 +103,39 @@ export class Safety {
   #sent(message: Message): void {
     const { disk, raft } = this.#cluster.member(message.from);
     const { term, votedFor } = disk.hardState;
-    switch (message.type) {
-      case 'vote-request':
-        this.#require(term > message.term || (term === message.term && votedFor === message.from), `${message.from} asks for votes before its own is durable`);
-        this.#votes.set(`${message.from}/${message.term}`, message.from);
-        break;
-      case 'vote-response': {
-        if (!message.granted) break;
-        this.compared.votes += 1;
-        this.#require(term > message.term || (term === message.term && votedFor === message.to), `${message.from} votes before it is durable`);
-        const key = `${message.from}/${message.term}`;
-        const known = this.#votes.get(key);
-        this.#require(known === undefined || known === message.to, `${message.from} votes twice in term ${message.term}`);
-        this.#votes.set(key, message.to);
-        break;
-      }
-      case 'append-accepted':
-        this.compared.acknowledgements += 1;
-        this.#require(disk.lastIndex >= message.matchIndex, `${message.from} acknowledges ${message.matchIndex}, durable is ${disk.lastIndex}`);
-        this.#vouches(message.from, message.to, message.term, message.matchIndex);
-        break;
-      case 'append-entries':
-      case 'heartbeat':
-      case 'timeout-now':
-        this.#require(this.leaders.get(message.term) === this.#run(this.#cluster.member(message.from)) || raft.term > message.term, `${message.from} leads term ${message.term} unelected`);
-        break;
-      default:
-        break;
+    const { from, to, type } = message;
+    if (type === 'vote-request') {
+      this.#require(
+        term > message.term || (term === message.term && votedFor === from),
+        `${from} asks for votes before its own is durable`,
+      );
+      this.#votesOnce(from, message.term, from);
+    } else if (type === 'vote-response' && message.granted) {
+      this.compared.votes += 1;
+      this.#require(
+        term > message.term || (term === message.term && votedFor === to),
+        `${from} votes before it is durable`,
+      );
+      this.#votesOnce(from, message.term, to);
+    } else if (type === 'append-accepted') {
+      this.compared.acknowledgements += 1;
+      this.#require(
+        disk.lastIndex >= message.matchIndex,
+        `${from} acknowledges ${message.matchIndex}, durable is ${disk.lastIndex}`,
+      );
+      this.#vouches(from, to, message.term, message.matchIndex);
+    } else if (type === 'append-entries' || type === 'heartbeat' || type === 'timeout-now') {
+      const elected = this.leaders.get(message.term) === this.#run(this.#cluster.member(from));
+      this.#require(elected || raft.term > message.term, `${from} leads term ${message.term} unelected`);
     }
+  }
+
+  /** A peer votes for one candidate a term, over all its lives. */
+  #votesOnce(voter: string, term: number, candidate: string): void {
+    const key = `${voter}/${term}`;
+    const known = this.#votes.get(key);
+    this.#require(known === undefined || known === candidate, `${voter} votes twice in term ${term}`);
+    this.#votes.set(key, candidate);
   }
 
   /** An acknowledgement means that the log on disk is the leader's up to there. */
@@ -126,7 +155,10 @@ export class Safety {
     for (let index = from; index <= to; index += 1) {
       this.compared.logs += 1;
       const [one, other] = [showEntry(left.disk.entry(index)), showEntry(right.disk.entry(index))];
-      this.#require(one === other, `logs of ${left.id} and ${right.id} agree at ${to} and differ at ${index}: ${one}, ${other}`);
+      this.#require(
+        one === other,
+        `logs of ${left.id} and ${right.id} agree at ${to} and differ at ${index}: ${one}, ${other}`,
+      );
     }
   }
 
