@@ -104,7 +104,7 @@ export class Client {
   submit(spec: TaskSpec): Promise<TaskHandle> {
     return new Promise((resolve, reject) => {
       this.#batcher.add(spec, (answer, number, existed) => {
-        if (answer instanceof TaskraftError) reject(withoutPosition(answer));
+        if (answer instanceof TaskraftError) reject(answer);
         else resolve(new SubmittedTask(this.#core, answer.group, answer.epoch, number, existed));
       });
     });
@@ -206,11 +206,4 @@ function refOf(id: string): TaskRef {
   const parts = typeof id === 'string' ? parseTaskId(id) : undefined;
   if (parts === undefined) throw invalidArgument(`"${id}" is no task id.`);
   return [parts.group, parts.epoch, parts.number];
-}
-
-/** The position within a frame that joined several calls says nothing to any of them. */
-function withoutPosition(error: TaskraftError): TaskraftError {
-  if (error.position === undefined) return error;
-  const details = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
-  return new TaskraftError(error.code, error.message, details);
 }

@@ -32,13 +32,22 @@ export class SubmitBatcher {
     this.#timers = client.ports.timers;
   }
 
-  /** Adds a task to the submission of this turn. @throws TaskraftError when the task is not acceptable; the others go on */
+  /** Adds a task to the submission of this turn. One that is not acceptable is refused at once; the others go on. */
   add(spec: TaskSpec, done: Submitted): void {
+    try {
+      this.#add(spec, done);
+    } catch (error) {
+      if (!(error instanceof TaskraftError)) throw error;
+      done(withoutPosition(error), 0, false);
+    }
+  }
+
+  #add(spec: TaskSpec, done: Submitted): void {
     const { batchTasks, batchBytes } = this.#client.limits;
     let joined = this.#joined ?? this.#begin();
     const sizeBytes = taskBytes(joined.builder.add(spec));
     if (joined.done.length > 0 && joined.sizeBytes + sizeBytes > batchBytes) {
-      joined.builder.tasks.pop();
+      joined.builder.undo();
       this.#flush();
       joined = this.#begin();
       joined.builder.add(spec);
@@ -77,7 +86,7 @@ export class SubmitBatcher {
           tell(answer, done);
           return;
         }
-        done[culprit]?.(answer, 0, false);
+        tell(answer, done.slice(culprit, culprit + 1));
         this.#submit(...without(templates, tasks, culprit), done.toSpliced(culprit, 1));
       },
     });
@@ -100,7 +109,7 @@ function without(
 }
 
 function tell(answer: SubmittedFrame | TaskraftError, done: readonly Submitted[]): void {
-  if (answer instanceof TaskraftError) for (const each of done) each(answer, 0, false);
+  if (answer instanceof TaskraftError) for (const each of done) each(withoutPosition(answer), 0, false);
   else numbersOf(answer, done.length, (at, number, existed) => done[at]?.(answer, number, existed));
 }
 
@@ -119,4 +128,11 @@ export function numbersOf(
       next += 1;
     } else each(at, number, true);
   }
+}
+
+/** The position within a frame that joined several calls says nothing to any of them. */
+function withoutPosition(error: TaskraftError): TaskraftError {
+  if (error.position === undefined) return error;
+  const details = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
+  return new TaskraftError(error.code, error.message, details);
 }

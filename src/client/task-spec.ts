@@ -57,12 +57,29 @@ export class SubmissionBuilder {
   /** Adds a task and returns its row. @throws TaskraftError and adds nothing */
   add(spec: TaskSpec): TaskRow {
     const position = this.tasks.length;
+    const templatesBefore = this.templates.length;
     const [encoding, bytes] = encodePayload(spec.payload, position);
-    const row: TaskRow = [this.#templateOf(spec, position), encoding, bytes, optionsOf(spec, position)];
+    const options = optionsOf(spec, position);
+    const row: TaskRow = [this.#templateOf(spec, position), encoding, bytes, options];
     const problem = taskProblem(row, position, this.templates.length, this.#limits);
-    if (problem !== undefined) throw new TaskraftError(problem.code, problem.message, { position });
+    if (problem !== undefined) {
+      this.#truncate(templatesBefore);
+      throw new TaskraftError(problem.code, problem.message, { position });
+    }
     this.tasks.push(row);
     return row;
+  }
+
+  /** Takes the last task out again. */
+  undo(): void {
+    const row = this.tasks.pop();
+    // Templates are numbered in order of first use, so that only the last can have been made for it alone.
+    if (row !== undefined && this.tasks.every((task) => task[0] !== row[0])) this.#truncate(row[0]);
+  }
+
+  #truncate(templateCount: number): void {
+    this.templates.length = templateCount;
+    this.#sources.length = templateCount;
   }
 
   #templateOf(spec: TaskSpec, position: number): number {
