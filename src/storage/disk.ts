@@ -15,6 +15,7 @@ export const HEAD_SLOT_BYTES = 512;
 /** Which of the two slots of HEAD. */
 export type HeadSlot = 0 | 1;
 
+/** One data directory, held by one process. */
 export interface Disk {
   /** Where it is, for sentences that an operator reads. */
   readonly location: string;
