@@ -1,0 +1,70 @@
+/** `npm run bench -- lifecycle [options]`: figures of this machine, for people or, with `--json`, for programs. */
+import { Command, InvalidArgumentError } from 'commander';
+import { benchLifecycle, type LifecycleReport } from './lifecycle.ts';
+
+interface CliOptions {
+  readonly seconds: number;
+  readonly warmup: number;
+  readonly dir: string;
+  readonly batch: number;
+  readonly inFlight: number;
+  readonly slots: number;
+  readonly singles: number;
+  readonly json: boolean;
+}
+
+const program = new Command('bench').description('measures Taskraft on this machine');
+
+program
+  .command('lifecycle')
+  .description('whole task life cycles a second on three durable peers, and the latency at low load')
+  .option('--seconds <n>', 'how long to measure', positive, 20)
+  .option('--warmup <n>', 'how long to run before', positive, 5)
+  .option('--dir <path>', 'where the data directories go; on a disk that is real', '.')
+  .option('--batch <n>', 'tasks in one submission', positive, 256)
+  .option('--in-flight <n>', 'submissions under way', positive, 16)
+  .option('--slots <n>', 'slots of the worker', positive, 4_000)
+  .option('--singles <n>', 'tasks submitted one at a time', positive, 200)
+  .option('--json', 'one object on standard output', false)
+  .action(async (options: CliOptions) => {
+    const report = await benchLifecycle({
+      seconds: options.seconds,
+      warmupSeconds: options.warmup,
+      directory: options.dir,
+      batchTasks: options.batch,
+      inFlight: options.inFlight,
+      slots: options.slots,
+      singles: options.singles,
+      progress: (line) => process.stderr.write(`${line}\n`),
+    });
+    process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describe(report));
+    if (report.neverStarted !== 0 || report.startedAgain !== 0) process.exitCode = 1;
+  });
+
+await program.parseAsync();
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isInteger(value)) throw new InvalidArgumentError('a whole number of 1 and more');
+  return value;
+}
+
+function describe(report: LifecycleReport): string {
+  const names = Object.keys(report.cpuUsPerTask);
+  const rows = names.map(
+    (name) =>
+      `  ${name.padEnd(8)}${String(report.cpuUsPerTask[name]).padStart(10)}${String(report.longestHoldMsOf[name]).padStart(16)}`,
+  );
+  return [
+    `life cycles a second     ${report.lifecyclesPerSecond}`,
+    `tasks                    ${report.tasks} in ${report.seconds} s on ${report.fileSystem}`,
+    `submit to start, alone   p50 ${report.submitToStartMs.p50} ms, p99 ${report.submitToStartMs.p99} ms`,
+    `never started            ${report.neverStarted}`,
+    `started again            ${report.startedAgain}`,
+    '',
+    `  process  CPU µs/task  longest hold ms`,
+    ...rows,
+    `  all     ${String(report.cpuUsPerTaskTotal).padStart(10)}${String(report.longestHoldMs).padStart(16)}`,
+    '',
+  ].join('\n');
+}

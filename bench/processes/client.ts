@@ -1,0 +1,70 @@
+/** The client of the bench: keeps a number of submissions under way, or submits one task at a time. Argument: URLS. */
+import { Client } from '../../src/index.ts';
+import { type FromProcess, sharedClockMs, type ToProcess } from './messages.ts';
+import { UsageMeter } from './usage-meter.ts';
+
+const PAYLOAD_BYTES = 128;
+
+const meter = new UsageMeter();
+const client = await Client.connect({ urls: (process.argv[2] ?? '').split(',') });
+let sequence = 0;
+let acknowledged = 0;
+const load = { wanted: false };
+const lanes: Promise<void>[] = [];
+
+/** Every payload begins with a number of its own, by which the worker keeps its record. */
+function payload(): Uint8Array {
+  const bytes = new Uint8Array(PAYLOAD_BYTES);
+  new DataView(bytes.buffer).setUint32(0, sequence, true);
+  sequence += 1;
+  return bytes;
+}
+
+async function submitLane(batchTasks: number): Promise<void> {
+  while (load.wanted) {
+    const specs = Array.from({ length: batchTasks }, () => ({ type: 'bench', payload: payload() }));
+    await client.submitMany(specs);
+    acknowledged += batchTasks;
+  }
+}
+
+async function handle(message: ToProcess): Promise<void> {
+  switch (message.type) {
+    case 'count':
+      return meter.begin();
+    case 'usage':
+      return tell({ type: 'usage', usage: meter.usage(), done: acknowledged, atMs: sharedClockMs() });
+    case 'load':
+      load.wanted = true;
+      for (let lane = 0; lane < message.inFlight; lane += 1) lanes.push(submitLane(message.batchTasks));
+      return;
+    case 'stopLoad':
+      load.wanted = false;
+      await Promise.all(lanes.splice(0));
+      return tell({ type: 'stopped', acknowledged });
+    case 'single': {
+      const atMs = sharedClockMs();
+      await client.submit({ type: 'bench', payload: payload() });
+      acknowledged += 1;
+      return tell({ type: 'submitted', atMs });
+    }
+    case 'record':
+      return;
+    case 'stop':
+      await client.close();
+      process.exit(0);
+  }
+}
+
+process.on('message', (message: ToProcess) => {
+  handle(message).catch((error: unknown) => {
+    process.stderr.write(`client: ${String(error)}\n`);
+    process.exit(1);
+  });
+});
+process.on('disconnect', () => process.exit(1));
+tell({ type: 'ready' });
+
+function tell(message: FromProcess): void {
+  process.send?.(message);
+}

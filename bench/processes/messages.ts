@@ -1,0 +1,33 @@
+/** What the processes of a bench say to each other over the channel that node gives to forked processes. */
+
+/** What a process used between two moments. */
+export interface Usage {
+  /** User and system time, in µs. */
+  readonly cpuUs: number;
+  /** Longest time for which the event loop was held, in ms. */
+  readonly longestHoldMs: number;
+}
+
+/** To every process: begin to count, or tell what was counted. */
+export type ToProcess =
+  | { readonly type: 'count' }
+  | { readonly type: 'usage' }
+  | { readonly type: 'load'; readonly batchTasks: number; readonly inFlight: number }
+  | { readonly type: 'stopLoad' }
+  | { readonly type: 'single' }
+  | { readonly type: 'record' }
+  | { readonly type: 'stop' };
+
+/** From a process. */
+export type FromProcess =
+  | { readonly type: 'ready' }
+  | { readonly type: 'usage'; readonly usage: Usage; readonly done: number; readonly atMs: number }
+  | { readonly type: 'stopped'; readonly acknowledged: number }
+  | { readonly type: 'submitted'; readonly atMs: number }
+  | { readonly type: 'started'; readonly sequence: number; readonly atMs: number }
+  | { readonly type: 'record'; readonly starts: number; readonly distinct: number; readonly repeated: number };
+
+/** Milliseconds of a clock that all processes of a host share and that never jumps. */
+export function sharedClockMs(): number {
+  return Number(process.hrtime.bigint() / 1_000n) / 1_000;
+}

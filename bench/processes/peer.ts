@@ -1,0 +1,39 @@
+/** One member of the benched cluster: exactly what `taskraft server` starts, with a meter beside it. Arguments: CONFIG PEER DATA. */
+import { readFileSync } from 'node:fs';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { peerConfig } from '../../src/config/peer-config.ts';
+import { startMember } from '../../src/cli/member.ts';
+import { pinoLogger } from '../../src/system/pino-logger.ts';
+import { type FromProcess, sharedClockMs, type ToProcess } from './messages.ts';
+import { UsageMeter } from './usage-meter.ts';
+
+const [file = '', self = '', data = ''] = process.argv.slice(2);
+const loaded = loadConfig(readFileSync(file, 'utf8'));
+if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+const own = peerConfig(loaded.config, self, data);
+if (!own.ok) throw new Error(own.problem);
+
+const meter = new UsageMeter();
+const member = await startMember({
+  cluster: loaded.config,
+  config: own.config,
+  peerSecret: undefined,
+  clientToken: undefined,
+  logger: pinoLogger({ level: 'warn', fields: { peer: self } }),
+  onHalted: (reason) => {
+    process.stderr.write(`${self} halted: ${reason}\n`);
+    process.exit(1);
+  },
+});
+
+process.on('message', (message: ToProcess) => {
+  if (message.type === 'count') meter.begin();
+  if (message.type === 'usage') tell({ type: 'usage', usage: meter.usage(), done: 0, atMs: sharedClockMs() });
+  if (message.type === 'stop') void member.stop().then(() => process.exit(0));
+});
+process.on('disconnect', () => process.exit(1));
+tell({ type: 'ready' });
+
+function tell(message: FromProcess): void {
+  process.send?.(message);
+}
