@@ -2,6 +2,7 @@
 import { DecodeError, type ByteReader } from '../base/bytes.ts';
 import type { Blob } from './command.ts';
 import { decodeCount, decodeEncoding } from './decode.ts';
+import type { Ending } from './finished.ts';
 import { noteEvent } from './history-notes.ts';
 import { BY, EVENT, REASON } from './history.ts';
 import type { CompletionAnswer, Reply } from './outcome.ts';
@@ -12,7 +13,6 @@ import { STATE } from './states.ts';
 import {
   cancelledBy,
   changeState,
-  type Ending,
   finish,
   handBack,
   leaveWorker,

@@ -55,18 +55,11 @@ export function encodeCommand(writer: ByteWriter, principal: string, command: Co
 
 /** How many tasks `command` may move: what a batch counts, so that applying it stays short. At least 1. */
 export function commandMoves(command: Command): number {
-  switch (command.type) {
-    case 'submit':
-      return Math.max(1, command.tasks.length);
-    case 'complete':
-      return Math.max(1, command.completions.length);
-    case 'cancel':
-      return Math.max(1, command.numbers.length);
-    case 'workerAttached':
-      return Math.max(1, command.held.length + command.unanswered.length);
-    default:
-      return 1;
-  }
+  if (command.type === 'submit') return Math.max(1, command.tasks.length);
+  if (command.type === 'complete') return Math.max(1, command.completions.length);
+  if (command.type === 'cancel') return Math.max(1, command.numbers.length);
+  if (command.type === 'workerAttached') return Math.max(1, command.held.length + command.unanswered.length);
+  return 1;
 }
 
 /** Appends what tasks of a submission have in common. Equal templates make equal bytes. */

@@ -9,12 +9,11 @@ import type { Blob, Encoding } from './command.ts';
 import { decodeLabels } from './decode.ts';
 import { encodeLabels } from './encode.ts';
 import { eventsMax, noteEvent, writeEnding } from './history-notes.ts';
-import { BY, EVENT, readEvents, viewEvent } from './history.ts';
+import { EVENT, readEvents, viewEvent } from './history.ts';
 import { findInBlock } from './memory/block-format.ts';
-import { FLAGS, ROW_MASK } from './rows.ts';
+import { FLAGS, ROW_MASK, type RowSegment } from './rows.ts';
 import type { State } from './state.ts';
 import { STATE, TASK_STATES, FIRST_FINAL } from './states.ts';
-import { type Ending, keepsPayload } from './task-moves.ts';
 import type { Template } from './templates.ts';
 import type { StoredBlob, TaskView } from './views.ts';
 
@@ -23,11 +22,27 @@ const FORMAT = 1;
 /** Bits of the second byte, above the state's three. */
 const HAS = { key: 8, runAt: 16, headers: 32, checkpoint: 64, payload: 128 } as const;
 
-/** Bits of the third byte, above the encodings of payload and result. */
-const ALSO = { apart: 16, result: 32, error: 64 } as const;
+/** Bits of the third byte, above the encodings of the payload and of what the end said: a result, or an error. */
+const ALSO = { apart: 16, said: 32 } as const;
 
 /** The code of the final event for each final state. */
 const FINAL_EVENTS: readonly number[] = [EVENT.done, EVENT.failed, EVENT.cancelled];
+
+/** What ends with a task, beside the task itself. */
+export interface Ending {
+  /** Code of the final state. */
+  readonly to: number;
+  /** Code of the reason, see `REASON`. */
+  readonly reason: number;
+  /** Who ended it, see `BY`; with `BY.principal` the number of the name. */
+  readonly by: number;
+  readonly principal: number;
+}
+
+/** True when a finished task keeps its payload. */
+export function keepsPayload(template: Template, to: number): boolean {
+  return template.keepPayload || to !== STATE.done;
+}
 
 /**
  * The entry of the task in `row`, which is about to end so. Good until the state's writer is used again.
@@ -48,41 +63,48 @@ export function fileFinished(
   // A long history makes room for its end first; then there is nothing but the end to add.
   const isLong = (segment.historyEvents[at] as number) + 2 > eventsMax(state);
   if (isLong) noteEvent(state, row, finalEvent, ending.reason, ending.by, ending.principal);
-  const { slab, keys } = state.memory;
   const writer = state.writer;
-  const encodings = segment.encodings[at] as number;
-  const flags = segment.flags[at] as number;
-  const apart = (flags & FLAGS.payloadApart) !== 0;
-  const keeps =
-    keepsPayload(template, ending.to) && ((segment.payloadBytes[at] as number) > 0 || (encodings & 3) !== 0);
-  const key = segment.key[at] as number;
-  const runAtMs = segment.runAtMs[at] as number;
-  const headersBytes = segment.headersBytes[at] as number;
-  const checkpointBytes = segment.checkpointBytes[at] as number;
-  const isDone = ending.to === STATE.done;
-  const hasResult = isDone && (encoding !== 0 || result.length > 0);
-  // A task that failed by a timeout shows what its last attempt said, if any did.
-  const own = result.length > 0 || encoding !== 0;
-  const error = own ? result : slab.view(segment.errorRef[at] as number, segment.errorBytes[at] as number);
-  const errorEncoding = own ? encoding : encodings >>> 6;
-  const hasError = !isDone && (error.length > 0 || errorEncoding !== 0);
   writer.reset();
   writer.u8(FORMAT);
+  writeFacts(state, segment, at, template, ending, result, encoding);
+  const historyBytes = segment.historyBytes[at] as number;
+  if (historyBytes !== 0) writer.raw(state.memory.slab.view(segment.historyRef[at] as number, historyBytes));
+  if (!isLong) writeEnding(state, writer, segment, at, finalEvent, ending.reason, ending.by, ending.principal);
+  return writer.view();
+}
+
+/** Everything between the format and the history. */
+function writeFacts(
+  state: State,
+  segment: RowSegment,
+  at: number,
+  template: Template,
+  ending: Ending,
+  result: Uint8Array,
+  encoding: number,
+): void {
+  const { writer, memory } = state;
+  const encodings = segment.encodings[at] as number;
+  const isApart = ((segment.flags[at] as number) & FLAGS.payloadApart) !== 0;
+  const payloadBytes = segment.payloadBytes[at] as number;
+  const keeps = keepsPayload(template, ending.to) && (payloadBytes > 0 || (encodings & 3) !== 0);
+  const key = segment.key[at] as number;
+  const runAtMs = segment.runAtMs[at] as number;
+  const isDone = ending.to === STATE.done;
+  // A task that failed by a timeout shows what its last attempt said, if any did.
+  const hasOwn = isDone || result.length > 0 || encoding !== 0;
+  const said = hasOwn ? result : memory.slab.view(segment.errorRef[at] as number, segment.errorBytes[at] as number);
+  const saidEncoding = hasOwn ? encoding : encodings >>> 6;
+  const says = said.length > 0 || saidEncoding !== 0;
   writer.u8(
     ending.to |
       (key === 0 ? 0 : HAS.key) |
       (runAtMs === 0 ? 0 : HAS.runAt) |
-      (headersBytes === 0 ? 0 : HAS.headers) |
-      (checkpointBytes === 0 ? 0 : HAS.checkpoint) |
+      (segment.headersBytes[at] === 0 ? 0 : HAS.headers) |
+      (segment.checkpointBytes[at] === 0 ? 0 : HAS.checkpoint) |
       (keeps ? HAS.payload : 0),
   );
-  writer.u8(
-    (encodings & 3) |
-      ((isDone ? encoding : errorEncoding) << 2) |
-      (apart ? ALSO.apart : 0) |
-      (hasResult ? ALSO.result : 0) |
-      (hasError ? ALSO.error : 0),
-  );
+  writer.u8((encodings & 3) | (saidEncoding << 2) | (isApart ? ALSO.apart : 0) | (says ? ALSO.said : 0));
   writer.varint(template.namespace);
   writer.varint(template.typeName);
   writer.varint(template.queue.nameNumber);
@@ -95,27 +117,21 @@ export function fileFinished(
   writer.varint(segment.deliveries[at] as number);
   writer.varint(segment.token[at] as number);
   writer.varint(segment.droppedEvents[at] as number);
-  if (key !== 0) writer.bytes(keys.keyBytes(key - 1));
+  if (key !== 0) writer.bytes(memory.keys.keyBytes(key - 1));
   if (runAtMs !== 0) writer.varint(runAtMs);
   if (keeps) {
-    const payloadBytes = segment.payloadBytes[at] as number;
-    if (apart) writer.varint(payloadBytes);
-    else writer.bytes(slab.view(segment.payloadRef[at] as number, payloadBytes));
+    if (isApart) writer.varint(payloadBytes);
+    else writer.bytes(memory.slab.view(segment.payloadRef[at] as number, payloadBytes));
   }
-  if (headersBytes !== 0) {
-    writer.u8((encodings >>> 2) & 3);
-    writer.bytes(slab.view(segment.headersRef[at] as number, headersBytes));
-  }
-  if (checkpointBytes !== 0) {
-    writer.u8((encodings >>> 4) & 3);
-    writer.bytes(slab.view(segment.checkpointRef[at] as number, checkpointBytes));
-  }
-  if (hasResult) writer.bytes(result);
-  if (hasError) writer.bytes(error);
-  const historyBytes = segment.historyBytes[at] as number;
-  if (historyBytes !== 0) writer.raw(slab.view(segment.historyRef[at] as number, historyBytes));
-  if (!isLong) writeEnding(state, writer, segment, at, finalEvent, ending.reason, ending.by, ending.principal);
-  return writer.view();
+  writeBlob(state, (encodings >>> 2) & 3, segment.headersRef[at] as number, segment.headersBytes[at] as number);
+  writeBlob(state, (encodings >>> 4) & 3, segment.checkpointRef[at] as number, segment.checkpointBytes[at] as number);
+  if (says) writer.bytes(said);
+}
+
+function writeBlob(state: State, encoding: number, ref: number, sizeBytes: number): void {
+  if (sizeBytes === 0) return;
+  state.writer.u8(encoding);
+  state.writer.bytes(state.memory.slab.view(ref, sizeBytes));
 }
 
 /** Task `number` out of the bytes of its block; undefined when it is not in there. @throws DecodeError */
@@ -148,9 +164,7 @@ export function decodeFinished(state: State, entry: Uint8Array, number: number):
   const payload = (bits & HAS.payload) === 0 ? undefined : readPayload(state, reader, also, number);
   const headers = (bits & HAS.headers) === 0 ? undefined : readBlob(reader, reader.u8());
   const lastCheckpoint = (bits & HAS.checkpoint) === 0 ? undefined : readBlob(reader, reader.u8());
-  const ofResult = (also >>> 2) & 3;
-  const result = (also & ALSO.result) === 0 ? undefined : readBlob(reader, ofResult);
-  const error = (also & ALSO.error) === 0 ? undefined : readBlob(reader, ofResult);
+  const said = (also & ALSO.said) === 0 ? undefined : readBlob(reader, also >>> 2);
   const events = readEvents(reader.raw(reader.remaining), createdAtMs);
   const last = events.at(-1);
   if (last === undefined) throw new DecodeError('a finished task has no end');
@@ -176,8 +190,7 @@ export function decodeFinished(state: State, entry: Uint8Array, number: number):
     fencingToken,
     ...(end.reason === undefined ? {} : { reason: end.reason }),
     ...(payload === undefined ? {} : { payload }),
-    ...(result === undefined ? {} : { result }),
-    ...(error === undefined ? {} : { error }),
+    ...(said === undefined ? {} : (bits & 7) === STATE.done ? { result: said } : { error: said }),
     ...(headers === undefined ? {} : { headers }),
     ...(lastCheckpoint === undefined ? {} : { lastCheckpoint }),
     history: [
@@ -203,6 +216,3 @@ export function storedPayload(state: State, number: number, encoding: number, si
   if (bytes instanceof Uint8Array) return { encoding: encoding as Encoding, bytes };
   return { encoding: encoding as Encoding, offloaded: true, sizeBytes };
 }
-
-/** Who ended a task, where the code of `BY` and nothing else is known. */
-export const BY_PEER: Pick<Ending, 'by' | 'principal'> = { by: BY.peer, principal: 0 };

@@ -3,7 +3,7 @@
  * what it needs, and leaves counts, lists, timers and history in line with the row.
  */
 import { assert } from '../base/assert.ts';
-import { fileFinished } from './finished.ts';
+import { type Ending, fileFinished, keepsPayload } from './finished.ts';
 import type { Group } from './groups.ts';
 import { noteEvent } from './history-notes.ts';
 import { BY, EVENT, REASON } from './history.ts';
@@ -163,17 +163,6 @@ export function abort(state: State, row: number, reason: AbortReason): void {
   });
 }
 
-/** What ends with a task, beside the task itself. */
-export interface Ending {
-  /** Code of the final state. */
-  readonly to: number;
-  /** Code of the reason, see `REASON`. */
-  readonly reason: number;
-  /** Who ended it, see `BY`; with `BY.principal` the number of the name. */
-  readonly by: number;
-  readonly principal: number;
-}
-
 /** No bytes. */
 export const NOTHING: Uint8Array = new Uint8Array(0);
 
@@ -223,11 +212,6 @@ export function finish(
   freeRow(state, row, segment, at);
   unuse(state, template);
   state.finished.push(number);
-}
-
-/** True when a finished task keeps its payload. */
-export function keepsPayload(template: Template, to: number): boolean {
-  return template.keepPayload || to !== STATE.done;
 }
 
 function freeRow(state: State, row: number, segment: RowSegment, at: number): void {

@@ -72,9 +72,9 @@ export class TaskRecords implements RecordSource {
     const segment = rows.segmentOf(row);
     const at = row & ROW_MASK;
     segment.number[at] = number;
-    segment.state[at] = reader.u8();
-    if ((segment.state[at] as number) >= FIRST_FINAL)
-      throw new DecodeError('the record of a task is of one that ended');
+    const code = reader.u8();
+    if (code >= FIRST_FINAL) throw new DecodeError('the record of a task is of one that ended');
+    segment.state[at] = code;
     const flags = reader.u8();
     segment.flags[at] = flags;
     segment.encodings[at] = reader.u8();
