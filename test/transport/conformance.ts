@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DecodeError } from '../../src/base/bytes.ts';
 import type { PeerId } from '../../src/base/ids.ts';
+import { SeededRandom } from '../../src/base/random.ts';
 import type { DialFailure, Socket, SocketClose } from '../../src/base/socket.ts';
+import { DialerHandshake } from '../../src/transport/handshake.ts';
 import { PEER_PROTOCOL } from '../../src/transport/timings.ts';
 import { FRAME_BYTES_MAX, type Transport } from '../../src/transport/transport.ts';
 import { type MakeOptions, P1, P2, P3, RecordingPeer, type TransportWorld } from './harness.ts';
@@ -261,7 +263,8 @@ export function describeTransport(name: string, makeWorld: () => Promise<Transpo
     });
 
     test('random bytes, silence and floods at the address leave the peers as they are', async () => {
-      const [one, two] = await startPair();
+      // No deadline ends the silent ones: only their number does.
+      const [one, two] = await startPair({ timings: { ...QUICK, handshakeTimeoutMs: 1_000_000 } });
       const closes: SocketClose[] = [];
       const failures: DialFailure[] = [];
       const call = (first: Uint8Array | undefined): void =>
@@ -324,6 +327,92 @@ export function describeTransport(name: string, makeWorld: () => Promise<Transpo
       await world.until(() => closed !== undefined);
       expect(closed).toEqual({ code: 4000, reason: 'TIMEOUT' });
       expect(heard.length).toBe(1);
+    });
+
+    /** One who speaks as `P2` on the control lane, without a transport: what it hears of its connection. */
+    interface Caller {
+      socket: Socket | undefined;
+      open: boolean;
+      close: SocketClose | undefined;
+    }
+
+    const speakAs = (peer: PeerId): Caller => {
+      const caller: Caller = { socket: undefined, open: false, close: undefined };
+      const handshake = new DialerHandshake(
+        {
+          self: peer,
+          clusterId: 'test-cluster',
+          isMember: (other): other is PeerId => other === P1,
+          fingerprint: 'tickMs=10',
+          differences: () => [],
+          secret: undefined,
+          hmac: () => new Uint8Array(32),
+          random: new SeededRandom(9),
+          facts: () => ({ incarnation: 'made-up', logEmpty: true }),
+          hello: () => 'accept',
+        },
+        P1,
+        'control',
+      );
+      world.dialer.dial(
+        world.url(P1),
+        { timeoutMs: 5_000, maxMessageBytes: 1_000, protocol: PEER_PROTOCOL },
+        {
+          opened: (socket) => {
+            caller.socket = socket;
+            socket.handle({
+              message: (got) => {
+                if (caller.open) return;
+                const step = handshake.receive(got);
+                for (const reply of step.replies) socket.send(reply);
+                caller.open = step.type === 'open';
+              },
+              closed: (close) => (caller.close = close),
+            });
+            socket.send(handshake.first);
+          },
+          failed: () => {},
+        },
+      );
+      return caller;
+    };
+
+    test('of two connections of one peer on one lane the newest counts', async () => {
+      const one = await start(P1);
+      const first = speakAs(P2);
+      await world.until(() => first.open);
+      const second = speakAs(P2);
+      await world.until(() => second.open && first.close !== undefined);
+      expect(first.close).toEqual({ code: 4001, reason: 'the peer has connected anew' });
+      second.socket!.send(bytes(4));
+      await world.until(() => one.peer.frames.length === 1);
+      expect(second.close).toBeUndefined();
+    });
+
+    test('a caller that neither speaks nor pings for long is dropped', async () => {
+      await start(P1, { timings: { ...QUICK, missedPingsMax: 1 } });
+      const caller = speakAs(P2);
+      await world.until(() => caller.close !== undefined);
+      expect([caller.open, caller.close?.code]).toEqual([true, 1006]);
+    });
+
+    test('a frame before the proof is no frame', async () => {
+      const one = await start(P1);
+      let closed: SocketClose | undefined;
+      world.dialer.dial(
+        world.url(P1),
+        { timeoutMs: 5_000, maxMessageBytes: 1_000, protocol: PEER_PROTOCOL },
+        {
+          opened: (socket) => {
+            socket.handle({ message: () => {}, closed: (close) => (closed = close) });
+            socket.send(bytes(4, 4, 4));
+          },
+          failed: () => {},
+        },
+      );
+      await world.until(() => closed !== undefined);
+      expect(closed).toEqual({ code: 1002, reason: 'BAD_FRAME' });
+      expect(one.peer.frames).toEqual([]);
     });
 
     test('an acceptor that never answers is given up and dialed again', async () => {

@@ -119,7 +119,14 @@ describeTransport('a transport over sockets in memory', async () => memoryWorld(
 describeTransport('a transport over WebSockets on loopback', webSocketWorld);
 
 describe('a transport in virtual time', () => {
-  const start = async (network: MemoryNetwork): Promise<{ one: RecordingPeer; two: RecordingPeer; stop(): void }> => {
+  interface Started {
+    readonly one: RecordingPeer;
+    readonly two: RecordingPeer;
+    stop(): Promise<unknown>;
+    stopTwo(): Promise<unknown>;
+  }
+
+  const start = async (network: MemoryNetwork): Promise<Started> => {
     const world = memoryWorld(network);
     const [one, two] = [new RecordingPeer(P1), new RecordingPeer(P2)];
     const transports = [world.make(P1, { members: [P1, P2] }), world.make(P2, { members: [P1, P2] })];
@@ -127,8 +134,18 @@ describe('a transport in virtual time', () => {
     await transports[1]!.start(two);
     network.time.advance(3_000);
     expect([one.links, two.links]).toEqual([['connected p2'], ['connected p1']]);
-    return { one, two, stop: () => void Promise.all(transports.map((transport) => transport.stop())) };
+    const stop = (): Promise<unknown> => Promise.all(transports.map((transport) => transport.stop()));
+    return { one, two, stop, stopTwo: () => transports[1]!.stop() };
   };
+
+  test('one that ends is known to be gone as soon as a dial can tell', async () => {
+    const network = new MemoryNetwork(new VirtualTime());
+    const { one, stopTwo } = await start(network);
+    await stopTwo();
+    // A crossing for the end, one for the dial; a pause would take at least ten more.
+    network.time.advance(3);
+    expect(one.links).toEqual(['connected p2', 'disconnected p2', 'redialed p2 refused']);
+  });
 
   test('a host that vanishes without a word is given up after six pings and its dial says nothing', async () => {
     const network = new MemoryNetwork(new VirtualTime());
@@ -190,7 +207,7 @@ describe('a transport in virtual time', () => {
       network.hear('memory://p1');
       network.time.advance(5_000);
       stories.push([...one.log, ...two.log, String(network.time.monotonicMs())]);
-      stop();
+      await stop();
     }
     expect(stories[0]).toEqual(stories[1]);
     expect(stories[0]!.length).toBeGreaterThan(8);
