@@ -3,12 +3,16 @@ import type { Crc32 } from '../base/hash.ts';
 import { formatHash } from '../base/hash.ts';
 import type { Logger } from '../base/logger.ts';
 import type { SchedulerLimits } from '../scheduler/limits.ts';
-import { Scheduler } from '../scheduler/scheduler.ts';
+import { BODY_TABLE_IDS_FROM, Scheduler } from '../scheduler/scheduler.ts';
 import { keyAfter } from '../storage/keys.ts';
 import type { StateStorage } from '../storage/storage.ts';
 
 /** Records of one page. The disk is waited for between pages, and others run meanwhile. */
 const PAGE_RECORDS = 512;
+
+/** The lowest key, and the key at which the bodies of blocks and payloads begin. */
+const FIRST_KEY: Uint8Array = Uint8Array.of(0);
+const BODIES_FROM: Uint8Array = Uint8Array.of(BODY_TABLE_IDS_FROM);
 
 /**
  * The state of the last checkpoint, verified against its digest; an empty one where there is none.
@@ -23,14 +27,19 @@ export async function loadState(
   if (checkpoint === undefined) return new Scheduler(options);
   const loader = Scheduler.loader(options);
   let records = 0;
-  let gte: Uint8Array | undefined;
+  let gte = FIRST_KEY;
   for (;;) {
-    const page = await storage.range({ limit: PAGE_RECORDS, ...(gte === undefined ? {} : { gte }) });
+    const page = await storage.range({ gte, lt: BODIES_FROM, limit: PAGE_RECORDS });
     const last = page.at(-1);
     if (last === undefined) break;
     for (const { key, value } of page) loader.add(key, value);
     records += page.length;
     gte = keyAfter(last.key);
+  }
+  // Blocks of finished tasks stay on disk, but for the few that are still being filled.
+  for (const key of loader.missing()) {
+    const value = await storage.get(key);
+    if (value !== undefined) loader.add(key, value);
   }
   const { index, logTimeMs, digest } = checkpoint;
   const scheduler = loader.finish({ index, logTimeMs, digest });

@@ -24,6 +24,7 @@ import { decodeEnvelope } from './envelope.ts';
 import type { Instant } from './log-time.ts';
 import { instantOf, LogTime } from './log-time.ts';
 import { Proposer } from './proposer.ts';
+import { QuorumWatch } from './quorum-watch.ts';
 import { ReadQueue } from './reads.ts';
 import { lastStampMs, ReadyLoop } from './ready-loop.ts';
 import { TaskReader } from './task-reader.ts';
@@ -69,6 +70,7 @@ export class Member {
   readonly #applier: Applier;
   readonly #loop: ReadyLoop;
   readonly #ticker: Ticker;
+  readonly quorum: QuorumWatch;
   readonly #compaction: Compaction;
   #housekeeping: Timer | undefined;
   #turnAsked = false;
@@ -126,6 +128,9 @@ export class Member {
       },
     );
     this.tasks = new TaskReader(scheduler, storage.state, limits);
+    this.quorum = new QuorumWatch(clock, (done) => {
+      this.read(done);
+    });
     this.#ticker = new Ticker(ports, cluster.timings.tickMs, () => {
       this.#tick();
     });
@@ -252,6 +257,7 @@ export class Member {
   #tick(): void {
     this.#guard(() => {
       this.raft.tick();
+      if (this.serving) this.quorum.tick();
       this.#proposer.tick();
       this.#turn();
     });
@@ -267,6 +273,7 @@ export class Member {
         this.#reads.abandon(this.appliedIndex);
       }
       this.#leads = leads;
+      this.quorum.reset();
       if (leads !== undefined) this.#proposer.lead(leads);
     }
     this.#tellLeadership();

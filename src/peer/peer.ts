@@ -157,6 +157,14 @@ export class Peer {
     }
   }
 
+  /**
+   * Milliseconds since the last moment at which a quorum is known to have followed this leader; infinite when it does not serve.
+   * Whoever tells a worker that its lease goes on asks this first.
+   */
+  quorumHeardMsAgo(): number {
+    return this.isLeader ? this.#running().quorum.heardMsAgo() : Number.POSITIVE_INFINITY;
+  }
+
   /** The log time that this peer would stamp a batch with now, as far as it can tell, in ms. */
   logTimeNowMs(): number {
     return this.#member?.logTime.nowMs(instantOf(this.#ports.clock)) ?? 0;
@@ -173,7 +181,7 @@ export class Peer {
   }
 
   /** Payloads that left memory, in the order of `numbers`; undefined for one that is gone. @throws StorageError */
-  payloads(numbers: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+  payloads(numbers: readonly number[]): Promise<(Uint8Array | undefined)[]> {
     return this.#running().tasks.payloads(numbers);
   }
 

@@ -55,9 +55,16 @@ export class TaskReader {
     return { tasks, cursor: page.cursor };
   }
 
-  /** Payloads that left memory, in the order of `numbers`; undefined for one that is gone. @throws StorageError */
-  payloads(numbers: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return this.#storage.getMany(numbers.map((number) => payloadKey(number)));
+  /**
+   * Payloads that left memory, in the order of `numbers`; undefined for one that is gone.
+   * @throws StorageError, DecodeError
+   */
+  async payloads(numbers: readonly number[]): Promise<(Uint8Array | undefined)[]> {
+    const records = await this.#storage.getMany(numbers.map((number) => payloadKey(number)));
+    return numbers.map((number, at) => {
+      const record = records[at];
+      return record === undefined ? undefined : this.#scheduler.readPayload(number, record);
+    });
   }
 
   async #block(id: number): Promise<Uint8Array | undefined> {
