@@ -157,11 +157,11 @@ describe('a directory of the file system', () => {
       rmSync(join(mine, part), { recursive: true });
       cpSync(join(anotherP1, part), join(mine, part), { recursive: true });
       const mixed = await refused(mine);
-      expect(mixed.message, `${part}`).toContain('parts of two data directories were mixed');
+      expect(mixed.message, `with another ${part}`).toContain('parts of two data directories were mixed');
       rmSync(join(mine, part), { recursive: true });
       cpSync(join(p2, part), join(mine, part), { recursive: true });
       const foreign = await refused(mine);
-      expect(foreign.code, `${part}`).toBe('WRONG_PEER');
+      expect(foreign.code, `with another ${part}`).toBe('WRONG_PEER');
       rmSync(join(mine, part), { recursive: true });
       cpSync(join(copyOfMine, part), join(mine, part), { recursive: true });
     }
