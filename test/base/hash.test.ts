@@ -22,6 +22,19 @@ describe('murmur3', () => {
     expect(murmur3(encoder.encode(text), seed)).toBe(hash);
   });
 
+  test('long input has the same hash wherever in a buffer it lies', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 500, maxLength: 700, size: 'max' }), (bytes) => {
+        const hashes = [0, 1, 2, 3, 4].map((shift) => {
+          const held = new Uint8Array(bytes.length + shift);
+          held.set(bytes, shift);
+          return murmur3(held.subarray(shift), 7);
+        });
+        expect(new Set(hashes).size).toBe(1);
+      }),
+    );
+  });
+
   test('a flipped bit changes the hash', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 64, size: 'max' }), fc.nat(), (bytes, at) => {

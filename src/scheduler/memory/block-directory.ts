@@ -34,6 +34,7 @@ export interface Block {
   newer: Block | undefined;
 }
 
+/** How many tasks of a block are in one page of task numbers. */
 export interface PageCount {
   readonly page: number;
   count: number;
@@ -66,6 +67,7 @@ export function mergePages(pages: readonly PageCount[]): PageCount[] {
   return merged;
 }
 
+/** Writes a directory record behind its format byte. */
 export function encodeBlockRecord(writer: ByteWriter, record: BlockRecord): void {
   writer.u8(record.sealed ? 1 : 0);
   writer.varint(record.namespace);
@@ -89,7 +91,7 @@ export function encodeBlockRecord(writer: ByteWriter, record: BlockRecord): void
   }
 }
 
-/** @throws DecodeError */
+/** Reads what `encodeBlockRecord` wrote. @throws DecodeError */
 export function decodeBlockRecord(reader: ByteReader): BlockRecord {
   const flag = reader.u8();
   if (flag > 1) throw new DecodeError('a block is sealed or not');

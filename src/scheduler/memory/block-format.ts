@@ -82,12 +82,6 @@ export function findInBlock(block: Uint8Array, number: number): Uint8Array | und
   return undefined;
 }
 
-/** Calls `visit` for every task of a block in the order in which they finished. @throws DecodeError */
-export function eachInBlock(block: Uint8Array, visit: (number: number, entry: Uint8Array) => void): void {
-  const reader = new ByteReader(block, 1);
-  while (reader.remaining > 0) visit(reader.varint(), reader.bytes());
-}
-
 function varintBytes(value: number): number {
   let count = 1;
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) count += 1;

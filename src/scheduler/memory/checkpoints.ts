@@ -91,8 +91,9 @@ export class Checkpoints implements RecordSink {
   }
 
   /**
-   * Goes on with what the last marks left to do: about `maxRecords` records are looked at or handed to `sink`. All deletions of a
-   * checkpoint come before its puts. A drain that only hashes calls nothing on `sink`.
+   * Goes on with what the last marks left to do: about `maxRecords` small records are looked at or handed to `sink`; a large one counts
+   * as one for each KiB. All deletions of a checkpoint come before its puts. A drain that only hashes calls nothing on `sink`.
+   * The sink takes the bytes over at once; values share buffers, so keeping one keeps up to 64 KiB.
    *
    * @returns true while there is more to do; then `handedOver` tells whether a checkpoint is complete.
    */
@@ -103,7 +104,7 @@ export class Checkpoints implements RecordSink {
     // What is left of the slice was left by deletions and queued puts, so there are no more of either.
     if (left > 0) {
       this.#capture(left);
-      this.#handOver(left, sink);
+      this.#handOver(Number.MAX_SAFE_INTEGER, sink);
     }
     this.#noteHandedOver();
     return this.draining;
@@ -163,17 +164,20 @@ export class Checkpoints implements RecordSink {
   }
 
   #handOver(limit: number, sink: RecordSink): number {
-    const end = Math.min(this.#keys.length, this.#handed + limit);
-    const count = end - this.#handed;
-    for (let at = this.#handed; at < end; at += 1)
-      sink.put(this.#keys[at] as Uint8Array, this.#values[at] as Uint8Array);
+    let cost = 0;
+    let end = this.#handed;
+    for (; cost < limit && end < this.#keys.length; end += 1) {
+      const value = this.#values[end] as Uint8Array;
+      sink.put(this.#keys[end] as Uint8Array, value);
+      cost += 1 + (value.length >>> 10);
+    }
     this.#handed = end;
     if (this.#handed === this.#keys.length) {
       this.#keys = [];
       this.#values = [];
       this.#handed = 0;
     }
-    return count;
+    return cost;
   }
 
   #capture(limit: number): void {
@@ -181,10 +185,9 @@ export class Checkpoints implements RecordSink {
     if (capturing === undefined) return;
     let left = limit;
     while (left > 0 && this.#table < this.#tables.length) {
-      const looked = (this.#tables[this.#table] as RecordTable).capture(left);
-      // A table that used less than it was given is complete.
-      if (looked < left) this.#table += 1;
-      left -= looked;
+      const table = this.#tables[this.#table] as RecordTable;
+      left -= table.capture(left);
+      if (table.complete) this.#table += 1;
     }
     if (this.#table < this.#tables.length) return;
     const digest = this.#sum();

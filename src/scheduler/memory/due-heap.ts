@@ -1,22 +1,24 @@
 import { assert } from '../../base/assert.ts';
 
-const NOWHERE = -1;
 const ARITY = 4;
+/** Places in a segment of the heap, and rows in one of the places by row. */
+const SEGMENT_BITS = 14;
+const SEGMENT = 1 << SEGMENT_BITS;
+const MASK = SEGMENT - 1;
+/** Numbers a place: instant, tie-break, row. */
+const WIDTH = 3;
 
 /**
  * Rows by the instant at which they fall due, each row at most once. Ties go by a number of the caller's that is unique among rows
  * with the same instant (a task's number), so what comes first never depends on what happened before.
  *
- * A heap with four children a place, in typed arrays that double. At a million rows doubling copies 24 MB, seen to hold the caller
- * for 9 ms; each operation costs the logarithm of the rows in it.
+ * A heap with four children a place, in segments: growing copies nothing, at any size. An operation costs the logarithm of the rows.
  */
 export class DueHeap {
-  #rows = new Int32Array(64);
-  #dueMs = new Float64Array(64);
-  #ties = new Float64Array(64);
+  readonly #heap: Float64Array[] = [];
   #length = 0;
-  /** Place by row, NOWHERE when the row is not in the heap. */
-  #places = new Int32Array(64).fill(NOWHERE);
+  /** Place + 1 by row, 0 when the row is not in the heap. */
+  readonly #places: Int32Array[] = [];
 
   get length(): number {
     return this.#length;
@@ -24,49 +26,48 @@ export class DueHeap {
 
   /** The row that is due first, -1 when there is none. */
   get first(): number {
-    return this.#length === 0 ? -1 : (this.#rows[0] as number);
+    return this.#length === 0 ? -1 : ((this.#heap[0] as Float64Array)[2] as number);
   }
 
   /** When the first row is due; undefined when there is none. */
   get firstDueMs(): number | undefined {
-    return this.#length === 0 ? undefined : this.#dueMs[0];
+    return this.#length === 0 ? undefined : (this.#heap[0] as Float64Array)[0];
   }
 
   has(row: number): boolean {
-    return row < this.#places.length && this.#places[row] !== NOWHERE;
+    return this.#placeOf(row) !== -1;
   }
 
   /** When `row` is due; undefined when it is not in the heap. */
   dueMsOf(row: number): number | undefined {
-    return this.has(row) ? this.#dueMs[this.#places[row] as number] : undefined;
+    const place = this.#placeOf(row);
+    return place === -1 ? undefined : (this.#heap[place >>> SEGMENT_BITS] as Float64Array)[(place & MASK) * WIDTH];
   }
 
   /** Puts `row` in, or moves it. */
   set(row: number, dueMs: number, tie: number): void {
-    if (row >= this.#places.length) this.#growPlaces(row);
-    let place = this.#places[row] as number;
-    if (place === NOWHERE) {
-      if (this.#length === this.#rows.length) this.#grow();
+    while (row >>> SEGMENT_BITS >= this.#places.length) this.#places.push(new Int32Array(SEGMENT));
+    let place = this.#placeOf(row);
+    if (place === -1) {
       place = this.#length;
+      if (place >>> SEGMENT_BITS === this.#heap.length) this.#heap.push(new Float64Array(SEGMENT * WIDTH));
       this.#length += 1;
     }
-    if (this.#up(place, row, dueMs, tie) === place) this.#down(place, row, dueMs, tie);
+    this.#settle(place, row, dueMs, tie);
   }
 
   /** Takes `row` out; nothing happens when it is not in. */
   remove(row: number): void {
-    if (row >= this.#places.length) return;
-    const place = this.#places[row] as number;
-    if (place === NOWHERE) return;
-    this.#places[row] = NOWHERE;
+    const place = this.#placeOf(row);
+    if (place === -1) return;
+    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & MASK] = 0;
     this.#length -= 1;
     const last = this.#length;
     if (place === last) return;
     // The last one fills the gap.
-    const moved = this.#rows[last] as number;
-    const dueMs = this.#dueMs[last] as number;
-    const tie = this.#ties[last] as number;
-    if (this.#up(place, moved, dueMs, tie) === place) this.#down(place, moved, dueMs, tie);
+    const segment = this.#heap[last >>> SEGMENT_BITS] as Float64Array;
+    const at = (last & MASK) * WIDTH;
+    this.#settle(place, segment[at + 2] as number, segment[at] as number, segment[at + 1] as number);
   }
 
   /** Takes the first row out. @returns it; -1 when there is none. */
@@ -76,74 +77,79 @@ export class DueHeap {
     return row;
   }
 
-  /** Puts an entry at `from` or above. @returns where it came to lie. */
-  #up(from: number, row: number, dueMs: number, tie: number): number {
-    const due = this.#dueMs;
+  #placeOf(row: number): number {
+    const segment = this.#places[row >>> SEGMENT_BITS];
+    return segment === undefined ? -1 : (segment[row & MASK] as number) - 1;
+  }
+
+  /** Puts an entry at the free `place`, or where it belongs above or below. */
+  #settle(place: number, row: number, dueMs: number, tie: number): void {
+    assert(place < this.#length, 'an entry settles within the heap');
+    const above = this.#up(place, dueMs, tie);
+    const settled = above === place ? this.#down(place, dueMs, tie) : above;
+    const segment = this.#heap[settled >>> SEGMENT_BITS] as Float64Array;
+    const at = (settled & MASK) * WIDTH;
+    segment[at] = dueMs;
+    segment[at + 1] = tie;
+    segment[at + 2] = row;
+    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & MASK] = settled + 1;
+  }
+
+  /** Moves later parents down into the free place. @returns the place that is free then. */
+  #up(from: number, dueMs: number, tie: number): number {
     let place = from;
     while (place > 0) {
       const parent = (place - 1) >>> 2;
-      const parentDue = due[parent] as number;
-      if (parentDue < dueMs || (parentDue === dueMs && (this.#ties[parent] as number) <= tie)) break;
+      if (!this.#isLater(parent, dueMs, tie)) break;
       this.#move(parent, place);
       place = parent;
     }
-    this.#put(place, row, dueMs, tie);
     return place;
   }
 
-  #down(from: number, row: number, dueMs: number, tie: number): void {
-    const due = this.#dueMs;
-    const ties = this.#ties;
+  /** Moves earlier children up into the free place. @returns the place that is free then. */
+  #down(from: number, dueMs: number, tie: number): number {
     let place = from;
     for (;;) {
       const firstChild = place * ARITY + 1;
-      if (firstChild >= this.#length) break;
+      if (firstChild >= this.#length) return place;
       const end = Math.min(firstChild + ARITY, this.#length);
-      let least = firstChild;
-      for (let child = firstChild + 1; child < end; child += 1) {
-        const difference = (due[child] as number) - (due[least] as number);
-        if (difference < 0 || (difference === 0 && (ties[child] as number) < (ties[least] as number))) least = child;
+      let least = -1;
+      let leastDueMs = dueMs;
+      let leastTie = tie;
+      for (let child = firstChild; child < end; child += 1) {
+        const segment = this.#heap[child >>> SEGMENT_BITS] as Float64Array;
+        const at = (child & MASK) * WIDTH;
+        const childDueMs = segment[at] as number;
+        if (childDueMs > leastDueMs) continue;
+        const childTie = segment[at + 1] as number;
+        if (childDueMs === leastDueMs && childTie >= leastTie) continue;
+        least = child;
+        leastDueMs = childDueMs;
+        leastTie = childTie;
       }
-      const difference = (due[least] as number) - dueMs;
-      if (difference > 0 || (difference === 0 && (ties[least] as number) >= tie)) break;
+      if (least === -1) return place;
       this.#move(least, place);
       place = least;
     }
-    this.#put(place, row, dueMs, tie);
+  }
+
+  #isLater(place: number, dueMs: number, tie: number): boolean {
+    const segment = this.#heap[place >>> SEGMENT_BITS] as Float64Array;
+    const at = (place & MASK) * WIDTH;
+    const placeDueMs = segment[at] as number;
+    return placeDueMs > dueMs || (placeDueMs === dueMs && (segment[at + 1] as number) > tie);
   }
 
   #move(from: number, to: number): void {
-    const row = this.#rows[from] as number;
-    this.#rows[to] = row;
-    this.#dueMs[to] = this.#dueMs[from] as number;
-    this.#ties[to] = this.#ties[from] as number;
-    this.#places[row] = to;
-  }
-
-  #put(place: number, row: number, dueMs: number, tie: number): void {
-    this.#rows[place] = row;
-    this.#dueMs[place] = dueMs;
-    this.#ties[place] = tie;
-    this.#places[row] = place;
-  }
-
-  #grow(): void {
-    const capacity = this.#rows.length * 2;
-    const rows = new Int32Array(capacity);
-    rows.set(this.#rows);
-    this.#rows = rows;
-    const dueMs = new Float64Array(capacity);
-    dueMs.set(this.#dueMs);
-    this.#dueMs = dueMs;
-    const ties = new Float64Array(capacity);
-    ties.set(this.#ties);
-    this.#ties = ties;
-  }
-
-  #growPlaces(row: number): void {
-    assert(row >= 0, 'rows are counted from 0');
-    const grown = new Int32Array(Math.max(row + 1, this.#places.length * 2)).fill(NOWHERE, this.#places.length);
-    grown.set(this.#places);
-    this.#places = grown;
+    const source = this.#heap[from >>> SEGMENT_BITS] as Float64Array;
+    const target = this.#heap[to >>> SEGMENT_BITS] as Float64Array;
+    const at = (from & MASK) * WIDTH;
+    const into = (to & MASK) * WIDTH;
+    const row = source[at + 2] as number;
+    target[into] = source[at] as number;
+    target[into + 1] = source[at + 1] as number;
+    target[into + 2] = row;
+    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & MASK] = to + 1;
   }
 }

@@ -30,6 +30,7 @@ interface Segment {
   readonly length: Uint8Array;
 }
 
+/** What a table of keys is made of. */
 export interface KeyTableOptions {
   readonly crc32: Crc32;
   readonly slab: Slab;

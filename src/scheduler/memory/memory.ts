@@ -42,6 +42,7 @@ import { Payloads } from './payloads.ts';
 import type { RecordTable } from './records.ts';
 import { Slab } from './slab.ts';
 
+/** Hash and limits; absent limits take the defaults of each structure. All equal on all peers. */
 export interface MemoryOptions {
   readonly crc32: Crc32;
   readonly blockLimits?: Partial<BlockLimits>;

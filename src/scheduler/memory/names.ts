@@ -7,6 +7,7 @@ import { TABLE_IDS } from './table-ids.ts';
 /** Names in one Map; then another one is begun. */
 const MAP_NAMES = 32_768;
 
+/** What a table of names is made of. */
 export interface NamesOptions {
   readonly crc32: Crc32;
   /** Names over all namespaces, 1,000,000 by default. Equal on all peers. */

@@ -17,6 +17,8 @@ export interface RecordSource {
    * are, without a copy, in place of what was written.
    */
   encode(slot: number, writer: ByteWriter): Uint8Array | undefined;
+  /** How many small records encoding this one weighs besides its own bytes; 0 where it is not said. */
+  extraCostOf?(slot: number): number;
   /**
    * Takes a record of a checkpoint in. `value` begins with the format byte, which was checked.
    *
@@ -27,6 +29,7 @@ export interface RecordSource {
   restore(key: number, value: Uint8Array): number;
 }
 
+/** What tells a table from the others. */
 export interface RecordTableOptions {
   /** First byte of every key, 1 to 255. Tables are told apart by it, for ever. */
   readonly id: number;
@@ -64,6 +67,9 @@ const STORED = 16;
 const CARRIED = 32;
 /** The slot stands in the carry list, whoever lives in it now. */
 const LISTED = 64;
+
+/** Bytes of a buffer that copies of small values share. */
+const COPIES_BYTES = 65_536;
 
 const SEGMENT_BITS = 14;
 const SEGMENT_MASK = (1 << SEGMENT_BITS) - 1;
@@ -111,6 +117,9 @@ export class RecordTable {
   /** Hashes of records removed in the running interval; they leave the sum at the next mark. */
   #removedHigh = 0;
   #removedLow = 0;
+  /** Values that were put, one behind the other. */
+  #copies = new Uint8Array(0);
+  #copiesUsed = 0;
   /** Where captured records go; set while a checkpoint that is to be written is captured. */
   #sink: RecordSink | undefined;
 
@@ -202,25 +211,35 @@ export class RecordTable {
     return count;
   }
 
-  /** Captures up to `limit` slots of the frozen set. @returns how many it looked at; below `limit` when the capture is complete. */
+  /** True when no capture is under way, or it has come to its end. */
+  get complete(): boolean {
+    return !this.#capturing;
+  }
+
+  /**
+   * Goes on with the capture until it has cost `limit`. A small record costs 1, a larger one 1 more for each KiB, so the last may go
+   * over.
+   *
+   * @returns what it cost.
+   */
   capture(limit: number): number {
     if (!this.#capturing) return 0;
-    let looked = 0;
-    while (looked < limit && this.#frozenAt < this.#frozen.length) {
+    let cost = 0;
+    while (cost < limit && this.#frozenAt < this.#frozen.length) {
       const slot = this.#frozen.at(this.#frozenAt);
       this.#frozenAt += 1;
-      looked += 1;
-      if (((this.#slots[slot] as number) & STAMP) === 3 - this.#stamp) this.#capture(slot);
+      cost += 1;
+      if (((this.#slots[slot] as number) & STAMP) === 3 - this.#stamp) cost += this.#capture(slot);
     }
-    while (this.#writing && looked < limit && this.#carriedAt < this.#carried.length) {
+    while (this.#writing && cost < limit && this.#carriedAt < this.#carried.length) {
       const slot = this.#carried.at(this.#carriedAt);
       this.#carriedAt += 1;
-      looked += 1;
-      if (((this.#slots[slot] as number) & CARRIED) !== 0) this.#capture(slot);
+      cost += 1;
+      if (((this.#slots[slot] as number) & CARRIED) !== 0) cost += this.#capture(slot);
       this.#slots[slot] = (this.#slots[slot] as number) & ~LISTED;
     }
-    if (looked < limit) this.#endCapture();
-    return looked;
+    if (cost < limit) this.#endCapture();
+    return cost;
   }
 
   /** Takes a record of a checkpoint in. Only before the first `add`. @throws DecodeError */
@@ -254,14 +273,15 @@ export class RecordTable {
     return (state & STAMP) === 3 - this.#stamp || (this.#writing && (state & CARRIED) !== 0 && (state & STAMP) === 0);
   }
 
-  #capture(slot: number): void {
+  /** @returns what it cost beyond 1. */
+  #capture(slot: number): number {
     const state = this.#slots[slot] as number;
     if ((state & LIVE) === 0) {
       this.#slots[slot] = state & ~STAMP;
-      return;
+      return 0;
     }
     const fresh = (state & STAMP) !== 0;
-    if (this.#writing || (fresh && this.#hashed)) this.#encode(slot, fresh);
+    const cost = this.#writing || (fresh && this.#hashed) ? this.#encode(slot, fresh) : 0;
     // Bits are read anew: the hash was noted by `#encode`.
     const noted = (this.#slots[slot] as number) & ~STAMP;
     if (this.#writing) {
@@ -270,20 +290,40 @@ export class RecordTable {
       if ((noted & LISTED) === 0) this.#carried.push(slot);
       this.#slots[slot] = noted | CARRIED | LISTED;
     }
+    return cost;
   }
 
-  #encode(slot: number, fresh: boolean): void {
+  /** @returns what it cost beyond 1. */
+  #encode(slot: number, fresh: boolean): number {
+    const extraCost = this.#source.extraCostOf?.(slot) ?? 0;
     const writer = this.#writer;
     writer.reset();
     writer.u8(this.#format);
     const own = this.#source.encode(slot, writer);
+    const value = own ?? writer.view();
     const key = this.#source.keyOf(slot);
-    if (fresh && this.#hashed) this.#keepHash(slot, key, own ?? writer.view());
-    this.#sink?.put(recordKey(this.id, key), own ?? writer.take());
+    if (fresh && this.#hashed) this.#keepHash(slot, key, value);
+    this.#sink?.put(recordKey(this.id, key), own ?? this.#copyOf(value));
+    return extraCost + (value.length >>> 10);
+  }
+
+  /** A copy in a buffer that many records share: one of its own for each costs more than all the rest. */
+  #copyOf(value: Uint8Array): Uint8Array {
+    if (value.length > COPIES_BYTES >>> 2) return value.slice();
+    if (this.#copiesUsed + value.length > this.#copies.length) {
+      this.#copies = new Uint8Array(COPIES_BYTES);
+      this.#copiesUsed = 0;
+    }
+    const start = this.#copiesUsed;
+    this.#copiesUsed += value.length;
+    this.#copies.set(value, start);
+    return this.#copies.subarray(start, this.#copiesUsed);
   }
 
   #keepHash(slot: number, key: number, value: Uint8Array): void {
-    const hashes = this.#hashes[slot >>> SEGMENT_BITS] as Uint32Array;
+    const segment = slot >>> SEGMENT_BITS;
+    while (this.#hashes.length <= segment) this.#hashes.push(new Uint32Array(2 << SEGMENT_BITS));
+    const hashes = this.#hashes[segment] as Uint32Array;
     const at = (slot & SEGMENT_MASK) * 2;
     const high = hashHigh(this.#crc32, this.id, key, value);
     const low = hashLow(this.id, key, value);
@@ -308,8 +348,6 @@ export class RecordTable {
     const grown = new Uint8Array(Math.max(slot + 1, 64, this.#slots.length * 2));
     grown.set(this.#slots);
     this.#slots = grown;
-    if (!this.#hashed) return;
-    while (this.#hashes.length << SEGMENT_BITS < grown.length) this.#hashes.push(new Uint32Array(2 << SEGMENT_BITS));
   }
 }
 

@@ -99,6 +99,10 @@ export class Slab {
       this.#bigAt(ref).set(bytes);
       return;
     }
+    if (ref === NO_REF) {
+      assert(bytes.length === 0, 'a value is written where it has a place');
+      return;
+    }
     const chunk = this.#chunks[ref >>> (CHUNK_BITS - UNIT_BITS)] as Uint8Array;
     chunk.set(bytes, (ref << UNIT_BITS) & ((1 << CHUNK_BITS) - 1));
   }

@@ -14,6 +14,9 @@ import { crc32, FakeDatabase, nameOf, patternBytes } from './support.ts';
 
 const LARGE_BYTES = 1024;
 
+/** Numbers leave gaps, so that a short run touches many pages of them. */
+const NUMBER_STEP = 1500;
+
 /** Tasks by number with nothing but a size: what a scheduler would put around the memory. */
 class Rows implements RecordSource {
   readonly table: RecordTable;
@@ -134,7 +137,7 @@ const finish = fc.record({
   pick: fc.nat(),
   namespace: fc.integer({ min: 1, max: 2 }),
   inHours: fc.integer({ min: 1, max: 3 }),
-  entryBytes: fc.oneof(fc.integer({ min: 0, max: 20_000 }), fc.constantFrom(65_520, 65_536, 80_000)),
+  entryBytes: fc.oneof(fc.integer({ min: 0, max: 300 }), fc.constantFrom(3000, 9000, 20_000, 65_520, 65_536, 80_000)),
   keep: fc.boolean(),
 });
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -142,7 +145,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 10,
     arbitrary: fc.record({
       do: fc.constant('submit' as const),
-      payloadBytes: fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.constant(70_000)),
+      payloadBytes: fc.constantFrom(0, 100, 1024, 1025, 2000, 70_000),
     }),
   },
   { weight: 10, arbitrary: finish },
@@ -204,7 +207,7 @@ class Run {
 
   #submit(payloadBytes: number): void {
     const number = this.#nextNumber;
-    this.#nextNumber += 1;
+    this.#nextNumber += NUMBER_STEP;
     this.live.set(number, payloadBytes);
     this.#apply((peer) => {
       peer.rows.add(number);
@@ -266,7 +269,7 @@ class Run {
 
   #compare(peer: Peer): void {
     expect(peer.memory.blocks.count).toBe(this.model.blocks.length);
-    for (let number = 1; number < this.#nextNumber; number += 1) {
+    for (let number = 1; number < this.#nextNumber; number += NUMBER_STEP) {
       expect(peer.memory.pages.rowOf(number) >= 0).toBe(this.live.has(number));
       expect(peer.memory.blocks.idOf(number)).toBe(this.model.blockOf(number));
       const bytes = this.entryBytes.get(number);
@@ -292,7 +295,8 @@ test('tasks are where a plain model says, on peers that write, that only hash, a
       for (const step of steps) run.step(step);
       run.end();
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
-  for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(0);
+  const never = Object.entries(seen).filter(([, count]) => count === 0);
+  expect(never).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { crc32 as zlibCrc32 } from 'node:zlib';
 import { ByteReader, type ByteWriter } from '../../../src/base/bytes.ts';
 import type { Crc32, Hash64 } from '../../../src/base/hash.ts';
-import { Checkpoints } from '../../../src/scheduler/memory/checkpoints.ts';
+import type { Checkpoints } from '../../../src/scheduler/memory/checkpoints.ts';
 import {
   type RecordSink,
   type RecordSource,
@@ -11,8 +11,17 @@ import {
 
 export const crc32: Crc32 = (bytes, seed = 0) => zlibCrc32(bytes, seed);
 
-/** `size` bytes that depend on `seed`. */
+const patterns = new Map<string, Uint8Array>();
+
+/** `size` bytes that depend on `seed`; the same array each time, not to be changed. */
 export function patternBytes(size: number, seed: number): Uint8Array {
+  const name = `${size}/${seed % 4096}`;
+  const known = patterns.get(name) ?? makePattern(size, seed % 4096);
+  if (patterns.size < 5000) patterns.set(name, known);
+  return known;
+}
+
+function makePattern(size: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(size);
   for (let at = 0; at < size; at += 1) bytes[at] = seed * 31 + at * 7 + (at >>> 8);
   return bytes;
