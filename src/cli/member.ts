@@ -11,7 +11,7 @@ import {
 } from '../config/cluster-config.ts';
 import type { PeerConfig } from '../config/peer-config.ts';
 import { Peer } from '../peer/peer.ts';
-import { FRAME_BYTES_MAX, PAYLOAD_BYTES_DEFAULT } from '../protocol/limits.ts';
+import { DEFAULT_WIRE_LIMITS } from '../protocol/request-rules.ts';
 import { CONNECT_PATH, SUBPROTOCOL } from '../protocol/protocol.ts';
 import { SERVER_LIMITS } from '../server/context.ts';
 import { LEASE_DEFAULTS } from '../server/leases.ts';
@@ -131,7 +131,7 @@ function makeServer(options: MemberOptions, peer: Peer): Server {
     ...config.listenClient,
     path: CONNECT_PATH,
     protocol: SUBPROTOCOL,
-    maxMessageBytes: FRAME_BYTES_MAX,
+    maxMessageBytes: DEFAULT_WIRE_LIMITS.frameBytes,
     authorize: (request) =>
       decideAccess(
         {
@@ -151,7 +151,7 @@ function makeServer(options: MemberOptions, peer: Peer): Server {
     members: cluster.members.map((member) => ({ peer: member.id, url: clientUrl(member.client) })),
     principal: clientToken === undefined ? 'anonymous' : 'client',
     leases: LEASE_DEFAULTS,
-    requests: { payloadBytesMax: PAYLOAD_BYTES_DEFAULT },
+    requests: DEFAULT_WIRE_LIMITS,
     limits: SERVER_LIMITS,
   };
   return new Server(serverOptions, { clock, timers, random, logger }, peer, listener);

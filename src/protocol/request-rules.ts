@@ -50,7 +50,7 @@ export const DEFAULT_WIRE_LIMITS: WireLimits = {
 
 const NAME_RULE = '1 to 200 characters of [A-Za-z0-9._:/-]';
 const RETENTION_MS_MAX = DELAY_MS_MAX;
-const ATTEMPTS_MAX = 1_000_000;
+const ATTEMPTS_MAX = 65_535;
 
 /** What is wrong with a submission, or undefined. Costs a few comparisons a task. */
 export function submitProblem(frame: SubmitFrame, limits: WireLimits): RequestProblem | undefined {

@@ -4,11 +4,11 @@ import type { PeerId } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { Peer } from '../peer/peer.ts';
+import type { WireLimits } from '../protocol/request-rules.ts';
 import type { ClientSessions } from './client-sessions.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { LeaseOptions, Leases } from './leases.ts';
 import type { ProgressBoard } from './progress.ts';
-import type { RequestLimits } from './requests.ts';
 import type { Waiters } from './waiters.ts';
 
 /** A member of the cluster as clients reach it. */
@@ -27,7 +27,8 @@ export interface ServerOptions {
   /** Who the connections speak for: `anonymous` where no token is asked for. */
   readonly principal: string;
   readonly leases: LeaseOptions;
-  readonly requests: RequestLimits;
+  /** What requests may hold; told to clients in `welcome`. */
+  readonly requests: WireLimits;
   readonly limits: ServerLimits;
 }
 

@@ -15,13 +15,6 @@ import type { ProposalDone, ProposalLane } from '../peer/types.ts';
 import type { ClientFrame, HelloFrame } from '../protocol/client-frame.ts';
 import { decodeClientFrame, encodeServerFrame } from '../protocol/codec.ts';
 import type { ErrorCode } from '../protocol/error-code.ts';
-import {
-  BATCH_BYTES_MAX,
-  BATCH_TASKS_MAX,
-  ERROR_BYTES_MAX,
-  FRAME_BYTES_MAX,
-  HEADER_BYTES_MAX,
-} from '../protocol/limits.ts';
 import { ProtocolError } from '../protocol/protocol-error.ts';
 import type { PeerRow } from '../protocol/rows.ts';
 import type { AnswerFrame, ServerFrame } from '../protocol/server-frame.ts';
@@ -192,7 +185,7 @@ export class Session {
   #message(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
     try {
-      const frame = decodeClientFrame(bytes, FRAME_BYTES_MAX);
+      const frame = decodeClientFrame(bytes, this.context.options.requests.frameBytes);
       if (this.#state === 'greeting') this.#greet(frame);
       else this.#take(frame);
     } catch (error) {
@@ -213,6 +206,7 @@ export class Session {
     this.#state = 'open';
     this.#namespace = frame.namespace;
     const { peer, options } = this.context;
+    const limits = options.requests;
     this.send({
       type: 'welcome',
       protocolVersion: Math.min(frame.protocolVersion, PROTOCOL_VERSION),
@@ -222,12 +216,12 @@ export class Session {
       leader: this.leaderRow(),
       peers: options.members.map((member) => [member.peer, member.url] as const),
       limits: [
-        options.requests.payloadBytesMax,
-        HEADER_BYTES_MAX,
-        ERROR_BYTES_MAX,
-        BATCH_TASKS_MAX,
-        BATCH_BYTES_MAX,
-        FRAME_BYTES_MAX,
+        limits.payloadBytes,
+        limits.headerBytes,
+        limits.errorBytes,
+        limits.batchTasks,
+        limits.batchBytes,
+        limits.frameBytes,
       ],
       leaseMs: options.leases.leaseMs,
       heartbeatMs: options.leases.heartbeatMs,
