@@ -74,6 +74,8 @@ export class MemoryTransport implements Transport {
   readonly #network: MemoryNetwork;
   #handlers: TransportHandlers | undefined;
   readonly #connected = new Set<PeerId>();
+  /** What came while the process stood still; undefined while it runs. */
+  #backlog: (() => void)[] | undefined;
   /** Sentences by which others refused this one. */
   readonly refusals: string[] = [];
 
@@ -166,7 +168,20 @@ export class MemoryTransport implements Transport {
   }
 
   receive(from: PeerId, lane: Lane, bytes: Uint8Array): void {
-    this.#handlers?.frame(from, lane, bytes);
+    if (this.#backlog === undefined) this.#handlers?.frame(from, lane, bytes);
+    else this.#backlog.push(() => this.receive(from, lane, bytes));
+  }
+
+  /** The process stands still: frames for it wait in its sockets. */
+  pause(): void {
+    this.#backlog = [];
+  }
+
+  /** It goes on, and finds everything that has come meanwhile. */
+  resume(): void {
+    const backlog = this.#backlog ?? [];
+    this.#backlog = undefined;
+    for (const action of backlog) action();
   }
 
   /** The process of `peer` has ended. */

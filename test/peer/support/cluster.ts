@@ -32,6 +32,8 @@ interface Process {
   /** Every (term, index) that was reported as applied, and every change of leadership, as text. */
   readonly events: string[];
   alive: boolean;
+  /** Timers that came due while the process stood still; undefined while it runs. */
+  backlog: (() => void)[] | undefined;
 }
 
 /** What outlives a member's process. */
@@ -52,7 +54,7 @@ export class TestCluster {
   readonly #limits: Partial<PeerLimits>;
   readonly #sites = new Map<PeerId, Site>();
   /** Takes the place of a disk, to make it fail. */
-  wrapDisk: (id: PeerId, disk: Disk) => Disk = (_, disk) => disk;
+  wrapDisk: (disk: Disk, id: PeerId) => Disk = (disk) => disk;
 
   constructor(size: number, limits: Partial<PeerLimits> = {}) {
     this.ids = Array.from({ length: size }, (_, at) => peerId(`p${at + 1}`));
@@ -141,6 +143,22 @@ export class TestCluster {
     await process.disk.close();
   }
 
+  /** The process stands still until it is resumed; what it was about to do, and what comes for it, waits. */
+  pause(id: PeerId): void {
+    const process = this.process(id);
+    process.backlog = [];
+    process.transport.pause();
+  }
+
+  /** Frames first: what a pause leaves behind in the sockets is the harder case. */
+  resume(id: PeerId): void {
+    const process = this.process(id);
+    const backlog = process.backlog ?? [];
+    process.backlog = undefined;
+    process.transport.resume();
+    for (const action of backlog) action();
+  }
+
   async stop(id: PeerId): Promise<void> {
     await this.time.finish(this.process(id).peer.stop());
     this.site(id).process = undefined;
@@ -163,7 +181,7 @@ export class TestCluster {
 
   #make(id: PeerId): Process {
     const site = this.site(id);
-    const disk = this.wrapDisk(id, new MemoryDisk(site.platter, id));
+    const disk = this.wrapDisk(new MemoryDisk(site.platter, id), id);
     const transport = this.network.transport(id);
     site.runs += 1;
     const random = new SeededRandom(deriveSeed(site.runs, id));
@@ -175,11 +193,12 @@ export class TestCluster {
       halted,
       events,
       alive: true,
+      backlog: undefined,
       peer: new Peer(
         { self: id, cluster: this.#config, limits: this.#limits },
         {
           clock: site.clock,
-          timers: this.#timersOf(() => process.alive),
+          timers: this.#timersOf(() => process),
           random,
           crc32,
           logger: this.#loggerOf(id),
@@ -199,9 +218,12 @@ export class TestCluster {
     return process;
   }
 
-  #timersOf(alive: () => boolean): Timers {
+  #timersOf(of: () => Process): Timers {
     const guarded = (action: () => void) => (): void => {
-      if (alive()) action();
+      const process = of();
+      if (!process.alive) return;
+      if (process.backlog === undefined) action();
+      else process.backlog.push(action);
     };
     return {
       after: (delayMs, action) => this.time.after(delayMs, guarded(action)),

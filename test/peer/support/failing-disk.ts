@@ -1,0 +1,47 @@
+import type { Database, DatabaseBatch, DatabaseName, Disk, HeadSlot } from '../../../src/storage/disk.ts';
+
+/** A disk that works until it is told to fail: then every write to one of its databases is refused, like a full or dying one. */
+export class FailingDisk implements Disk {
+  readonly location: string;
+  readonly #inner: Disk;
+  /** The database whose writes fail. */
+  failing: DatabaseName | undefined;
+
+  constructor(inner: Disk) {
+    this.#inner = inner;
+    this.location = inner.location;
+  }
+
+  async openDatabase(name: DatabaseName): Promise<Database> {
+    const database = await this.#inner.openDatabase(name);
+    return {
+      batch: () => this.#batch(name, database.batch()),
+      get: (key) => database.get(key),
+      getMany: (keys) => database.getMany(keys),
+      range: (options) => database.range(options),
+      close: () => database.close(),
+    };
+  }
+
+  readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {
+    return this.#inner.readHead();
+  }
+
+  writeHeadSlot(slot: HeadSlot, sector: Uint8Array): void {
+    this.#inner.writeHeadSlot(slot, sector);
+  }
+
+  syncHead(): Promise<void> {
+    return this.#inner.syncHead();
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+
+  #batch(name: DatabaseName, batch: DatabaseBatch): DatabaseBatch {
+    const write = batch.write.bind(batch);
+    batch.write = () => (this.failing === name ? Promise.reject(new Error('no space left on device')) : write());
+    return batch;
+  }
+}
