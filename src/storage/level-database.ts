@@ -32,7 +32,9 @@ export class LevelDatabase implements Database {
 
   async range(options: RangeOptions): Promise<readonly DatabaseEntry[]> {
     const { gte, lt, reverse = false, limit, maxBytes = RANGE_BYTES_DEFAULT } = options;
-    const iterator = this.#level.iterator({ gte, lt, reverse, limit, fillCache: false, highWaterMarkBytes: maxBytes });
+    // The mark is a 32-bit number in LevelDB's binding.
+    const highWaterMarkBytes = Math.min(maxBytes, 0x7fff_ffff);
+    const iterator = this.#level.iterator({ gte, lt, reverse, limit, fillCache: false, highWaterMarkBytes });
     const page: DatabaseEntry[] = [];
     try {
       let bytes = 0;

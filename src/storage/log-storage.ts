@@ -261,7 +261,8 @@ export class DatabaseLog implements LogStorage {
 
   #page(gte: Uint8Array, lt: Uint8Array, maxBytes: number): Promise<readonly DatabaseEntry[]> {
     const { database, location } = this.#context;
-    return reading('log', location, () => database.range({ gte, lt, limit: PAGE_RECORDS, maxBytes }));
+    const options = { gte, lt, limit: PAGE_RECORDS, maxBytes: Math.max(maxBytes, 1) };
+    return reading('log', location, () => database.range(options));
   }
 
   #decode(value: Uint8Array, index: LogIndex): ReadEntry {

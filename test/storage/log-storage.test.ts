@@ -100,6 +100,7 @@ describe('the log', () => {
     expect(brief(await log.read(2, 6, 48))).toBe('2@1 3@1 4@1');
     expect(brief(await log.read(2, 6, 47))).toBe('2@1 3@1');
     expect(brief(await log.read(6, 6, 1))).toBe('6@1');
+    expect(brief(await log.read(2, 6, 0))).toBe('2@1');
     expect((await log.read(2, 2, 1))[0]).toEqual(command(2, 1));
   });
 
