@@ -203,6 +203,11 @@ export class Peer {
     });
   }
 
+  /** The parts of this run, for the checks of tests and of the simulator; undefined before they are made. Nobody changes them. */
+  inspect(): Readonly<Member> | undefined {
+    return this.#member;
+  }
+
   #running(): Member {
     assert(this.#member !== undefined, 'a peer is asked after it was started');
     return this.#member;
