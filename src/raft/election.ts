@@ -78,6 +78,7 @@ export function preVoteRequested(core: Core, message: PreVoteRequest): void {
   answerPreVote(core, message, granted);
 }
 
+/** A voter said whether it could vote: a refusal of a later term is adopted, anything else is counted while it matters. */
 export function preVoteAnswered(core: Core, message: PreVoteResponse): void {
   if (!message.granted && message.term > core.term) {
     becomeFollower(core, message.term, undefined);
@@ -112,6 +113,7 @@ export function voteRequested(core: Core, message: VoteRequest): void {
   });
 }
 
+/** A voter answered in the term of the election. */
 export function voteAnswered(core: Core, role: Candidate, message: VoteResponse): void {
   if (role.name === 'candidate') countVote(core, role, message.from, message.granted);
 }

@@ -54,6 +54,7 @@ export function stepLeader(core: Core, leader: Leader, message: Message): void {
   else if (message.type === 'heartbeat-response') heartbeatAnswered(core, leader, progress, message);
 }
 
+/** One tick of a leader: its heartbeats are due, its quorum or disk may be gone, and a transfer may have taken too long. */
 export function tickLeader(core: Core, leader: Leader): void {
   const { electionTimeoutTicks, heartbeatIntervalTicks, persistTimeoutTicks } = core.options;
   leader.heartbeatElapsedTicks += 1;

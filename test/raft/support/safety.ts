@@ -32,7 +32,7 @@ export class Safety {
     cluster.onSend = (message) => this.#sent(message);
   }
 
-  /** Log matching (§5.3): the same index and term mean the same log up to there. */
+  /** Log matching (Raft §5.3): the same index and term mean the same log up to there. */
   checkLogs(): void {
     const [first, ...rest] = this.#cluster.members;
     for (const other of rest) this.#compareLogs(first as Member, other);
@@ -60,7 +60,7 @@ export class Safety {
     this.#applied.set(this.#run(member), member.applied.length);
   }
 
-  /** Election safety (§5.2), over all time and all starts, and leader completeness (§5.4). */
+  /** Election safety (Raft §5.2), over all time and all starts, and leader completeness (Raft §5.4). */
   #leads(member: Member): void {
     const { raft } = member;
     const known = this.leaders.get(raft.term);
@@ -77,7 +77,7 @@ export class Safety {
     }
   }
 
-  /** State machine safety (§5.4.3), and that a commit rests on what a quorum has on disk. */
+  /** State machine safety (Raft §5.4.3), and that a commit rests on what a quorum has on disk. */
   #commits(member: Member, index: number): void {
     const entry = showAt(member, index);
     this.#require(entry !== undefined, `${member.id} commits ${index} without having it`);
