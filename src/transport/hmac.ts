@@ -4,9 +4,6 @@
  */
 export type Hmac = (key: Uint8Array, data: Uint8Array) => Uint8Array;
 
-/** Bytes of a proof. */
-export const PROOF_BYTES = 32;
-
 /** True when both are equal; the time it takes does not tell where they differ. Lengths are no secret. */
 export function proofsEqual(left: Uint8Array, right: Uint8Array): boolean {
   if (left.length !== right.length) return false;

@@ -263,8 +263,10 @@ export function describeTransport(name: string, makeWorld: () => Promise<Transpo
     });
 
     test('random bytes, silence and floods at the address leave the peers as they are', async () => {
-      // No deadline ends the silent ones: only their number does.
-      const [one, two] = await startPair({ timings: { ...QUICK, handshakeTimeoutMs: 1_000_000 } });
+      // No deadline and no silence ends the silent ones: only their number does.
+      const [one, two] = await startPair({
+        timings: { ...QUICK, handshakeTimeoutMs: 1_000_000, missedPingsMax: 100_000 },
+      });
       const closes: SocketClose[] = [];
       const failures: DialFailure[] = [];
       const call = (first: Uint8Array | undefined): void =>

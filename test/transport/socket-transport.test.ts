@@ -101,17 +101,24 @@ async function webSocketWorld(): Promise<TransportWorld> {
         authorize: refuseBrowsers,
       }),
   };
+  let ended = false;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   return {
     ...sockets,
     make: (self, options = {}) => transportOver(sockets, self, options),
     async until(condition) {
-      while (!condition()) await turn();
+      while (!condition()) {
+        // The test has run out of time: nobody waits for the condition any more.
+        if (ended) throw new Error('the world has ended');
+        await turn();
+      }
     },
     async settle() {
       for (let turns = 0; turns < 100; turns += 1) await turn();
     },
-    async end() {},
+    async end() {
+      ended = true;
+    },
   };
 }
 
