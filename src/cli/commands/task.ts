@@ -1,0 +1,295 @@
+/** `taskraft task …`: submit, look, wait, cancel. */
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Client, TaskInfo, TaskSpec } from '../../index.ts';
+import { TASK_STATES, type TaskState } from '../../protocol/rows.ts';
+import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
+import { CliError, EXIT } from '../exit.ts';
+import { formatAge, formatFields, formatInstant, formatTable, print, printable } from '../output.ts';
+
+interface SubmitFlags extends ConnectionFlags {
+  readonly type: string;
+  readonly payload?: string;
+  readonly payloadFile?: string;
+  readonly queue?: string;
+  readonly priority?: number;
+  readonly key?: string;
+  readonly delay?: string;
+  readonly runAt?: string;
+  readonly require?: Readonly<Record<string, string>>;
+  readonly header?: Readonly<Record<string, string>>;
+  readonly maxAttempts?: number;
+  readonly runTimeout?: string;
+  readonly queueTimeout?: string;
+  readonly totalTimeout?: string;
+  readonly wait: boolean;
+}
+
+interface ListFlags extends ConnectionFlags {
+  readonly state?: readonly string[];
+  readonly queue?: string;
+  readonly type?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+interface WaitFlags extends ConnectionFlags {
+  readonly waitTimeout?: string;
+}
+
+/** The commands under `task`. */
+export function taskCommand(): Command {
+  const task = new Command('task').description('submit tasks and look at them');
+  task.addCommand(submitCommand());
+  task.addCommand(
+    withConnection(new Command('get'))
+      .description('one task')
+      .argument('<id>')
+      .action((id: string, flags: ConnectionFlags) =>
+        withClient(flags, async (client) => show(flags, await client.get(id))),
+      ),
+  );
+  task.addCommand(listCommand());
+  task.addCommand(
+    withConnection(new Command('wait'))
+      .description('wait for the end of a task and print its result; exit status 1 when it failed')
+      .argument('<id>')
+      .option('--wait-timeout <duration>', 'give up after this long; the task goes on')
+      .action((id: string, flags: WaitFlags) => withClient(flags, (client) => waitFor(client, id, flags))),
+  );
+  task.addCommand(
+    withConnection(new Command('cancel'))
+      .description('end a task; may be repeated')
+      .argument('<id>')
+      .action((id: string, flags: ConnectionFlags) => withClient(flags, (client) => cancel(client, id, flags))),
+  );
+  task.addCommand(
+    withConnection(new Command('history'))
+      .description('what happened to a task')
+      .argument('<id>')
+      .action((id: string, flags: ConnectionFlags) =>
+        withClient(flags, async (client) => history(flags, await client.get(id))),
+      ),
+  );
+  return task;
+}
+
+function submitCommand(): Command {
+  return withConnection(new Command('submit'))
+    .description('submit a task; printed once it is durable on a majority of peers')
+    .requiredOption('--type <type>', 'names the handler')
+    .option('--payload <json>', 'payload as JSON')
+    .option('--payload-file <file>', 'payload as JSON from a file, - for standard input')
+    .option('--queue <queue>', 'queue')
+    .option('--priority <1-10>', '1 is first', wholeNumber)
+    .option('--key <key>', 'submitted again with the same key it is the same task')
+    .option('--delay <duration>', 'not before this has passed')
+    .option('--run-at <instant>', 'not before this instant, ISO 8601')
+    .addOption(new Option('--require <name=value...>', 'labels that the worker must have').argParser(pair))
+    .addOption(new Option('--header <name=value...>', 'headers for the handler').argParser(pair))
+    .option('--max-attempts <n>', 'attempts before it fails for good', wholeNumber)
+    .option('--run-timeout <duration>', 'how long one attempt may run')
+    .option('--queue-timeout <duration>', 'how long it may wait for a slot')
+    .option('--total-timeout <duration>', 'how long everything may take')
+    .option('--wait', 'wait for its end and print the result', false)
+    .addHelpText(
+      'after',
+      '\nExample:\n  taskraft task submit --type email.send --payload \'{"to":"ada@example.org"}\' --wait',
+    )
+    .action((flags: SubmitFlags) => withClient(flags, (client) => submit(client, flags)));
+}
+
+function listCommand(): Command {
+  return withConnection(new Command('list'))
+    .description('tasks, newest first, page by page')
+    .addOption(new Option('--state <state...>', 'only these states').choices([...TASK_STATES]))
+    .option('--queue <queue>', 'only this queue')
+    .option('--type <type>', 'only this type')
+    .option('--limit <n>', '1 to 1000', wholeNumber, 50)
+    .option('--cursor <cursor>', 'from the page before')
+    .action((flags: ListFlags) => withClient(flags, (client) => list(client, flags)));
+}
+
+async function submit(client: Client, flags: SubmitFlags): Promise<void> {
+  const handle = await client.submit(specOf(flags));
+  if (flags.wait) return waitFor(client, handle.id, flags);
+  print(flags.output, { id: handle.id, deduplicated: handle.deduplicated }, () =>
+    formatFields([
+      ['id', handle.id],
+      ['deduplicated', handle.deduplicated ? 'yes: the task was there before' : 'no'],
+    ]),
+  );
+}
+
+function specOf(flags: SubmitFlags): TaskSpec {
+  if (flags.payload !== undefined && flags.payloadFile !== undefined) {
+    throw new CliError('USAGE', 'give --payload or --payload-file, not both', EXIT.usage);
+  }
+  const text = flags.payloadFile === undefined ? flags.payload : readText(flags.payloadFile);
+  return {
+    type: flags.type,
+    ...(text === undefined ? {} : { payload: parseJson(text) }),
+    ...(flags.queue === undefined ? {} : { queue: flags.queue }),
+    ...(flags.priority === undefined ? {} : { priority: flags.priority }),
+    ...(flags.key === undefined ? {} : { key: flags.key }),
+    ...(flags.delay === undefined ? {} : { delay: flags.delay }),
+    ...(flags.runAt === undefined ? {} : { runAt: parseInstant(flags.runAt) }),
+    ...(flags.require === undefined ? {} : { requires: flags.require }),
+    ...(flags.header === undefined ? {} : { headers: flags.header }),
+    ...(flags.maxAttempts === undefined ? {} : { retry: { maxAttempts: flags.maxAttempts } }),
+    timeouts: {
+      ...(flags.runTimeout === undefined ? {} : { run: flags.runTimeout }),
+      ...(flags.queueTimeout === undefined ? {} : { queue: flags.queueTimeout }),
+      ...(flags.totalTimeout === undefined ? {} : { total: flags.totalTimeout }),
+    },
+  };
+}
+
+async function waitFor(client: Client, id: string, flags: ConnectionFlags & { waitTimeout?: string }): Promise<void> {
+  const options = flags.waitTimeout === undefined ? {} : { timeoutMs: flags.waitTimeout };
+  const result = await client.handle(id).result(options);
+  print(flags.output, { id, state: 'done', result: result ?? null }, () => `${JSON.stringify(result ?? null)}\n`);
+}
+
+async function cancel(client: Client, id: string, flags: ConnectionFlags): Promise<void> {
+  const outcome = await client.handle(id).cancel();
+  print(flags.output, { id, outcome }, () =>
+    formatFields([
+      ['id', id],
+      ['outcome', outcome],
+    ]),
+  );
+  if (outcome === 'ALREADY_FINAL') process.exitCode = EXIT.conflict;
+}
+
+async function list(client: Client, flags: ListFlags): Promise<void> {
+  const page = await client.list({
+    limit: flags.limit,
+    ...(flags.state === undefined ? {} : { states: flags.state as readonly TaskState[] }),
+    ...(flags.queue === undefined ? {} : { queue: flags.queue }),
+    ...(flags.type === undefined ? {} : { type: flags.type }),
+    ...(flags.cursor === undefined ? {} : { cursor: flags.cursor }),
+  });
+  const tasks = page.tasks.map(summaryOf);
+  print(flags.output, { tasks, cursor: page.cursor ?? null }, () =>
+    formatTable<TaskInfo>(
+      [
+        { title: 'ID', of: (one) => one.id },
+        { title: 'TYPE', of: (one) => one.type },
+        { title: 'QUEUE', of: (one) => one.queue },
+        { title: 'STATE', of: (one) => one.state },
+        { title: 'PRI', of: (one) => one.priority, align: 'right' },
+        { title: 'STARTS', of: (one) => one.deliveries, align: 'right' },
+        { title: 'WORKER', of: (one) => one.worker },
+        { title: 'REASON', of: (one) => one.reason },
+        { title: 'CREATED', of: (one) => formatInstant(one.createdAtMs) },
+      ],
+      page.tasks,
+    ),
+  );
+  if (page.cursor !== undefined) process.stderr.write(`more: --cursor ${page.cursor}\n`);
+}
+
+/** A task of a list: without bytes and history, which lists do not carry. */
+function summaryOf(task: TaskInfo): Partial<TaskInfo> {
+  const { payload: _p, headers: _h, result: _r, error: _e, lastCheckpoint: _c, history: _i, ...summary } = task;
+  return summary;
+}
+
+function show(flags: ConnectionFlags, task: TaskInfo): void {
+  print(flags.output, task, () =>
+    formatFields([
+      ['id', task.id],
+      ['type', task.type],
+      ['queue', task.queue],
+      ['state', task.state],
+      ['reason', task.reason],
+      ['priority', task.priority],
+      ['key', task.key],
+      ['requires', pairs(task.requires)],
+      ['created', formatInstant(task.createdAtMs)],
+      ['runs at', formatInstant(task.runAtMs)],
+      ['started', formatInstant(task.startedAtMs)],
+      ['finished', formatInstant(task.finishedAtMs)],
+      ['failures', task.failures],
+      ['crashes', task.crashes],
+      ['starts', task.deliveries],
+      ['fencing token', task.fencingToken],
+      ['worker', task.worker],
+      ['progress', task.progress && `${Math.round(task.progress.fraction * 100)} % ${task.progress.note}`],
+      ['payload', shorten(task.payload)],
+      ['headers', shorten(task.headers)],
+      ['result', shorten(task.result)],
+      ['error', shorten(task.error)],
+      ['last checkpoint', shorten(task.lastCheckpoint)],
+    ]),
+  );
+}
+
+function history(flags: ConnectionFlags, task: TaskInfo): void {
+  const { history: events, historyDropped } = task;
+  print(flags.output, { id: task.id, history: events, dropped: historyDropped }, () => {
+    const first = events[0]?.atMs ?? 0;
+    return formatTable(
+      [
+        { title: 'WHEN', of: (event) => formatInstant(event.atMs) },
+        { title: 'AFTER', of: (event) => formatAge(event.atMs - first), align: 'right' },
+        { title: 'EVENT', of: (event) => event.event },
+        { title: 'ATTEMPT', of: (event) => event.attempt, align: 'right' },
+        { title: 'BY', of: (event) => event.by },
+        { title: 'REASON', of: (event) => event.reason },
+      ],
+      events,
+    );
+  });
+  if (historyDropped > 0) process.stderr.write(`${historyDropped} events behind the first ten are not kept\n`);
+}
+
+function pairs(labels: Readonly<Record<string, string>>): string | undefined {
+  const texts = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return texts.length === 0 ? undefined : texts.join(' ');
+}
+
+const SHOWN_CHARS = 200;
+
+function shorten(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const text = value instanceof Uint8Array ? `${value.length} bytes` : JSON.stringify(value);
+  return printable(text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (-o json shows all)` : text);
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw new CliError('USAGE', `cannot read ${file}: ${error instanceof Error ? error.message : ''}`, EXIT.usage);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : '';
+    throw new CliError('USAGE', `the payload is no JSON: ${why}`, EXIT.usage);
+  }
+}
+
+function parseInstant(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new CliError('USAGE', `"${text}" is no instant: 2026-11-23T10:00:00Z is one`, EXIT.usage);
+  return ms;
+}
+
+/** A whole number of 0 and more. */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
+  return Number(text);
+}
+
+/** `name=value`, collected. */
+export function pair(text: string, before: Readonly<Record<string, string>> | undefined): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('write name=value');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}

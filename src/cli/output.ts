@@ -1,0 +1,81 @@
+/** What commands print: tables for people, JSON for programs. JSON alone goes to standard output; all else to standard error. */
+
+/** How a command prints its result. */
+export type OutputFormat = 'table' | 'json';
+
+/** One column of a table. */
+export interface Column<Row> {
+  readonly title: string;
+  /** What stands in the cell. */
+  readonly of: (row: Row) => string | number | undefined;
+  readonly align?: 'left' | 'right';
+}
+
+/**
+ * Rows under titles, columns lined up. Text that came from elsewhere cannot move the cursor or change colours: control
+ * characters are shown as `·`.
+ */
+export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const cells = rows.map((row) => columns.map((column) => printable(String(column.of(row) ?? '-'))));
+  const widths = columns.map((column, at) =>
+    Math.max(column.title.length, ...cells.map((line) => line[at]?.length ?? 0)),
+  );
+  const line = (texts: readonly string[]): string =>
+    texts
+      .map((text, at) =>
+        columns[at]?.align === 'right' ? text.padStart(widths[at] ?? 0) : text.padEnd(widths[at] ?? 0),
+      )
+      .join('  ')
+      .trimEnd();
+  return [line(columns.map((column) => column.title)), ...cells.map(line)].map((text) => `${text}\n`).join('');
+}
+
+/** Names and values in two columns. */
+export function formatFields(fields: readonly (readonly [name: string, value: string | number | undefined])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  return fields.map(([name, value]) => `${name.padEnd(width)}  ${printable(String(value ?? '-'))}\n`).join('');
+}
+
+/** `text` without anything that a terminal would obey. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '·');
+}
+
+/** An instant for people: ISO 8601 in UTC. */
+export function formatInstant(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}
+
+/** A length of time for people: two significant units at most. */
+export function formatAge(ms: number | undefined): string | undefined {
+  if (ms === undefined) return undefined;
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
+  const seconds = Math.floor(ms / 1_000);
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}h${Math.floor((seconds % 3_600) / 60)}m`;
+  return `${Math.floor(seconds / 86_400)}d${Math.floor((seconds % 86_400) / 3_600)}h`;
+}
+
+/** A size for people. */
+export function formatBytes(sizeBytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = sizeBytes;
+  let at = 0;
+  while (value >= 1_024 && at < units.length - 1) {
+    value /= 1_024;
+    at += 1;
+  }
+  return `${at === 0 ? value : value.toFixed(1)} ${units[at]}`;
+}
+
+/** Prints a result in the asked format: `value` as it is for programs, `table` for people. */
+export function print(format: OutputFormat, value: unknown, table: () => string): void {
+  process.stdout.write(format === 'json' ? `${JSON.stringify(value, jsonValue, 2)}\n` : table());
+}
+
+/** Bytes as base 64 and integers over 2^53 as text: JSON has neither. */
+function jsonValue(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return { base64: Buffer.from(value).toString('base64') };
+  return typeof value === 'bigint' ? value.toString() : value;
+}
