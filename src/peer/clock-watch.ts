@@ -15,7 +15,11 @@ export type ClockVerdict =
   | { readonly type: 'alarm'; readonly offsetMs: number };
 
 /** Judges the own clock. Pure. */
-export function judgeClock(logTime: LogTime, now: Instant, raft: RaftStatus): ClockVerdict {
+export function judgeClock(
+  logTime: LogTime,
+  now: Instant,
+  raft: Pick<RaftStatus, 'role' | 'commitIndex' | 'peers'>,
+): ClockVerdict {
   const offsetMs = logTime.offsetMs(now);
   if (offsetMs === undefined || Math.abs(offsetMs) <= CLOCK_OFF_MS) return { type: 'fine' };
   if (raft.role !== 'leader') return { type: 'alarm', offsetMs };

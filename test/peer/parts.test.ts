@@ -5,8 +5,13 @@ import { peerId } from '../../src/base/ids.ts';
 import { Compaction } from '../../src/peer/compaction.ts';
 import { decodeConfiguration, encodeConfiguration } from '../../src/peer/configuration.ts';
 import { decodeEnvelope, EnvelopeWriter, laneOf } from '../../src/peer/envelope.ts';
+import { judgeClock } from '../../src/peer/clock-watch.ts';
+import { LogTime } from '../../src/peer/log-time.ts';
+import { QuorumWatch } from '../../src/peer/quorum-watch.ts';
 import { ReadQueue } from '../../src/peer/reads.ts';
 import { Ticker } from '../../src/peer/ticker.ts';
+import type { ReadDone } from '../../src/peer/types.ts';
+import type { PeerStatus } from '../../src/raft/status.ts';
 import type { AppendEntries } from '../../src/raft/message.ts';
 import { EntryKind } from '../../src/raft/types.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
@@ -184,6 +189,85 @@ describe('reads', () => {
     reads.confirmed([{ id: 2, index: 1 }]);
     reads.release(1);
     expect(told.at(-1)).toBe('third ok 1');
+  });
+});
+
+describe('when a quorum was heard', () => {
+  test('counts from the begin of a round, so that an answer that waited in a socket proves nothing about now', () => {
+    let nowMs = 0;
+    const rounds: ReadDone[] = [];
+    const watch = new QuorumWatch({ monotonicMs: () => nowMs, wallMs: () => 0 }, (done) => rounds.push(done));
+    expect(watch.heardMsAgo()).toBe(Number.POSITIVE_INFINITY);
+    watch.tick();
+    nowMs = 20_000;
+    rounds[0]!('ok', 1);
+    expect(watch.heardMsAgo()).toBe(20_000);
+    watch.tick();
+    rounds[1]!('ok', 1);
+    expect(watch.heardMsAgo()).toBe(0);
+  });
+
+  test('is not known of an earlier leadership, and not by a round that failed', () => {
+    let nowMs = 0;
+    const rounds: ReadDone[] = [];
+    const watch = new QuorumWatch({ monotonicMs: () => nowMs, wallMs: () => 0 }, (done) => rounds.push(done));
+    watch.tick();
+    watch.reset();
+    rounds[0]!('ok', 1);
+    expect(watch.heardMsAgo()).toBe(Number.POSITIVE_INFINITY);
+    watch.tick();
+    rounds[1]!('not-leader', 1);
+    nowMs = 99;
+    watch.tick();
+    expect(rounds).toHaveLength(2);
+    expect(watch.heardMsAgo()).toBe(Number.POSITIVE_INFINITY);
+    nowMs = 100;
+    watch.tick();
+    expect(rounds).toHaveLength(3);
+  });
+});
+
+describe('the own clock', () => {
+  const now = { monotonicMs: 1_000, wallMs: 5_000_000 };
+
+  function judge(role: 'leader' | 'follower', p2: { match: number; active: boolean }): ReturnType<typeof judgeClock> {
+    const logTime = new LogTime();
+    logTime.heardClock(P2, 1_000_000, now);
+    logTime.heardClock(P3, 2_000, now);
+    const peer = (id: typeof P1, matchIndex: number, recentlyActive: boolean): PeerStatus => {
+      return {
+        peer: id,
+        state: 'replicate',
+        matchIndex,
+        nextIndex: matchIndex + 1,
+        recentlyActive,
+        silentTicks: 0,
+        inflightMessages: 0,
+        inflightBytes: 0,
+      };
+    };
+    const peers = role === 'leader' ? [peer(P2, p2.match, p2.active), peer(P3, 50, true)] : [];
+    return judgeClock(logTime, now, { role, commitIndex: 50, peers });
+  }
+
+  test('when it is off the median, makes a leader hand over to one that is caught up and right', () => {
+    expect(judge('leader', { match: 50, active: true })).toEqual({ type: 'hand-over', to: P2, offsetMs: 4_000_000 });
+  });
+
+  test('raises an alarm where nobody could take over, and on a follower', () => {
+    expect(judge('leader', { match: 49, active: true })).toEqual({ type: 'alarm', offsetMs: 4_000_000 });
+    expect(judge('leader', { match: 50, active: false })).toEqual({ type: 'alarm', offsetMs: 4_000_000 });
+    expect(judge('follower', { match: 50, active: true })).toEqual({ type: 'alarm', offsetMs: 4_000_000 });
+  });
+
+  test('is not judged where fewer than three are heard, and is fine within half a second', () => {
+    const logTime = new LogTime();
+    logTime.heardClock(P2, 1, now);
+    const status = { role: 'leader' as const, commitIndex: 0, peers: [] };
+    expect(judgeClock(logTime, now, status)).toEqual({ type: 'fine' });
+    logTime.heardClock(P3, 1, now);
+    expect(judgeClock(logTime, { ...now, wallMs: 501 }, status)).toEqual({ type: 'fine' });
+    expect(judgeClock(logTime, { ...now, wallMs: 502 }, status)).toMatchObject({ type: 'alarm', offsetMs: 501 });
   });
 });
 
