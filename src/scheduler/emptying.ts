@@ -3,7 +3,8 @@ import { BY, EVENT, REASON } from './history.ts';
 import { NO_ROW } from './rows.ts';
 import type { State } from './state.ts';
 import { abort, crash, handBack } from './task-moves.ts';
-import { EMPTYING, type Worker, WORKER } from './workers.ts';
+import { settleEmptied } from './worker-ends.ts';
+import { EMPTYING, type Worker } from './workers.ts';
 
 /** Goes on with all workers whose tasks are being taken away, the oldest registration first. @returns moves used */
 export function emptyWorkers(state: State, movesMax: number): number {
@@ -11,11 +12,9 @@ export function emptyWorkers(state: State, movesMax: number): number {
   for (;;) {
     const worker = state.workers.emptying[0];
     if (worker === undefined || moves >= movesMax) return moves;
-    while (worker.tail !== NO_ROW && moves < movesMax) {
-      takeAway(state, worker, worker.tail);
-      moves += 1;
-    }
-    if (worker.tail === NO_ROW) finishEmptying(state, worker);
+    // With its last task a worker leaves the list.
+    takeAway(state, worker, worker.tail);
+    moves += 1;
   }
 }
 
@@ -23,15 +22,7 @@ export function emptyWorkers(state: State, movesMax: number): number {
 export function startEmptying(state: State, worker: Worker, why: number): void {
   state.workers.table.touch(worker.slot);
   state.workers.startEmptying(worker, why);
-  if (worker.tail === NO_ROW) finishEmptying(state, worker);
-}
-
-function finishEmptying(state: State, worker: Worker): void {
-  state.workers.table.touch(worker.slot);
-  state.workers.stopEmptying(worker);
-  if (worker.status !== WORKER.ended) return;
-  state.line.leave(worker);
-  state.workers.remove(worker);
+  if (worker.tail === NO_ROW) settleEmptied(state, worker);
 }
 
 function takeAway(state: State, worker: Worker, row: number): void {

@@ -170,6 +170,7 @@ function checkWorker(state: State, worker: Worker): number {
   const isOpen = worker.takesTasks && worker.freeSlots > 0;
   assert(isOpen === worker.position >= 0, 'a worker with room stands in the order of its class');
   assert(state.workers.emptying.includes(worker) === (worker.emptying !== EMPTYING.no), 'who is emptied is listed');
+  assert(worker.emptying === EMPTYING.no || running > 0, 'a worker is emptied as long as it runs something');
   if (worker.status === WORKER.ended) assert(running > 0, 'a worker that ended stays only for its tasks');
   else assert(state.workers.find(worker.id) === worker, 'a worker has its name');
   return running;

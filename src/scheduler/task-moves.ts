@@ -13,6 +13,7 @@ import { FLAGS, NO_ROW, ROW_BITS, ROW_MASK, type RowSegment } from './rows.ts';
 import type { State } from './state.ts';
 import { FIRST_FINAL, isLegalMove, STATE, TASK_STATES } from './states.ts';
 import type { Template } from './templates.ts';
+import { settleEmptied } from './worker-ends.ts';
 import type { Worker } from './workers.ts';
 
 /** Sets the state of a row and the counts with it. */
@@ -149,6 +150,7 @@ export function leaveWorker(state: State, row: number, lingers: boolean): void {
   }
   worker.workerClass?.update(worker);
   state.running.remove(row);
+  if (worker.running === 0) settleEmptied(state, worker);
 }
 
 /** Tells the worker to stop the attempt that runs in `row`. */
