@@ -395,7 +395,7 @@ function checkFetched(core: Core, request: FetchRequest, entries: readonly Entry
   for (const [at, entry] of entries.entries()) {
     assert(entry.index === request.from + at, 'fetched entries are contiguous');
     if (entry.index < core.log.firstIndex) continue;
-    // A follower may overwrite what it was asked to read while it led; then nobody waits for the answer.
+    // What was read for a follower may have been overwritten since, by another leader; what is committed may not.
     assert(
       request.forPeer !== undefined || core.log.matches(entry.index, entry.term),
       'a fetched entry is the one of the log',

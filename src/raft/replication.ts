@@ -106,6 +106,8 @@ export function fetchForPeer(core: Core, leader: Leader): FetchRequest | undefin
 export function sendFetched(core: Core, leader: Leader, progress: Progress, entries: readonly Entry[]): void {
   leader.sendDue = true;
   if (progress.state === 'behind' || progress.paused || entries[0]?.index !== progress.next) return;
+  // The read may be older than this leadership, and what it found overwritten since.
+  if (!entries.every((entry) => core.log.matches(entry.index, entry.term))) return;
   send(core, progress, entries);
 }
 

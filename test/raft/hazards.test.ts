@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RAFT_DEFAULTS, validateRaftOptions } from '../../src/raft/options.ts';
 import { Raft } from '../../src/raft/raft.ts';
+import type { FetchRequest } from '../../src/raft/ready.ts';
 import { RAFT_FRESH } from '../../src/raft/types.ts';
 import { SeededRandom } from '../../src/base/random.ts';
 import { Cluster } from './support/cluster.ts';
@@ -224,6 +225,25 @@ describe('a leader and stale or lost messages', () => {
     expect(again).toMatchObject({ to: 'n2', prevLogIndex: 1 });
     expect(again?.entries).toHaveLength(3);
     expect(more).toEqual([]);
+  });
+
+  it('what was read for a follower in an earlier leadership is not sent once it was overwritten', () => {
+    const lab = new Lab({ log: [1, 1, 1, 1, 1, 1], term: 1 });
+    lab.member.fetchStalled = true;
+    lab.becomeLeader();
+    lab.hears('n2', { type: 'append-rejected', term: 2, rejectedIndex: 6, hintIndex: 1, hintTerm: 1 });
+    const request = lab.member.fetch;
+    expect(request).toMatchObject({ from: 2, to: 3, forPeer: 'n2' });
+    const read = lab.member.disk.read(2, 3, 100);
+    // Term 3 writes another log; then n1 leads term 4 and n2 needs the same place again.
+    lab.hears('n3', append(3, 1, 1, [3, 3, 3]));
+    lab.becomeLeader();
+    lab.hears('n2', { type: 'append-rejected', term: 4, rejectedIndex: 4, hintIndex: 1, hintTerm: 1 });
+    lab.sent();
+    lab.cluster.with('n1', (raft) => raft.fetched(request as FetchRequest, read));
+    for (const { entries } of only(lab.sent(), 'append-entries')) {
+      for (const entry of entries) expect(entry.term).toBe(lab.terms[entry.index - 1]);
+    }
   });
 
   it('a heartbeat names at most what its receiver acknowledged', () => {

@@ -69,6 +69,9 @@ const EVENTS: Record<string, number> = {
   sync: 110,
   propose: 60,
   stallDisk: 10,
+  stallFetch: 8,
+  stallApply: 8,
+  finish: 30,
   cut: 4,
   isolateLeader: 6,
   heal: 25,
@@ -106,6 +109,8 @@ function disturb(cluster: Cluster, bag: readonly string[], random: Random, step:
   else if (event === 'propose') propose(cluster, random, `p${step}`);
   else if (event === 'heal') cluster.heal();
   else if (event === 'stallDisk') member.diskStalled = !member.diskStalled;
+  else if (event === 'stallFetch') member.fetchStalled = !member.fetchStalled;
+  else if (event === 'stallApply') member.applyStalled = !member.applyStalled;
   else if (event === 'isolateLeader' && leader !== undefined) cluster.isolate(leader.id);
   else if (event === 'restart' && !member.up) restart(cluster, member);
   else if (event === 'cut' && member.id !== other.id) cluster.cut(member.id, other.id);
@@ -118,6 +123,9 @@ function disturb(cluster: Cluster, bag: readonly string[], random: Random, step:
 function disturbMember(cluster: Cluster, event: string, member: Member, other: Member, safety: Safety): void {
   if (event === 'sync' && member.disk.pending !== undefined) {
     cluster.sync(member.id);
+  } else if (event === 'finish') {
+    cluster.apply(member.id);
+    cluster.answerFetch(member.id);
   } else if (event === 'crash') {
     cluster.crash(member.id);
   } else if (event === 'unreachable' && member.id !== other.id) {
@@ -169,8 +177,10 @@ function recover(cluster: Cluster, safety: Safety): void {
   cluster.heal();
   for (const member of cluster.members) {
     if (!member.up) restart(cluster, member);
-    member.diskStalled = false;
+    Object.assign(member, { diskStalled: false, applyStalled: false, fetchStalled: false });
     if (member.disk.pending !== undefined) cluster.sync(member.id);
+    cluster.apply(member.id);
+    cluster.answerFetch(member.id);
   }
   cluster.run();
   cluster.pass(120);
