@@ -179,7 +179,7 @@ class MemorySocket implements Socket {
 
   handle(handlers: SocketHandlers): void {
     this.#handlers = handlers;
-    this.#deliver();
+    this.#network.time.soon(() => this.#deliver());
   }
 
   send(bytes: Uint8Array): void {
@@ -241,7 +241,9 @@ class MemorySocket implements Socket {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#bufferedBytes = 0;
-    this.#handlers?.closed(close);
+    // An end before the owner took the socket is told as soon as it has.
+    if (this.#handlers === undefined) this.#arrived.push(() => this.#handlers?.closed(close));
+    else this.#handlers.closed(close);
   }
 
   #deliver(): void {
