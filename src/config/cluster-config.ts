@@ -42,7 +42,7 @@ export interface ClusterConfig {
   /** One to seven, an odd number by preference. Sorted by id, so that every peer sees them in one order. */
   readonly members: readonly MemberConfig[];
   readonly timings: ClusterTimings;
-  readonly security: ClusterSecurity;
+  readonly security?: ClusterSecurity;
 }
 
 /** Where the secrets of a cluster are; never the secrets themselves. Absent: from the environment, or there are none. */

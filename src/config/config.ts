@@ -1,10 +1,17 @@
 /**
- * Reads `cluster.json`.
+ * What an operator sets: a cluster as all its members see it, and one member as it is started.
  *
- * In: the text of the file. Out: the configuration, or every problem of it at once, each a sentence that names the field. Fields
- * that are not known are refused, since a misspelt one would be a setting that silently does nothing.
+ *     text of cluster.json ──loadConfig──▶ ClusterConfig ──peerConfig(id)──▶ PeerConfig
+ *                              └─▶ every problem of the file at once, a sentence each that names the field
  *
- * Not here: reading the file itself, and secrets, of which the file only says where they are.
+ * `cluster-config.ts` holds what must be equal on all members, with the fingerprint by which they notice when it is not;
+ * `peer-config.ts` what one member has for itself; `limits.ts` the bounds of a member and the relations between them.
+ *
+ * Fields that are not known are refused, since a misspelt one would be a setting that silently does nothing. A configuration that
+ * was loaded is valid: whoever gets one checks nothing again.
+ *
+ * Not here: reading the file itself, secrets, of which the file only says where they are, and the settings that are part of the
+ * replicated state.
  */
 import { isName, peerId } from '../base/ids.ts';
 import { isLoopback, isUnspecified, parseAddress } from './address.ts';

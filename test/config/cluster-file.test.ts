@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { peerId } from '../../src/base/ids.ts';
 import { TIMINGS_DEFAULT } from '../../src/config/cluster-config.ts';
-import type { LoadedConfig } from '../../src/config/load-config.ts';
-import { loadConfig } from '../../src/config/load-config.ts';
+import type { LoadedConfig } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { peerConfig } from '../../src/config/peer-config.ts';
 
 function load(value: unknown): LoadedConfig {
@@ -86,7 +86,7 @@ describe('what a cluster file must not say', () => {
     ['nothing', {}, ['clusterId is missing', 'members is missing']],
     ['an empty list of members', { ...GOOD, members: [] }, ['members must be a list of at least one member']],
     ['a misspelt field', { ...GOOD, timing: {} }, ['timing is not a known field. Did you mean "timings"?']],
-    ['a foreign field', { ...GOOD, replicas: 3 }, ['replicas is not a known field. Known are']],
+    ['a foreign field', { ...GOOD, shards: 3 }, ['shards is not a known field. Known are']],
     [
       'a misspelt field of a member',
       { ...GOOD, members: [{ ...P1, cleint: 'a' }, P2, P3] },
