@@ -1,6 +1,6 @@
 /** One member of the benched cluster: exactly what `taskraft server` starts, with a meter beside it. Arguments: CONFIG PEER DATA. */
 import { readFileSync } from 'node:fs';
-import { loadConfig } from '../../src/config/load-config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { peerConfig } from '../../src/config/peer-config.ts';
 import { startMember } from '../../src/cli/member.ts';
 import { pinoLogger } from '../../src/system/pino-logger.ts';
