@@ -14,7 +14,7 @@ export interface PeerLimits {
   readonly batchBytesMax: number;
   /** A batch closes when the next command would bring it over this many task moves. */
   readonly batchMovesMax: number;
-  /** Largest single command. */
+  /** Largest single command: what the largest frame of a client (5 MiB) may become in the log's own form. */
   readonly commandBytesMax: number;
   /** Bytes of commands that wait for a batch, over all lanes: the bound for completions. */
   readonly queueBytesMax: number;
@@ -56,7 +56,7 @@ export interface PeerLimits {
 export const PEER_LIMITS: PeerLimits = {
   batchBytesMax: MIB,
   batchMovesMax: 2_000,
-  commandBytesMax: 5 * MIB,
+  commandBytesMax: 6 * MIB,
   queueBytesMax: 64 * MIB,
   queueDispatchBytesMax: 48 * MIB,
   queueSubmissionBytesMax: 32 * MIB,

@@ -62,7 +62,7 @@ export class Proposer {
   /** The last entry that this peer appended in this term. */
   #lastIndex: LogIndex = 0;
   #lastAtMs = 0;
-  /** Consensus took nothing at the last try; tried again at the next tick. */
+  /** Consensus took nothing at the last try; tried again when an entry was applied, and at the next tick. */
   #held = false;
   #timer: Timer | undefined;
   /** Since the last mark, on every peer: when it was applied, the log's growth, and whether anything but time has changed. */
@@ -121,6 +121,8 @@ export class Proposer {
 
   /** An entry was applied. True when this peer has begun to serve by it. */
   applied(entry: Entry, outcome: ApplyOutcome | undefined): boolean {
+    // There is room again where consensus took no more.
+    this.#held = false;
     if (outcome !== undefined) this.#noteForMark(entry, outcome);
     if (this.#serving || entry.index !== this.#termStartedIndex || entry.term !== this.#term) return false;
     this.#serving = true;

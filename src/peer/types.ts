@@ -85,8 +85,8 @@ export interface MarkDigest {
 /**
  * Where a peer is in its life.
  *
- *     new → opening → founding → replaying → serving → stopping → stopped
- *                        └──────────┴───────────┴─────▶ halted
+ *     new → opening → replaying → founding → serving → stopping → stopped
+ *              └──────────┴───────────┴──────────┴─▶ halted
  */
 export type PeerState = 'new' | 'opening' | 'founding' | 'replaying' | 'serving' | 'stopping' | 'stopped' | 'halted';
 

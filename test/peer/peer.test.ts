@@ -197,12 +197,8 @@ describe('a wall clock that is wrong', () => {
     cluster.site(high!.self).clock.jump(3_600_000);
     await cluster.time.advance(3_000);
     expect(cluster.leader!.status().alarms).toEqual([]);
-    expect(
-      cluster
-        .leader!.status()
-        .voters.map((voter) => Math.round((voter.clockOffsetMs ?? 0) / 1_000))
-        .sort(),
-    ).toEqual([-3_600, 3_600]);
+    const offsets = cluster.leader!.status().voters.map((voter) => Math.round((voter.clockOffsetMs ?? 0) / 1_000));
+    expect(new Set(offsets)).toEqual(new Set([-3_600, 3_600]));
   });
 });
 
