@@ -1,0 +1,93 @@
+/**
+ * What a checker is: one property, tried after every event that can break it.
+ *
+ * A checker sees peers from outside, through `PeerView`, and the history of all of them. It counts what it compared, so that a
+ * run in which it had nothing to compare is noticed; and it throws a `Violation` with the numbers that do not fit.
+ */
+import type { LogIndex, PeerId } from '../../src/base/ids.ts';
+import type { Message } from '../../src/raft/message.ts';
+import type { Raft } from '../../src/raft/raft.ts';
+import type { MarkDigest } from '../../src/peer/types.ts';
+import type { PrincipalCommand } from '../../src/scheduler/command.ts';
+import type { ApplyOutcome } from '../../src/scheduler/outcome.ts';
+import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import type { DurableLog } from '../durable-log.ts';
+import type { CommittedLog, LogChange, LogMirror } from '../history.ts';
+import { Violation } from '../world.ts';
+
+/** One peer, as checkers see it. */
+export interface PeerView {
+  readonly id: PeerId;
+  /** Counts its starts, from 1; 0 before the first. */
+  readonly start: number;
+  /** The core of the run that goes on; undefined while the peer is down or opens its disk. */
+  readonly raft: Raft | undefined;
+  /** The state of the same run. */
+  readonly scheduler: Scheduler | undefined;
+  readonly marks: readonly MarkDigest[];
+  /** Where the state on its disk stands. */
+  readonly checkpointIndex: LogIndex;
+  readonly queuedBytes: number;
+  /** What of its log would survive a crash now. */
+  readonly durable: DurableLog;
+  /** Its log as it stands. */
+  readonly log: LogMirror;
+}
+
+/** Everything that is seen of a cluster. */
+export interface ClusterView {
+  /** In order of their ids. */
+  readonly peers: readonly PeerView[];
+  readonly quorum: number;
+  readonly committed: CommittedLog;
+  readonly nowUs: number;
+}
+
+/** An entry of the committed sequence as the witness, a state machine beside all peers, applied it. */
+export interface WitnessedEntry {
+  readonly index: LogIndex;
+  readonly logTimeMs: number;
+  readonly commands: readonly PrincipalCommand[];
+  readonly outcome: ApplyOutcome;
+  /** The witness after this entry. */
+  readonly scheduler: Scheduler;
+}
+
+/** One property. Hooks that a property does not need are left out. */
+export interface Checker {
+  /** What the property is called in totals and violations. */
+  readonly name: string;
+  /** How often something was compared. */
+  readonly comparisons: number;
+  /** A peer's run begins: its disk is open and its core exists. */
+  restarted?(peer: PeerView): void;
+  /** A peer hands a message to its transport. */
+  sent?(peer: PeerView, message: Message): void;
+  /** An event of the peer is over. */
+  changed?(peer: PeerView, change: LogChange): void;
+  /** An entry was committed that had not been, and the witness applied it. */
+  witnessed?(entry: WitnessedEntry): void;
+  /** Everything at once, every now and then and at the end. */
+  whole?(): void;
+}
+
+/** What all checkers share. */
+export abstract class PropertyChecker implements Checker {
+  abstract readonly name: string;
+  readonly cluster: ClusterView;
+  #comparisons = 0;
+
+  constructor(cluster: ClusterView) {
+    this.cluster = cluster;
+  }
+
+  get comparisons(): number {
+    return this.#comparisons;
+  }
+
+  /** @throws Violation when `holds` is false */
+  compare(holds: boolean, words: () => string): void {
+    this.#comparisons += 1;
+    if (!holds) throw new Violation(this.name, words());
+  }
+}

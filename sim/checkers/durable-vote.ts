@@ -1,0 +1,41 @@
+import type { PeerId, Term } from '../../src/base/ids.ts';
+import type { Message } from '../../src/raft/message.ts';
+import type { LogChange } from '../history.ts';
+import { type PeerView, PropertyChecker } from './checker.ts';
+
+/**
+ * A peer votes for one candidate in a term, over all its starts, and the vote is on its disk before anybody hears of it: the
+ * granted vote of another, and the request of a candidate, who has voted for itself.
+ */
+export class DurableVote extends PropertyChecker {
+  override readonly name = 'durable-vote';
+  readonly #votes = new Map<string, PeerId>();
+
+  sent(peer: PeerView, message: Message): void {
+    if (message.type === 'vote-request') this.#voted(peer, message.term, peer.id);
+    else if (message.type === 'vote-response' && message.granted) this.#voted(peer, message.term, message.to);
+  }
+
+  changed(peer: PeerView, _change: LogChange): void {
+    const { term, votedFor } = peer.durable;
+    if (votedFor !== undefined) this.#once(peer, term, votedFor);
+  }
+
+  #voted(peer: PeerView, term: Term, candidate: PeerId): void {
+    const { durable } = peer;
+    this.compare(
+      durable.term > term || (durable.term === term && durable.votedFor === candidate),
+      () =>
+        `${peer.id} speaks of its vote for ${candidate} in term ${term}, and its disk says ` +
+        `${durable.votedFor ?? 'nobody'} in term ${durable.term}`,
+    );
+    this.#once(peer, term, candidate);
+  }
+
+  #once(peer: PeerView, term: Term, candidate: PeerId): void {
+    const key = `${peer.id}/${term}`;
+    const known = this.#votes.get(key);
+    if (known === undefined) this.#votes.set(key, candidate);
+    else this.compare(known === candidate, () => `${peer.id} voted for ${known} and for ${candidate} in term ${term}`);
+  }
+}

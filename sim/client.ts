@@ -1,0 +1,250 @@
+import { below } from '../src/base/random.ts';
+import { Client } from '../src/client/client.ts';
+import { TaskraftError } from '../src/client/errors.ts';
+import type { TaskHandle } from '../src/client/task-handle.ts';
+import type { TaskSpec } from '../src/client/task-spec.ts';
+import { parseTaskId } from '../src/protocol/task-id.ts';
+import type { Wish } from './ledger.ts';
+import type { SimProcess } from './process.ts';
+import { Program } from './program.ts';
+import { drawKeyedTask, drawTask, sleep } from './tasks.ts';
+import { Violation } from './world.ts';
+
+/** Handles that a client remembers to ask about. */
+const HANDLES_KEPT = 200;
+/** Keys that all clients share. */
+const KEYS = 12;
+
+/** Codes after which a submission was certainly not executed. */
+const NOT_EXECUTED: ReadonlySet<string> = new Set([
+  'INVALID_ARGUMENT',
+  'PAYLOAD_TOO_LARGE',
+  'BATCH_TOO_LARGE',
+  'KEY_CONFLICT',
+  'KEY_TABLE_FULL',
+  'QUEUE_LIMIT',
+  'TASK_LIMIT',
+  'SESSION_LIMIT',
+  'TOO_MANY_REQUESTS',
+  'UNAVAILABLE',
+]);
+/** Codes that a correct cluster never gives to these clients. */
+const NEVER: ReadonlySet<string> = new Set([
+  'INTERNAL',
+  'INVALID_ARGUMENT',
+  'MALFORMED_FRAME',
+  'UNKNOWN_FRAME',
+  'UNEXPECTED_FRAME',
+]);
+
+/** A client program: calls one after the other, with waits for results going on beside them. */
+export class SimClient extends Program {
+  #calls = 0;
+  #marks = 0;
+  /** Wishes whose outcome the running process still waits for. */
+  readonly #waiting = new Set<Wish>();
+  /** Tasks of any of its processes, for later questions. */
+  readonly #handles: string[] = [];
+  /** Tasks that this client knows to be final. */
+  readonly #final = new Set<string>();
+
+  protected override main(process: SimProcess): void {
+    this.#live(process).catch((error: unknown) => {
+      if (error instanceof Violation) this.context.world.fail(error);
+      else this.context.world.fail(new Violation('client', `${this.host} broke: ${describe(error)}`, error));
+    });
+  }
+
+  protected override died(process: SimProcess): void {
+    const { ledger } = this.context;
+    for (const wish of this.#waiting) wish.outcome = 'unknown';
+    this.#waiting.clear();
+    for (const call of [...ledger.open]) if (call.startsWith(`${process.name}/`)) ledger.open.delete(call);
+  }
+
+  async #live(process: SimProcess): Promise<void> {
+    const { network, urls, options, asking } = this.context;
+    const { clock, timers, random, logger } = process;
+    const client = await this.#connect(
+      process,
+      { dialer: network.dialer(process), clock, timers, random },
+      urls,
+      logger,
+    );
+    while (asking()) {
+      const thinkMs = below(random, 2 * options.workload.thinkMs);
+      await sleep(process, thinkMs);
+      if (asking()) this.#step(process, client);
+    }
+  }
+
+  async #connect(
+    process: SimProcess,
+    ports: Parameters<typeof Client.connect>[1],
+    urls: readonly string[],
+    logger: SimProcess['logger'],
+  ): Promise<Client> {
+    for (;;) {
+      try {
+        return await Client.connect({ urls, logger, timeoutMs: 4_000 }, ports);
+      } catch (error) {
+        if (codeOf(error) !== 'UNAVAILABLE') throw error;
+        await sleep(process, 200);
+      }
+    }
+  }
+
+  /** Begins one call. */
+  #step(process: SimProcess, client: Client): void {
+    const { random } = process;
+    const { workload } = this.context.options;
+    const lot = below(random, 100);
+    if (lot < 45) this.#submit(process, client, [this.#draw(process)]);
+    else if (lot < 60) {
+      const count = 1 + below(random, workload.batchMax);
+      this.#submit(
+        process,
+        client,
+        Array.from({ length: count }, () => this.#draw(process)),
+      );
+    } else if (lot < 70)
+      this.#submit(process, client, [
+        { mark: this.#mark(), spec: drawKeyedTask(random, `key-${below(random, KEYS)}`) },
+      ]);
+    else if (lot < 90) this.#get(process, client);
+    else if (lot < 96) this.#cancel(process, client);
+    else this.#list(process, client);
+  }
+
+  #draw(process: SimProcess): { mark: string; spec: TaskSpec } {
+    const mark = this.#mark();
+    return { mark, spec: drawTask(process.random, this.context.options.workload, mark) };
+  }
+
+  #mark(): string {
+    this.#marks += 1;
+    return `${this.host}-${this.#marks}`;
+  }
+
+  #submit(process: SimProcess, client: Client, tasks: { mark: string; spec: TaskSpec }[]): void {
+    const { ledger, world, visible } = this.context;
+    const wishes = tasks.map(({ mark, spec }): Wish => {
+      const wish: Wish = {
+        ...{ mark, key: spec.key, askedUs: world.nowUs, after: visible.frontier },
+        ...{ outcome: 'open', code: undefined, id: undefined, number: undefined, deduplicated: false },
+      };
+      ledger.wishes.set(mark, wish);
+      this.#waiting.add(wish);
+      return wish;
+    });
+    const specs = tasks.map(({ spec }) => spec);
+    this.#call(process, async () => {
+      try {
+        const handles =
+          specs.length === 1 ? [await client.submit(specs[0] as TaskSpec)] : await client.submitMany(specs);
+        for (const [at, wish] of wishes.entries()) this.#acknowledged(wish, handles[at] as TaskHandle);
+        // Every other one is waited for.
+        for (const handle of handles) if (below(process.random, 2) === 0) this.#await(process, handle);
+      } catch (error) {
+        const code = codeOf(error);
+        if (code === undefined) throw error;
+        for (const wish of wishes) {
+          wish.outcome = NOT_EXECUTED.has(code) ? 'refused' : 'unknown';
+          wish.code = code;
+          this.#waiting.delete(wish);
+        }
+        throw error;
+      }
+    });
+  }
+
+  #acknowledged(wish: Wish, handle: TaskHandle): void {
+    wish.id = handle.id;
+    wish.number = numberOf(handle.id);
+    wish.deduplicated = handle.deduplicated;
+    wish.outcome = 'acknowledged';
+    this.#waiting.delete(wish);
+    this.context.visible.acknowledged(wish);
+    this.#handles.push(handle.id);
+    if (this.#handles.length > HANDLES_KEPT) this.#handles.shift();
+  }
+
+  #await(process: SimProcess, handle: TaskHandle): void {
+    const { ledger } = this.context;
+    this.#call(process, async () => {
+      const number = numberOf(handle.id);
+      try {
+        const result = await handle.result();
+        ledger.ends.push({ number, state: 'done', result });
+      } catch (error) {
+        const code = codeOf(error);
+        if (code === 'TASK_FAILED') ledger.ends.push({ number, state: 'failed', result: undefined });
+        else if (code === 'TASK_CANCELLED') ledger.ends.push({ number, state: 'cancelled', result: undefined });
+        else throw error;
+      }
+      this.#final.add(handle.id);
+    });
+  }
+
+  #get(process: SimProcess, client: Client): void {
+    const id = this.#pickHandle(process);
+    if (id === undefined) return;
+    const knewFinal = this.#final.has(id);
+    this.#call(process, async () => {
+      const task = await client.get(id);
+      this.context.visible.shown(numberOf(id), task.state, knewFinal);
+    });
+  }
+
+  #cancel(process: SimProcess, client: Client): void {
+    const id = this.#pickHandle(process);
+    if (id === undefined) return;
+    this.#call(process, async () => {
+      await client.handle(id).cancel();
+    });
+  }
+
+  #list(process: SimProcess, client: Client): void {
+    this.#call(process, async () => {
+      const page = await client.list({ limit: 1 + below(process.random, 50) });
+      for (const task of page.tasks)
+        this.context.visible.shown(numberOf(task.id), task.state, this.#final.has(task.id));
+    });
+  }
+
+  #pickHandle(process: SimProcess): string | undefined {
+    return this.#handles[below(process.random, Math.max(1, this.#handles.length))];
+  }
+
+  /** Counts a call, and keeps what it ends with. */
+  #call(process: SimProcess, action: () => Promise<void>): void {
+    const { ledger, world } = this.context;
+    this.#calls += 1;
+    const name = `${process.name}/${this.#calls}`;
+    ledger.open.add(name);
+    ledger.requests += 1;
+    action()
+      .then(() => ledger.count('ok'))
+      .catch((error: unknown) => {
+        if (error instanceof Violation) return world.fail(error);
+        const code = codeOf(error);
+        if (code === undefined || NEVER.has(code)) {
+          return world.fail(new Violation('client', `${this.host} was answered ${describe(error)}`, error));
+        }
+        ledger.count(code);
+      })
+      .finally(() => ledger.open.delete(name));
+  }
+}
+
+function numberOf(id: string): number {
+  return parseTaskId(id)?.number ?? 0;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof TaskraftError ? error.code : undefined;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,306 @@
+/**
+ * The simulated disk: what LevelDB and one small file give, with the losses that a crash may bring.
+ *
+ * A batch is there as a whole once it is synced; when a crash meets it on its way it is there as a whole or not at all. A sector
+ * of HEAD that was written and not synced survives the death of the process; a loss of power leaves, for each slot, what was
+ * synced last or anything that was written since. The lock goes with the process.
+ */
+import { assert } from '../src/base/assert.ts';
+import type { Crc32 } from '../src/base/hash.ts';
+import { below, type SeededRandom } from '../src/base/random.ts';
+import type {
+  Database,
+  DatabaseBatch,
+  DatabaseEntry,
+  DatabaseName,
+  Disk,
+  HeadSlot,
+  RangeOptions,
+} from '../src/storage/disk.ts';
+import { HEAD_SLOT_BYTES } from '../src/storage/disk.ts';
+import { StorageError } from '../src/storage/storage-error.ts';
+import { DurableLog } from './durable-log.ts';
+import type { SimProcess } from './process.ts';
+import { SortedStore, type Step } from './sorted-store.ts';
+import type { World } from './world.ts';
+
+/** How fast a disk is. */
+export interface DiskOptions {
+  readonly writeUsMin: number;
+  /** Mean of what is added to the least time of a synced write, exponentially distributed. */
+  readonly writeUsMean: number;
+  readonly readUsMean: number;
+  /** Now and then a write takes this much longer. */
+  readonly stallUs: number;
+  readonly stallPerThousand: number;
+}
+
+/** How a process uses its disk. */
+export interface DiskUse {
+  /** How fast it is now. */
+  speed(): DiskOptions;
+  /** Something was just handed to it to write: the process may die right here. */
+  writing(): void;
+}
+
+type Slots = [Uint8Array, Uint8Array];
+
+interface HeadWrite {
+  readonly slot: HeadSlot;
+  readonly sector: Uint8Array;
+}
+
+interface InFlight {
+  readonly name: DatabaseName;
+  readonly steps: readonly Step[];
+}
+
+/** What a crash left of the writes that were on their way. */
+export interface CrashLoss {
+  readonly inFlight: number;
+  readonly kept: number;
+}
+
+/** What outlives a process: the platter. */
+export class SimPlatter {
+  readonly stores: Record<DatabaseName, SortedStore> = { log: new SortedStore(), state: new SortedStore() };
+  readonly durableLog: DurableLog;
+  readonly #random: SeededRandom;
+  /** HEAD as it reads now; undefined before the first write. */
+  head: Slots | undefined;
+  /** HEAD as it was when it was synced last, and what was written since. */
+  syncedHead: Slots | undefined;
+  unsyncedHead: HeadWrite[] = [];
+  holder: SimProcess | undefined;
+  readonly inFlight: Set<InFlight> = new Set();
+
+  constructor(random: SeededRandom, crc32: Crc32) {
+    this.#random = random;
+    this.durableLog = new DurableLog(crc32);
+  }
+
+  get locked(): boolean {
+    return this.holder?.alive === true;
+  }
+
+  /** A batch reaches the platter. */
+  settle(write: InFlight): void {
+    this.inFlight.delete(write);
+    this.stores[write.name].apply(write.steps);
+    if (write.name === 'log') this.durableLog.wrote(write.steps);
+  }
+
+  /** The process that held it died; with `power` the host did too. */
+  crash(power: boolean): CrashLoss {
+    this.holder = undefined;
+    const writes = [...this.inFlight];
+    let kept = 0;
+    for (const write of writes) {
+      if (below(this.#random, 2) === 0) this.inFlight.delete(write);
+      else {
+        this.settle(write);
+        kept += 1;
+      }
+    }
+    if (power) this.#losePower();
+    return { inFlight: writes.length, kept };
+  }
+
+  #losePower(): void {
+    const { syncedHead, unsyncedHead } = this;
+    if (syncedHead === undefined && unsyncedHead.length > 0 && below(this.#random, 2) === 0) {
+      // The file itself was never synced.
+      this.head = undefined;
+    } else if (this.head !== undefined) {
+      const slots: Slots = syncedHead === undefined ? emptySlots() : [syncedHead[0], syncedHead[1]];
+      for (const slot of [0, 1] as const) {
+        const written = unsyncedHead.filter((write) => write.slot === slot);
+        const chosen = written[below(this.#random, written.length + 1) - 1];
+        if (chosen !== undefined) slots[slot] = chosen.sector;
+      }
+      this.head = slots;
+    }
+    this.syncedHead = this.head === undefined ? undefined : [this.head[0], this.head[1]];
+    this.unsyncedHead = [];
+  }
+}
+
+/** One process's view of a platter. */
+export class SimDisk implements Disk {
+  readonly location: string;
+  readonly #world: World;
+  readonly #platter: SimPlatter;
+  readonly #process: SimProcess;
+  readonly #use: DiskUse;
+  readonly #random: SeededRandom;
+  #closed = false;
+
+  /** Takes the lock. @throws StorageError `DATA_DIR_LOCKED` */
+  constructor(world: World, platter: SimPlatter, process: SimProcess, use: DiskUse) {
+    this.location = `disk of ${process.host}`;
+    if (platter.locked) throw new StorageError('DATA_DIR_LOCKED', `${this.location} is in use by another process`);
+    platter.holder = process;
+    this.#world = world;
+    this.#platter = platter;
+    this.#process = process;
+    this.#use = use;
+    this.#random = world.random(`disk of ${process.name}`);
+  }
+
+  async openDatabase(name: DatabaseName): Promise<Database> {
+    assert(!this.#closed, 'a closed disk opens no database');
+    await this.#read();
+    return new SimDatabase(this.#platter, name, {
+      read: () => this.#read(),
+      write: (steps) => this.#write({ name, steps }),
+    });
+  }
+
+  async readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {
+    await this.#read();
+    const { head } = this.#platter;
+    return head === undefined ? undefined : [head[0].slice(), head[1].slice()];
+  }
+
+  writeHeadSlot(slot: HeadSlot, sector: Uint8Array): void {
+    assert(!this.#closed, 'a closed disk writes nothing');
+    assert(sector.length === HEAD_SLOT_BYTES, 'a slot is one sector');
+    if (!this.#process.alive) return;
+    const platter = this.#platter;
+    this.#world.effect();
+    this.#world.trace.foldBytes(sector);
+    platter.head ??= emptySlots();
+    platter.head[slot] = sector.slice();
+    platter.unsyncedHead.push({ slot, sector: sector.slice() });
+    this.#use.writing();
+  }
+
+  async syncHead(): Promise<void> {
+    assert(!this.#closed, 'a closed disk syncs nothing');
+    const platter = this.#platter;
+    const covered = platter.unsyncedHead.length;
+    await this.#wait(this.#writeUs());
+    const durable = platter.unsyncedHead.splice(0, covered);
+    if (durable.length === 0) return;
+    platter.syncedHead ??= emptySlots();
+    for (const { slot, sector } of durable) platter.syncedHead[slot] = sector;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#platter.holder === this.#process) this.#platter.holder = undefined;
+  }
+
+  async #write(write: InFlight): Promise<void> {
+    if (!this.#process.alive) return new Promise(() => {});
+    for (const [key, value] of write.steps) {
+      this.#world.trace.foldBytes(key);
+      if (value !== undefined) this.#world.trace.foldBytes(value);
+    }
+    this.#platter.inFlight.add(write);
+    this.#use.writing();
+    await this.#wait(this.#writeUs());
+    this.#platter.settle(write);
+  }
+
+  #read(): Promise<void> {
+    return this.#wait(1 + this.#exponential(this.#use.speed().readUsMean));
+  }
+
+  /** Fulfilled by an event of its own; never when the process died meanwhile. */
+  #wait(us: number): Promise<void> {
+    this.#world.effect();
+    return new Promise((resolve) => {
+      this.#world.schedule(this.#world.nowUs + us, 'disk', this.#process, resolve);
+    });
+  }
+
+  #writeUs(): number {
+    const { writeUsMin, writeUsMean, stallUs, stallPerThousand } = this.#use.speed();
+    const stalled = below(this.#random, 1000) < stallPerThousand ? stallUs : 0;
+    return writeUsMin + this.#exponential(writeUsMean) + stalled;
+  }
+
+  #exponential(mean: number): number {
+    const uniform = (this.#random.uint32() + 1) / 0x1_0000_0001;
+    return Math.floor(-Math.log(uniform) * mean);
+  }
+}
+
+class SimDatabase implements Database {
+  readonly #platter: SimPlatter;
+  readonly #name: DatabaseName;
+  readonly #io: { read(): Promise<void>; write(steps: readonly Step[]): Promise<void> };
+  #writing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(
+    platter: SimPlatter,
+    name: DatabaseName,
+    io: { read(): Promise<void>; write(steps: readonly Step[]): Promise<void> },
+  ) {
+    this.#platter = platter;
+    this.#name = name;
+    this.#io = io;
+  }
+
+  batch(): DatabaseBatch {
+    this.#checkOpen();
+    let steps: Step[] = [];
+    return {
+      put: (key, value) => steps.push([key.slice(), value.slice()]),
+      del: (key) => steps.push([key.slice(), undefined]),
+      write: () => {
+        const taken = steps;
+        steps = [];
+        return this.#write(taken);
+      },
+      discard: () => {
+        steps = [];
+      },
+    };
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const [value] = await this.getMany([key]);
+    return value;
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    this.#checkOpen();
+    const wanted = keys.map((key) => key.slice());
+    await this.#io.read();
+    return wanted.map((key) => this.#platter.stores[this.#name].get(key));
+  }
+
+  async range(options: RangeOptions): Promise<readonly DatabaseEntry[]> {
+    this.#checkOpen();
+    await this.#io.read();
+    return this.#platter.stores[this.#name].range(options);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#writing;
+  }
+
+  async #write(steps: readonly Step[]): Promise<void> {
+    this.#checkOpen();
+    assert(this.#writing === undefined, 'one write is in flight in a database at a time');
+    this.#writing = this.#io.write(steps);
+    try {
+      await this.#writing;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new Error('the database is closed');
+  }
+}
+
+function emptySlots(): Slots {
+  return [new Uint8Array(HEAD_SLOT_BYTES), new Uint8Array(HEAD_SLOT_BYTES)];
+}

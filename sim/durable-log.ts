@@ -1,0 +1,73 @@
+/**
+ * What of a peer's log would survive a crash now, read from the bytes on its disk as they become durable. The checkers hold
+ * every promise that a peer makes against this.
+ */
+import type { Crc32 } from '../src/base/hash.ts';
+import type { LogIndex, PeerId, Term } from '../src/base/ids.ts';
+import type { HardState } from '../src/raft/types.ts';
+import { indexOfKey, isEntryKey, isMetaKey } from '../src/storage/keys.ts';
+import { LogCodec } from '../src/storage/log-record.ts';
+import { CHAIN_START, type ChainLink, extendChain } from './chain.ts';
+import type { Step } from './sorted-store.ts';
+
+/** See the head of this file. */
+export class DurableLog {
+  readonly #codec: LogCodec;
+  /** By index; what was compacted stays known here. */
+  readonly #links: (ChainLink | undefined)[] = [];
+  #lastIndex: LogIndex = 0;
+  #hardState: HardState = { term: 0, votedFor: undefined };
+  #truncated = 0;
+
+  constructor(crc32: Crc32) {
+    this.#codec = new LogCodec(crc32);
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#lastIndex;
+  }
+
+  get term(): Term {
+    return this.#hardState.term;
+  }
+
+  get votedFor(): PeerId | undefined {
+    return this.#hardState.votedFor;
+  }
+
+  /** Entries that were on the disk and were cut, so far. */
+  get truncated(): number {
+    return this.#truncated;
+  }
+
+  /** The chain up to `index`; undefined when the log ends before. */
+  chainAt(index: LogIndex): number | undefined {
+    if (index === 0) return CHAIN_START;
+    return index > this.#lastIndex ? undefined : this.#links[index]?.chain;
+  }
+
+  linkAt(index: LogIndex): ChainLink | undefined {
+    return index > this.#lastIndex ? undefined : this.#links[index];
+  }
+
+  /** A batch has become durable. */
+  wrote(steps: readonly Step[]): void {
+    let meta: { readonly value: Uint8Array; readonly index: LogIndex } | undefined;
+    let lowest = this.#lastIndex + 1;
+    for (const [key, value] of steps) {
+      if (value === undefined) continue;
+      if (isMetaKey(key)) meta = { value, index: indexOfKey(key) };
+      if (!isEntryKey(key)) continue;
+      const index = indexOfKey(key);
+      const { entry } = this.#codec.decodeEntry(value, index);
+      lowest = Math.min(lowest, index);
+      this.#links[index] = extendChain(this.#links[index - 1]?.chain ?? CHAIN_START, entry);
+    }
+    if (meta === undefined) return;
+    const { last, hardState } = this.#codec.decodeMeta(meta.value, meta.index);
+    this.#truncated += Math.max(0, this.#lastIndex + 1 - Math.min(lowest, last.index + 1));
+    this.#lastIndex = last.index;
+    this.#links.length = last.index + 1;
+    this.#hardState = hardState;
+  }
+}

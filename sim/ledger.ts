@@ -1,0 +1,43 @@
+/** What clients did and heard, kept outside of everything that can crash. */
+import type { LogIndex } from '../src/base/ids.ts';
+
+/** One task that a client wanted to submit. */
+export interface Wish {
+  readonly mark: string;
+  readonly key: string | undefined;
+  readonly askedUs: number;
+  /** The newest log position of a submission that was acknowledged before this one was asked. */
+  readonly after: LogIndex;
+  /** `unknown`: the client crashed, or was told that nobody knows. `refused`: certainly not executed. */
+  outcome: 'open' | 'acknowledged' | 'unknown' | 'refused';
+  code: string | undefined;
+  id: string | undefined;
+  number: number | undefined;
+  deduplicated: boolean;
+}
+
+/** The end of a task as a client heard it. */
+export interface HeardEnd {
+  readonly number: number;
+  readonly state: 'done' | 'failed' | 'cancelled';
+  readonly result: unknown;
+}
+
+/** See the head of this file. */
+export class Ledger {
+  readonly wishes: Map<string, Wish> = new Map();
+  readonly ends: HeardEnd[] = [];
+  /** Calls of clients that are under way, by client and running number. */
+  readonly open: Set<string> = new Set();
+  /** Calls that were begun, and those that ended with an answer of the cluster. */
+  requests = 0;
+  answers = 0;
+  /** By code: how calls ended. */
+  readonly codes: Map<string, number> = new Map();
+  /** Acknowledged wishes that the checkers have not compared yet. */
+  acknowledged: Wish[] = [];
+
+  count(code: string): void {
+    this.codes.set(code, (this.codes.get(code) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * One member of the simulated cluster: its host, its disk, and the process that runs the real peer and the real server on them,
+ * again and again.
+ */
+import { createHmac } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { assert } from '../src/base/assert.ts';
+import type { LogIndex, PeerId } from '../src/base/ids.ts';
+import { type ClusterConfig, clusterFingerprint, fingerprintDifferences } from '../src/config/cluster-config.ts';
+import { Peer } from '../src/peer/peer.ts';
+import type { MarkDigest } from '../src/peer/types.ts';
+import { CONNECT_PATH } from '../src/protocol/protocol.ts';
+import { DEFAULT_WIRE_LIMITS } from '../src/protocol/request-rules.ts';
+import type { Message } from '../src/raft/message.ts';
+import type { Raft } from '../src/raft/raft.ts';
+import type { Scheduler } from '../src/scheduler/scheduler.ts';
+import { SERVER_LIMITS } from '../src/server/context.ts';
+import { Server } from '../src/server/server.ts';
+import { openDataDirectory } from '../src/storage/data-directory.ts';
+import { SocketTransport } from '../src/transport/socket-transport.ts';
+import { PEER_PATH } from '../src/transport/timings.ts';
+import type { PeerView } from './checkers/checker.ts';
+import { type CrashLoss, type DiskOptions, SimDisk, SimPlatter } from './disk.ts';
+import type { DurableLog } from './durable-log.ts';
+import { LogMirror } from './history.ts';
+import type { SimNetwork } from './network.ts';
+import type { SimOptions } from './options.ts';
+import { type HostClock, SimProcess } from './process.ts';
+import { type DatagramOptions, WatchedTransport } from './watched-transport.ts';
+import { Violation, type World } from './world.ts';
+
+/** Ports of every member's host. */
+export const CLIENT_PORT = 7400;
+export const PEER_PORT = 7401;
+
+/** What all members share. */
+export interface MemberContext {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly options: SimOptions;
+  readonly cluster: ClusterConfig;
+  /** What befalls single frames now. */
+  datagrams(): DatagramOptions | undefined;
+  /** How disks are now. */
+  disk(): DiskOptions;
+  /** A message is handed to the transport. */
+  sent(member: SimMember, message: Message): void;
+  /** Something is being written; may end the process on the spot. */
+  writing(member: SimMember): void;
+}
+
+interface Run {
+  readonly process: SimProcess;
+  readonly peer: Peer;
+  readonly server: Server;
+  readonly transport: SocketTransport;
+}
+
+/** See the head of this file. */
+export class SimMember implements PeerView {
+  readonly id: PeerId;
+  readonly platter: SimPlatter;
+  readonly log: LogMirror = new LogMirror();
+  readonly clock: HostClock;
+  readonly #context: MemberContext;
+  #run: Run | undefined;
+  #start = 0;
+  #checkpointsLoaded = 0;
+
+  constructor(id: PeerId, clock: HostClock, context: MemberContext) {
+    this.id = id;
+    this.clock = clock;
+    this.#context = context;
+    this.platter = new SimPlatter(context.world.random(`platter of ${id}`), crc32);
+  }
+
+  get start(): number {
+    return this.#start;
+  }
+
+  /** Starts that found a checkpoint on the disk. */
+  get checkpointsLoaded(): number {
+    return this.#checkpointsLoaded;
+  }
+
+  get process(): SimProcess | undefined {
+    return this.#run?.process;
+  }
+
+  get peer(): Peer | undefined {
+    return this.#run?.peer;
+  }
+
+  get up(): boolean {
+    return this.#run !== undefined;
+  }
+
+  get raft(): Raft | undefined {
+    return this.#run?.process.alive === true ? this.#run.peer.inspect()?.raft : undefined;
+  }
+
+  get scheduler(): Scheduler | undefined {
+    return this.raft === undefined ? undefined : this.#run?.peer.scheduler;
+  }
+
+  get marks(): readonly MarkDigest[] {
+    return this.#run?.peer.inspect()?.checkpointer.marks ?? [];
+  }
+
+  get queuedBytes(): number {
+    return this.#run?.peer.inspect()?.batcher.queuedBytes ?? 0;
+  }
+
+  get checkpointIndex(): LogIndex {
+    return this.#run?.peer.status().checkpointIndex ?? 0;
+  }
+
+  get durable(): DurableLog {
+    return this.platter.durableLog;
+  }
+
+  /** Starts a process on what the disk holds. */
+  boot(): void {
+    assert(this.#run === undefined, 'a member runs once at a time');
+    const { world, network } = this.#context;
+    this.#start += 1;
+    network.hostUp(this.id);
+    const process = new SimProcess(world, this.id, `${this.id}#${this.#start}`, this.clock);
+    const transport = this.#makeTransport(process);
+    const peer = this.#makePeer(process, transport);
+    const server = this.#makeServer(process, peer);
+    this.#run = { process, peer, server, transport };
+    world.line(this.id, `starts for the ${this.#start}. time`);
+    peer.subscribe({
+      applied: () => {},
+      leadership: () => {},
+      halted: (reason) => {
+        if (process.alive) world.fail(new Violation('no-halt', `${this.id} has halted: ${reason}`));
+      },
+    });
+    const failed = (error: unknown): void => {
+      if (!process.alive) return;
+      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      world.fail(new Violation('no-halt', `${this.id} does not start: ${words}`, error));
+    };
+    world.schedule(world.nowUs, 'plan', process, () => {
+      server
+        .start()
+        .then(() => peer.start())
+        .then(() => {
+          if (peer.status().checkpointIndex > 0) this.#checkpointsLoaded += 1;
+        })
+        .catch(failed);
+    });
+  }
+
+  /** Ends the process on the spot. With `power` the host goes too, and what was written and not synced may be lost. */
+  crash(power: boolean): CrashLoss {
+    const run = this.#run;
+    assert(run !== undefined, 'only what runs can crash');
+    const { world, network } = this.#context;
+    run.process.kill();
+    this.#run = undefined;
+    if (power) network.hostDown(this.id);
+    network.processKilled(run.process);
+    const loss = this.platter.crash(power);
+    world.line(
+      this.id,
+      `${power ? 'loses power' : 'is killed'}; of ${loss.inFlight} writes on their way ${loss.kept} stay`,
+    );
+    return loss;
+  }
+
+  /** Stops in order; `done` once the process has ended. */
+  stop(done: () => void): void {
+    const run = this.#run;
+    assert(run !== undefined, 'only what runs can be stopped');
+    const { world, network } = this.#context;
+    world.line(this.id, 'is asked to stop');
+    run.peer
+      .stop()
+      .then(() => run.server.stop())
+      .then(() => {
+        // Its last frames leave before it does.
+        world.schedule(world.nowUs + 1_000, 'plan', run.process, () => {
+          run.process.kill();
+          this.#run = undefined;
+          network.processKilled(run.process);
+          world.line(this.id, 'has stopped');
+          done();
+        });
+      })
+      .catch((error: unknown) => {
+        const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        world.fail(new Violation('no-halt', `${this.id} does not stop: ${words}`, error));
+      });
+  }
+
+  #makeTransport(process: SimProcess): SocketTransport {
+    const { network, cluster } = this.#context;
+    const { timers, random, logger } = process;
+    return new SocketTransport(
+      {
+        self: this.id,
+        clusterId: cluster.clusterId,
+        members: cluster.members.map(({ id, peer }) => ({
+          peer: id,
+          url: `ws://${peer.host}:${peer.port}${PEER_PATH}`,
+        })),
+        fingerprint: clusterFingerprint(cluster),
+        differences: fingerprintDifferences,
+        secret: SECRET,
+      },
+      {
+        ...{ timers, random, logger, hmac },
+        dialer: network.dialer(process),
+        listener: network.listener(process, PEER_PORT),
+      },
+    );
+  }
+
+  #makePeer(process: SimProcess, inner: SocketTransport): Peer {
+    const context = this.#context;
+    const { world, options, cluster } = context;
+    const { clock, timers, random, logger } = process;
+    const transport = new WatchedTransport(inner, {
+      ...{ world, process, self: this.id },
+      sent: (message) => context.sent(this, message),
+      options: () => context.datagrams(),
+    });
+    const openStorage = (): ReturnType<typeof openDataDirectory> =>
+      openDataDirectory(
+        new SimDisk(world, this.platter, process, {
+          speed: () => context.disk(),
+          writing: () => context.writing(this),
+        }),
+        {
+          ...{ clusterId: cluster.clusterId, peerId: this.id, random, crc32 },
+          entriesInMemoryBytes: options.peerLimits.entriesInMemoryBytesMax ?? 64 * 1024 * 1024,
+        },
+      );
+    return new Peer(
+      { self: this.id, cluster, limits: options.peerLimits, schedulerLimits: options.schedulerLimits },
+      { clock, timers, random, crc32, logger, transport, openStorage },
+    );
+  }
+
+  #makeServer(process: SimProcess, peer: Peer): Server {
+    const { network, options, cluster } = this.#context;
+    const { clock, timers, random, logger } = process;
+    return new Server(
+      {
+        clusterId: cluster.clusterId,
+        version: 'sim',
+        members: cluster.members.map(({ id }) => ({ peer: id, url: clientUrl(id) })),
+        principal: 'anonymous',
+        leases: options.leases,
+        requests: DEFAULT_WIRE_LIMITS,
+        limits: { ...SERVER_LIMITS, sessionIdleMs: options.sessionIdleMs },
+      },
+      { clock, timers, random, logger },
+      peer,
+      network.listener(process, CLIENT_PORT),
+    );
+  }
+}
+
+/** Where clients reach a member. */
+export function clientUrl(host: string): string {
+  return `ws://${host}:${CLIENT_PORT}${CONNECT_PATH}`;
+}
+
+const SECRET = new Uint8Array(32).fill(7);
+
+function hmac(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return new Uint8Array(createHmac('sha256', key).update(data).digest());
+}

@@ -1,0 +1,242 @@
+/**
+ * Everything that differs between two runs, drawn from the seed: how many there are, how quick disks and links are, which
+ * faults happen and how often, and how tight the bounds of the product are. Each family of faults is on or off by lot, so that
+ * a fault that would hide another one is absent in half of the runs; some runs have a single one; some have bounds so tight
+ * that what is rare with the defaults happens all the time.
+ */
+import { below, deriveSeed, type Random, SeededRandom } from '../src/base/random.ts';
+import { PEER_LIMITS, type PeerLimits } from '../src/config/limits.ts';
+import type { SchedulerLimits } from '../src/scheduler/limits.ts';
+import type { LeaseOptions } from '../src/server/leases.ts';
+import type { DiskOptions } from './disk.ts';
+import type { NetworkOptions } from './network.ts';
+import type { DatagramOptions } from './watched-transport.ts';
+
+/** How often things go wrong, in events a second over the whole cluster; 0 for never. */
+export interface FaultOptions {
+  readonly crashes: number;
+  /** Of a hundred crashes, those that take the host's power with them. */
+  readonly powerPercent: number;
+  /** In a thousand writes to a disk, those at which the process dies in the middle of what it does. */
+  readonly crashPerThousandWrites: number;
+  readonly gracefulStops: number;
+  readonly pauses: number;
+  readonly pauseMsMax: number;
+  readonly partitions: number;
+  readonly partitionMsMax: number;
+  /** Connections that break. */
+  readonly breaks: number;
+  readonly clogs: number;
+  readonly clockJumps: number;
+  readonly clockJumpMsMax: number;
+  readonly datagrams: DatagramOptions | undefined;
+  readonly workerCrashes: number;
+  readonly workerPauses: number;
+  readonly workerPauseMsMax: number;
+  readonly clientCrashes: number;
+}
+
+/** What clients and workers do. */
+export interface WorkloadOptions {
+  readonly clients: number;
+  /** Workers of the SDK. */
+  readonly workers: number;
+  /** Workers that break the rules of the contract, see `rogue-worker.ts`. */
+  readonly rogues: number;
+  readonly slotsMax: number;
+  /** Mean pause of a client between two calls, in ms. */
+  readonly thinkMs: number;
+  readonly batchMax: number;
+  readonly payloadBytesMax: number;
+  /** Of a hundred tasks, those whose handler does not simply finish. */
+  readonly troublePercent: number;
+  readonly workMsMax: number;
+}
+
+/** One run. */
+export interface SimOptions {
+  readonly seed: number;
+  readonly peers: number;
+  readonly network: NetworkOptions;
+  readonly disk: DiskOptions;
+  /** Clocks of the hosts: rates in parts per thousand off, skew in ms at most. */
+  readonly clockRatePerThousand: number;
+  readonly clockSkewMsMax: number;
+  /** What a look at the clock costs, in µs. */
+  readonly lookUs: number;
+  readonly faults: FaultOptions;
+  readonly workload: WorkloadOptions;
+  readonly leases: LeaseOptions;
+  readonly sessionIdleMs: number;
+  readonly peerLimits: Partial<PeerLimits>;
+  readonly schedulerLimits: Partial<SchedulerLimits>;
+}
+
+/** Networks and disks as they are once everything is healed. */
+export const CALM_NETWORK: NetworkOptions = { delayUsMin: 200, delayUsMean: 300, bytesPerSecond: 100_000_000 };
+
+/** Disks once everything is healed. */
+export const CALM_DISK: DiskOptions = {
+  writeUsMin: 100,
+  writeUsMean: 200,
+  readUsMean: 50,
+  stallUs: 0,
+  stallPerThousand: 0,
+};
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** The options of `seed`. Pure. */
+export function drawOptions(seed: number): SimOptions {
+  const draw = new Draw(new SeededRandom(deriveSeed(seed, 'options')));
+  const tight = draw.chance(35);
+  const leaseMs = draw.between(1_800, 6_000);
+  return {
+    seed,
+    peers: draw.pick([3, 3, 3, 3, 3, 3, 5, 5, 5, 1]),
+    network: {
+      delayUsMin: draw.between(50, 2_000),
+      delayUsMean: draw.logarithmic(100, 20_000),
+      bytesPerSecond: draw.logarithmic(500_000, 200_000_000),
+    },
+    disk: {
+      writeUsMin: draw.between(50, 1_000),
+      writeUsMean: draw.logarithmic(100, 15_000),
+      readUsMean: draw.logarithmic(20, 2_000),
+      stallUs: draw.pick([0, 50_000, 400_000, 1_500_000]),
+      stallPerThousand: draw.pick([0, 1, 3]),
+    },
+    clockRatePerThousand: draw.pick([0, 1, 20, 50]),
+    clockSkewMsMax: draw.pick([0, 20, 400, 3_000, 3_600_000]),
+    lookUs: draw.pick([0, 0, 20, 400]),
+    faults: drawFaults(draw, leaseMs),
+    workload: drawWorkload(draw),
+    leases: { leaseMs, heartbeatMs: Math.floor(leaseMs / 5), lostAfterAwayMs: Math.floor(leaseMs / 3) },
+    sessionIdleMs: draw.pick([4_000, 20_000, 3_600_000]),
+    peerLimits: drawPeerLimits(draw, tight),
+    schedulerLimits: drawSchedulerLimits(draw, tight, leaseMs),
+  };
+}
+
+function drawFaults(draw: Draw, leaseMs: number): FaultOptions {
+  const alone = draw.chance(10) ? draw.between(0, 9) : undefined;
+  let family = -1;
+  const on = (): boolean => {
+    family += 1;
+    const chosen = draw.chance(55);
+    return alone === undefined ? chosen : alone === family;
+  };
+  const rate = (low: number, high: number): number => (on() ? draw.logarithmic(low * 1_000, high * 1_000) / 1_000 : 0);
+  return {
+    crashes: rate(0.03, 0.6),
+    powerPercent: draw.pick([0, 30, 100]),
+    crashPerThousandWrites: on() ? draw.logarithmic(1, 20) : 0,
+    gracefulStops: rate(0.02, 0.1),
+    pauses: rate(0.05, 0.6),
+    pauseMsMax: draw.logarithmic(50, 6_000),
+    partitions: rate(0.05, 0.5),
+    partitionMsMax: draw.logarithmic(300, 8_000),
+    breaks: rate(0.1, 4),
+    clogs: rate(0.05, 1),
+    clockJumps: rate(0.02, 0.2),
+    clockJumpMsMax: draw.pick([800, 60_000, 3_600_000]),
+    datagrams: on() ? drawDatagrams(draw) : undefined,
+    workerCrashes: draw.logarithmic(20, 250) / 1_000,
+    workerPauses: draw.logarithmic(20, 200) / 1_000,
+    workerPauseMsMax: leaseMs * 2,
+    clientCrashes: draw.pick([0, 0.02, 0.08]),
+  };
+}
+
+function drawDatagrams(draw: Draw): DatagramOptions {
+  return {
+    dropPerThousand: draw.pick([0, 5, 50, 150]),
+    repeatPerThousand: draw.pick([0, 10, 100]),
+    latePerThousand: draw.pick([0, 20, 200]),
+    lateUsMax: draw.logarithmic(1_000, 1_500_000),
+  };
+}
+
+function drawWorkload(draw: Draw): WorkloadOptions {
+  return {
+    clients: draw.between(2, 4),
+    workers: draw.between(2, 4),
+    rogues: draw.between(0, 1),
+    slotsMax: draw.pick([1, 3, 10, 40]),
+    thinkMs: draw.logarithmic(40, 400),
+    batchMax: draw.pick([3, 10, 40]),
+    payloadBytesMax: draw.pick([16, 300, 3_000, 20_000]),
+    troublePercent: draw.between(10, 60),
+    workMsMax: draw.logarithmic(5, 600),
+  };
+}
+
+function drawPeerLimits(draw: Draw, tight: boolean): Partial<PeerLimits> {
+  const uncommittedBytesMax = tight ? draw.logarithmic(2 * KIB, 256 * KIB) : PEER_LIMITS.uncommittedBytesMax;
+  const appendBytesMax = tight ? draw.logarithmic(1, 64 * KIB) : MIB;
+  return {
+    appendBytesMax,
+    inflightAppendsMax: tight ? draw.logarithmic(1, 16) : 256,
+    inflightBytesMax: tight ? Math.max(appendBytesMax, draw.logarithmic(1, 64 * KIB)) : 32 * MIB,
+    uncommittedBytesMax,
+    entriesInMemoryBytesMax: tight ? uncommittedBytesMax + draw.logarithmic(1, 64 * KIB) : 64 * MIB,
+    applyBytesMax: tight ? draw.logarithmic(1, 64 * KIB) : 8 * MIB,
+    batchBytesMax: tight ? draw.logarithmic(200, 64 * KIB) : MIB,
+    batchMovesMax: tight ? draw.logarithmic(2, 200) : 2_000,
+    commandBytesMax: MIB,
+    queueSubmissionBytesMax: MIB,
+    queueDispatchBytesMax: MIB + 512 * KIB,
+    queueBytesMax: 2 * MIB,
+    checkpointIntervalMs: draw.logarithmic(100, 3_000),
+    checkpointLogBytes: draw.logarithmic(1 * KIB, 4 * MIB),
+    logTailBytes: draw.pick([0, 4 * KIB, 64 * KIB, 1024 * MIB]),
+    logTailMs: draw.pick([0, 2_000, 20_000, 600_000]),
+    blockCacheCount: draw.pick([1, 4, 64]),
+  };
+}
+
+function drawSchedulerLimits(draw: Draw, tight: boolean, leaseMs: number): Partial<SchedulerLimits> {
+  return {
+    leaseMs,
+    movesMax: tight ? draw.logarithmic(2, 100) : 2_000,
+    answersMax: draw.pick([2, 16, 1_024]),
+    offloadBytes: draw.pick([16, 256, 1_024]),
+    cancelGraceMs: draw.between(500, 4_000),
+    keyKeepMs: draw.pick([1_000, 10_000, 86_400_000]),
+    historyEventsMax: draw.pick([4, 20, 100]),
+    historyFirst: draw.between(1, 3),
+    forgetWorkerMs: draw.pick([3_000, 3_600_000]),
+    finishedTasksMax: draw.pick([50, 1_000_000]),
+    sessionsMax: draw.pick([8, 10_000]),
+  };
+}
+
+/** Draws, one after the other. */
+class Draw {
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  chance(percent: number): boolean {
+    return below(this.#random, 100) < percent;
+  }
+
+  /** A whole number from `low` to `high`, both inclusive. */
+  between(low: number, high: number): number {
+    return low + below(this.#random, high - low + 1);
+  }
+
+  /** A whole number from `low` to `high`; every doubling is as likely as every other. */
+  logarithmic(low: number, high: number): number {
+    const doublings = Math.log2(high / low);
+    const at = (this.#random.uint32() / 0x1_0000_0000) * doublings;
+    return Math.min(high, Math.max(low, Math.round(low * 2 ** at)));
+  }
+
+  pick<T>(choices: readonly T[]): T {
+    return choices[below(this.#random, choices.length)] as T;
+  }
+}

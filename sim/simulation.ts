@@ -1,0 +1,253 @@
+/**
+ * One run of one seed: a phase in which everything may fail and nothing wrong may happen, then everything is healed and
+ * everything that was begun must come to its end.
+ *
+ *     options ─▶ world, network, cluster, clients, workers
+ *       faults: until time, events and requests are enough      every event ─▶ checkers
+ *       heal:   a leader, equal commits, equal states, no call open, every task final, within a bound; then no new term
+ */
+import { crc32 } from 'node:zlib';
+import { sameHash } from '../src/base/hash.ts';
+import { peerLimits } from '../src/config/limits.ts';
+import { schedulerLimits } from '../src/scheduler/limits.ts';
+import { Bounds } from './checkers/bounds.ts';
+import type { Checker, ClusterView } from './checkers/checker.ts';
+import { ClientVisible } from './checkers/client-visible.ts';
+import { CommitOrder } from './checkers/commit-order.ts';
+import { CommitQuorum } from './checkers/commit-quorum.ts';
+import { CommittedKept } from './checkers/committed-kept.ts';
+import { CommittedPrefix } from './checkers/committed-prefix.ts';
+import { DurableAck } from './checkers/durable-ack.ts';
+import { DurableTerm } from './checkers/durable-term.ts';
+import { DurableVote } from './checkers/durable-vote.ts';
+import { ElectionSafety } from './checkers/election-safety.ts';
+import { LeaderAppendOnly } from './checkers/leader-append-only.ts';
+import { LeaderCompleteness } from './checkers/leader-completeness.ts';
+import { LeaseExclusion } from './checkers/lease-exclusion.ts';
+import { LogMatching } from './checkers/log-matching.ts';
+import { LogShape } from './checkers/log-shape.ts';
+import { MessageSanity } from './checkers/message-sanity.ts';
+import { ProgressSanity } from './checkers/progress-sanity.ts';
+import { StateAgreement } from './checkers/state-agreement.ts';
+import { SubmitOnce } from './checkers/submit-once.ts';
+import { SimCluster } from './cluster.ts';
+import { Faults } from './faults.ts';
+import { Ledger } from './ledger.ts';
+import { SimNetwork } from './network.ts';
+import { CALM_DISK, type SimOptions } from './options.ts';
+import type { RunTotals } from './totals.ts';
+import type { Trace } from './trace.ts';
+import { Witness } from './witness.ts';
+import { Workload } from './workload.ts';
+import { Violation, World } from './world.ts';
+
+/** How much of each thing a run has at least before everything is healed. */
+export interface RunLength {
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly requests: number;
+}
+
+/** A whole run. */
+export const FULL_LENGTH: RunLength = { simulatedMs: 60_000, events: 20_000, requests: 300 };
+
+/** Faults go on for at most this long, in ms, however little came of it. */
+const FAULTS_MS_MAX = 600_000;
+/** Between two looks at whether a phase is over, in µs. */
+const LOOK_US = 100_000;
+/** Clients go on for this long once all is healed, in µs. */
+const ASKING_ON_US = 2_000_000;
+/** Within this everything has come to its end after healing, in µs. */
+const SETTLE_US_MAX = 90_000_000;
+/** For this long no new term begins afterwards, in µs. */
+const STEADY_US = 3_000_000;
+
+/** See the head of this file. */
+export class Simulation {
+  readonly #options: SimOptions;
+  readonly #world: World;
+  readonly #network: SimNetwork;
+  readonly #cluster: SimCluster;
+  readonly #witness: Witness;
+  readonly #ledger = new Ledger();
+  readonly #workload: Workload;
+  readonly #faults: Faults;
+  readonly #elections: ElectionSafety;
+  readonly #submissions: SubmitOnce;
+  readonly #visible: ClientVisible;
+  #eventsUnderFaults = 0;
+  #requestsUnderFaults = 0;
+  #faultsMs = 0;
+
+  constructor(options: SimOptions, trace: Trace) {
+    this.#options = options;
+    const world = new World(options.seed, trace);
+    this.#world = world;
+    this.#network = new SimNetwork(world, options.network);
+    this.#witness = new Witness(crc32, options.schedulerLimits);
+    this.#cluster = new SimCluster(world, options, this.#witness, {
+      network: this.#network,
+      datagrams: () => (this.#faults.active ? options.faults.datagrams : undefined),
+      disk: () => (this.#faults.active ? options.disk : CALM_DISK),
+      writing: (member) => this.#faults.writing(member),
+    });
+    const cluster: ClusterView = this.#cluster;
+    this.#elections = new ElectionSafety(cluster);
+    this.#submissions = new SubmitOnce(cluster);
+    this.#visible = new ClientVisible(cluster, this.#ledger, this.#witness);
+    const leases = new LeaseExclusion(cluster, this.#witness);
+    this.#cluster.checkers = this.#checkers(leases);
+    const { network } = { network: this.#network };
+    this.#workload = new Workload(world, options, { network, ledger: this.#ledger, visible: this.#visible, leases });
+    this.#faults = new Faults(world, options, { cluster: this.#cluster, network, workload: this.#workload });
+    world.afterEvent = (owner) => this.#cluster.afterEvent(owner);
+  }
+
+  /** Every checker of this run. */
+  get checkers(): readonly Checker[] {
+    return this.#cluster.checkers;
+  }
+
+  /** Runs it. @throws Violation */
+  async run(length: RunLength = FULL_LENGTH): Promise<void> {
+    for (const member of this.#cluster.members) member.boot();
+    this.#workload.begin();
+    this.#faults.begin();
+    await this.#underFaults(length);
+    this.#faults.heal();
+    await this.#settle();
+    this.#cluster.checkWhole();
+    this.#visible.settled();
+  }
+
+  /** What the run did. */
+  totals(): RunTotals {
+    const { members } = this.#cluster;
+    const counters = this.#witness.scheduler.counters();
+    const sum = (of: (member: (typeof members)[number]) => number): number =>
+      members.reduce((total, member) => total + of(member), 0);
+    return {
+      seed: this.#options.seed,
+      simulatedMs: Math.round(this.#world.nowUs / 1_000),
+      events: this.#world.countedEvents,
+      eventsUnderFaults: this.#eventsUnderFaults,
+      requests: this.#ledger.requests,
+      requestsUnderFaults: this.#requestsUnderFaults,
+      messages: this.#cluster.messages,
+      entries: this.#cluster.committed.lastIndex,
+      tasks: counters.submitted,
+      faults: { ...this.#faults.counts },
+      rare: {
+        leaderChanges: this.#elections.leaderships - 1,
+        truncatedEntries: sum((member) => member.durable.truncated),
+        repeatedSubmissions: this.#submissions.repeated,
+        lostWorkers: counters.lostWorkers,
+        refusedStaleTokens: counters.refusedStale,
+        crashesInWrite: this.#faults.counts.crashesInWrite,
+        checkpointRestarts: sum((member) => member.checkpointsLoaded),
+      },
+      comparisons: Object.fromEntries(this.checkers.map((checker) => [checker.name, checker.comparisons])),
+      answers: Object.fromEntries([...this.#ledger.codes].sort(([left], [right]) => (left < right ? -1 : 1))),
+      traceHash: this.#world.trace.hash,
+    };
+  }
+
+  #checkers(leases: LeaseExclusion): Checker[] {
+    const cluster: ClusterView = this.#cluster;
+    const { peerLimits: peers, schedulerLimits: scheduler } = this.#options;
+    return [
+      new LogShape(cluster),
+      this.#elections,
+      new DurableTerm(cluster),
+      new DurableVote(cluster),
+      new DurableAck(cluster),
+      new LogMatching(cluster),
+      new LeaderAppendOnly(cluster),
+      new LeaderCompleteness(cluster),
+      new CommitQuorum(cluster),
+      new CommittedPrefix(cluster),
+      new CommitOrder(cluster),
+      new CommittedKept(cluster),
+      new ProgressSanity(cluster),
+      new MessageSanity(cluster),
+      new StateAgreement(cluster),
+      this.#submissions,
+      leases,
+      this.#visible,
+      new Bounds(cluster, peerLimits(peers), schedulerLimits(scheduler)),
+    ];
+  }
+
+  async #underFaults(length: RunLength): Promise<void> {
+    const world = this.#world;
+    for (;;) {
+      await world.run(world.nowUs + LOOK_US);
+      const simulatedMs = world.nowUs / 1_000;
+      const enough =
+        simulatedMs >= length.simulatedMs &&
+        world.countedEvents >= length.events &&
+        this.#ledger.requests >= length.requests;
+      if (!enough && simulatedMs < FAULTS_MS_MAX) continue;
+      this.#eventsUnderFaults = world.countedEvents;
+      this.#requestsUnderFaults = this.#ledger.requests;
+      this.#faultsMs = simulatedMs;
+      if (!enough) throw new Violation('length', `nothing much happens in ${Math.round(this.#faultsMs)} simulated ms`);
+      return;
+    }
+  }
+
+  async #settle(): Promise<void> {
+    const world = this.#world;
+    const endUs = world.nowUs + SETTLE_US_MAX;
+    await world.run(world.nowUs + ASKING_ON_US);
+    this.#workload.rest();
+    for (;;) {
+      const waits = this.#unsettled();
+      if (waits === undefined) break;
+      if (world.nowUs >= endUs) throw new Violation('progress', `after everything was healed ${waits}`);
+      await world.run(world.nowUs + LOOK_US);
+    }
+    const { term } = this.#cluster.leader?.peer ?? { term: -1 };
+    await world.run(world.nowUs + STEADY_US);
+    const now = this.#cluster.leader?.peer?.term;
+    if (now !== term) throw new Violation('progress', `a new term begins although nothing fails: ${term}, then ${now}`);
+  }
+
+  /** What is still waited for, or undefined when everything is settled. */
+  #unsettled(): string | undefined {
+    const { members, leader } = this.#cluster;
+    if (leader?.raft === undefined) return 'nobody leads';
+    const { commitIndex } = leader.raft;
+    for (const member of members) {
+      const { raft } = member;
+      if (raft === undefined) return `${member.id} is not there`;
+      if (raft.leader !== leader.id) return `${member.id} follows ${raft.leader ?? 'nobody'}`;
+      if (raft.commitIndex !== commitIndex || raft.appliedIndex !== commitIndex) {
+        return `${member.id} is at commit ${raft.commitIndex}, applied ${raft.appliedIndex}, and the leader at ${commitIndex}`;
+      }
+    }
+    for (const progress of leader.raft.status().peers) {
+      if (progress.state !== 'replicate') return `${progress.peer} is in state ${progress.state}`;
+    }
+    if (this.#ledger.open.size > 0) return `these calls are open: ${[...this.#ledger.open].slice(0, 5).join(', ')}`;
+    for (const story of this.#witness.stories.values()) {
+      if (story.end !== undefined) continue;
+      const task = this.#witness.scheduler.task(story.number);
+      const state = task !== undefined && 'state' in task ? task.state : 'unknown';
+      return `task ${story.number} (${story.mark}) is ${state}`;
+    }
+    return this.#unequalMarks();
+  }
+
+  #unequalMarks(): string | undefined {
+    const { members } = this.#cluster;
+    const last = members[0]?.marks.at(-1);
+    if (last === undefined) return 'there is no mark';
+    for (const { id, marks } of members) {
+      const mark = marks.at(-1);
+      if (mark?.index !== last.index) return `${id} has its last mark at ${mark?.index}, another at ${last.index}`;
+      if (!sameHash(mark.digest, last.digest)) return `${id} has another digest at ${last.index}`;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * A peer's transport with a window in it: the checkers see every message at the moment at which it is sent, and, where the run
+ * says so, frames are lost, doubled and reordered one by one on arrival, which no connection does but the core must bear.
+ */
+import type { PeerId } from '../src/base/ids.ts';
+import { below, type SeededRandom } from '../src/base/random.ts';
+import { decodeEnvelope } from '../src/peer/envelope.ts';
+import type { Message } from '../src/raft/message.ts';
+import type { Lane, Transport, TransportHandlers } from '../src/transport/transport.ts';
+import type { SimProcess } from './process.ts';
+import type { World } from './world.ts';
+
+/** What befalls single frames, each in a thousand. All 0 leaves them alone. */
+export interface DatagramOptions {
+  readonly dropPerThousand: number;
+  readonly repeatPerThousand: number;
+  readonly latePerThousand: number;
+  /** How late at most, in µs. */
+  readonly lateUsMax: number;
+}
+
+/** See the head of this file. */
+export class WatchedTransport implements Transport {
+  readonly #inner: Transport;
+  readonly #world: World;
+  readonly #process: SimProcess;
+  readonly #self: PeerId;
+  readonly #sent: (message: Message) => void;
+  readonly #random: SeededRandom;
+  /** Read at each frame, so that faults can end. */
+  readonly #options: () => DatagramOptions | undefined;
+
+  constructor(
+    inner: Transport,
+    parts: {
+      readonly world: World;
+      readonly process: SimProcess;
+      readonly self: PeerId;
+      readonly sent: (message: Message) => void;
+      readonly options: () => DatagramOptions | undefined;
+    },
+  ) {
+    this.#inner = inner;
+    this.#world = parts.world;
+    this.#process = parts.process;
+    this.#self = parts.self;
+    this.#sent = parts.sent;
+    this.#options = parts.options;
+    this.#random = parts.world.random(`datagrams of ${parts.process.name}`);
+  }
+
+  start(handlers: TransportHandlers): Promise<void> {
+    return this.#inner.start({
+      facts: (to) => handlers.facts(to),
+      hello: (from, facts) => handlers.hello(from, facts),
+      frame: (from, lane, bytes) => this.#arrived(handlers, from, lane, bytes),
+      connected: (peer) => handlers.connected(peer),
+      disconnected: (peer) => handlers.disconnected(peer),
+      redialed: (peer, result) => {
+        this.#world.line(this.#self, `dialed ${peer} again: ${result}`);
+        handlers.redialed(peer, result);
+      },
+      refused: (peer, refusal) => handlers.refused(peer, refusal),
+    });
+  }
+
+  send(to: PeerId, lane: Lane, bytes: Uint8Array): void {
+    if (this.#process.alive) this.#sent(decodeEnvelope(bytes, this.#self, to).message);
+    this.#inner.send(to, lane, bytes);
+  }
+
+  bufferedBytes(to: PeerId): number {
+    return this.#inner.bufferedBytes(to);
+  }
+
+  connectedTo(peer: PeerId): boolean {
+    return this.#inner.connectedTo(peer);
+  }
+
+  announce(): void {
+    this.#inner.announce();
+  }
+
+  stop(): Promise<void> {
+    return this.#inner.stop();
+  }
+
+  #arrived(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array): void {
+    const options = this.#options();
+    if (options === undefined) {
+      handlers.frame(from, lane, bytes);
+      return;
+    }
+    const lot = (perThousand: number): boolean => below(this.#random, 1000) < perThousand;
+    if (lot(options.dropPerThousand)) return;
+    if (lot(options.repeatPerThousand)) this.#later(handlers, from, lane, bytes.slice(), options);
+    if (lot(options.latePerThousand)) this.#later(handlers, from, lane, bytes, options);
+    else handlers.frame(from, lane, bytes);
+  }
+
+  #later(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array, options: DatagramOptions): void {
+    const atUs = this.#world.nowUs + 1 + below(this.#random, options.lateUsMax);
+    this.#world.schedule(atUs, 'delivery', this.#process, () => handlers.frame(from, lane, bytes));
+  }
+}

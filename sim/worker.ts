@@ -1,0 +1,62 @@
+import { Worker } from '../src/client/worker.ts';
+import { parseTaskId } from '../src/protocol/task-id.ts';
+import { below } from '../src/base/random.ts';
+import { Program } from './program.ts';
+import type { HostClock, SimProcess } from './process.ts';
+import { runTask, TASK_TYPES, ZONE } from './tasks.ts';
+import type { WorkloadContext } from './workload.ts';
+import { Violation } from './world.ts';
+
+/** A worker of the SDK under one id, over all its starts. */
+export class SimWorker extends Program {
+  readonly #zoned: boolean;
+  #refused = 0;
+
+  constructor(host: string, clock: HostClock, context: WorkloadContext, zoned: boolean) {
+    super(host, clock, context);
+    this.#zoned = zoned;
+  }
+
+  /** Reports that the cluster refused because the attempt was no longer this worker's. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  protected override main(process: SimProcess): void {
+    const { network, options, urls, world, leases } = this.context;
+    const { clock, timers, random, logger } = process;
+    const handle = (payload: unknown, context: Parameters<typeof runTask>[2]): Promise<unknown> =>
+      runTask(process, payload, context);
+    const types = this.#zoned ? TASK_TYPES : TASK_TYPES.filter((type) => type !== 'zoned');
+    const worker = new Worker(
+      {
+        ...{ urls, logger, workerId: this.host, slots: 1 + below(random, options.workload.slotsMax) },
+        handlers: Object.fromEntries(types.map((type) => [type, handle])),
+        labels: this.#zoned ? { zone: ZONE } : { zone: 'b' },
+        observer: {
+          started: (taskId, token, term) => {
+            const number = parseTaskId(taskId)?.number ?? 0;
+            world.line(this.host, () => `starts task ${number} under token ${token} of term ${term}`);
+            leases.started({ number, token, term, worker: this.host });
+          },
+          answered: (_taskId, _token, answer) => {
+            if (answer === 'STALE_LEASE') this.#refused += 1;
+          },
+        },
+      },
+      { dialer: network.dialer(process), clock, timers, random },
+    );
+    worker.run().catch((error: unknown) => {
+      // Its former process may still count as alive for a moment; a new start finds it gone.
+      world.line(this.host, () => `is not taken: ${String(error)}`);
+      if (!isInUse(error)) world.fail(new Violation('worker', `${this.host} was not taken: ${String(error)}`, error));
+      else process.timers.after(500, () => this.main(process));
+    });
+  }
+
+  protected override died(_process: SimProcess): void {}
+}
+
+function isInUse(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'WORKER_ID_IN_USE';
+}

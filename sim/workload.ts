@@ -1,0 +1,91 @@
+/** Clients that submit, ask and wait, and workers that run what they get, all through the real SDK; every one of them may fail. */
+import { below, type Random } from '../src/base/random.ts';
+import type { ClientVisible } from './checkers/client-visible.ts';
+import type { LeaseExclusion } from './checkers/lease-exclusion.ts';
+import { SimClient } from './client.ts';
+import { hostClock } from './cluster.ts';
+import type { Ledger } from './ledger.ts';
+import { clientUrl } from './member.ts';
+import type { SimNetwork } from './network.ts';
+import type { SimOptions } from './options.ts';
+import { RogueWorker } from './rogue-worker.ts';
+import { SimWorker } from './worker.ts';
+import type { World } from './world.ts';
+
+/** What clients and workers share. */
+export interface WorkloadContext {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly options: SimOptions;
+  readonly ledger: Ledger;
+  readonly visible: ClientVisible;
+  readonly leases: LeaseExclusion;
+  readonly urls: readonly string[];
+  /** False once clients should begin nothing new. */
+  readonly asking: () => boolean;
+}
+
+/** See the head of this file. */
+export class Workload {
+  readonly clients: readonly SimClient[];
+  readonly workers: readonly SimWorker[];
+  readonly rogues: readonly RogueWorker[];
+  #asking = true;
+
+  constructor(
+    world: World,
+    options: SimOptions,
+    parts: {
+      readonly network: SimNetwork;
+      readonly ledger: Ledger;
+      readonly visible: ClientVisible;
+      readonly leases: LeaseExclusion;
+    },
+  ) {
+    const urls = Array.from({ length: options.peers }, (_, at) => clientUrl(`p${at + 1}`));
+    const context: WorkloadContext = { world, options, ...parts, urls, asking: () => this.#asking };
+    const { clients, workers, rogues } = options.workload;
+    const make = <T>(count: number, letter: string, one: (host: string) => T): T[] =>
+      Array.from({ length: count }, (_, at) => one(`${letter}${at + 1}`));
+    const clockOf = (host: string): ReturnType<typeof hostClock> => hostClock(world, host, options);
+    this.clients = make(clients, 'c', (host) => new SimClient(host, clockOf(host), context));
+    this.workers = make(workers, 'w', (host) => new SimWorker(host, clockOf(host), context, host === 'w1'));
+    this.rogues = make(rogues, 'r', (host) => new RogueWorker(host, clockOf(host), context));
+  }
+
+  /** Hosts that are no peers. */
+  get hosts(): string[] {
+    return [...this.clients, ...this.workers].map(({ host }) => host);
+  }
+
+  begin(): void {
+    for (const one of [...this.clients, ...this.workers, ...this.rogues]) one.boot();
+  }
+
+  /** Everybody is there again and behaves. */
+  heal(): void {
+    for (const one of [...this.clients, ...this.workers]) one.recover();
+    for (const rogue of this.rogues) rogue.leave();
+  }
+
+  /** Clients begin nothing new. */
+  rest(): void {
+    this.#asking = false;
+  }
+
+  /** Counts what it did: 1, or 0 when there was nobody. */
+  crashWorker(random: Random): number {
+    const worker = this.workers[below(random, this.workers.length)];
+    return worker?.crash(1 + below(random, 5_000)) === true ? 1 : 0;
+  }
+
+  pauseWorker(random: Random, pausedMs: number): number {
+    const worker = this.workers[below(random, this.workers.length)];
+    return worker?.pause(pausedMs) === true ? 1 : 0;
+  }
+
+  crashClient(random: Random): number {
+    const client = this.clients[below(random, this.clients.length)];
+    return client?.crash(1 + below(random, 2_000)) === true ? 1 : 0;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Virtual time: a heap of events, taken out one by one.
+ *
+ * An event runs to its end, with every promise that it settles, before the next one begins; time stands still meanwhile. Events
+ * of one instant run in the order in which they were scheduled. So a run is a function of its seed.
+ *
+ * Events that belong to a process run only while it lives; those of a paused process wait until it goes on.
+ */
+import { assert } from '../src/base/assert.ts';
+import { Heap } from '../src/base/heap.ts';
+import { deriveSeed, SeededRandom } from '../src/base/random.ts';
+import type { Trace } from './trace.ts';
+import { makeTurns } from './turns.ts';
+
+/**
+ * What kind of event. A timer counts when it made its process say or write something; `soon` and `plan` (what the simulation
+ * itself does next) never count.
+ */
+export type EventKind = 'delivery' | 'connection' | 'disk' | 'fault' | 'timer' | 'soon' | 'plan';
+
+const KINDS: readonly EventKind[] = ['delivery', 'connection', 'disk', 'fault', 'timer', 'soon', 'plan'];
+
+/** Whoever events belong to. */
+export interface Owner {
+  readonly name: string;
+  readonly alive: boolean;
+  readonly paused: boolean;
+  /** Keeps what would have happened until the pause is over. */
+  defer(event: WorldEvent): void;
+}
+
+/** An event that has been scheduled. */
+export interface WorldEvent {
+  atUs: number;
+  sequence: number;
+  readonly kind: EventKind;
+  readonly owner: Owner | undefined;
+  readonly action: () => void;
+  cancelled: boolean;
+}
+
+/** Something that must not have happened. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+  /** Which checker saw it. */
+  readonly checker: string;
+
+  constructor(checker: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.checker = checker;
+  }
+}
+
+/** See the head of this file. */
+export class World {
+  readonly trace: Trace;
+  readonly #seed: number;
+  readonly #heap = new Heap<WorldEvent>(compareEvents);
+  readonly counts: Record<EventKind, number> = {
+    delivery: 0,
+    connection: 0,
+    disk: 0,
+    fault: 0,
+    timer: 0,
+    soon: 0,
+    plan: 0,
+  };
+  /** Microseconds since the begin. Whole numbers, so that their order is exact. */
+  #nowUs = 0;
+  #sequence = 0;
+  /** Things said and written so far. */
+  #effects = 0;
+  #current: Owner | undefined;
+  #failure: Violation | undefined;
+  /** Called after every event, when everything that it settled is done. */
+  afterEvent: (owner: Owner | undefined) => void = () => {};
+
+  constructor(seed: number, trace: Trace) {
+    this.#seed = seed;
+    this.trace = trace;
+  }
+
+  get nowUs(): number {
+    return this.#nowUs;
+  }
+
+  /** Events that count: those in which something crossed a border of a process. */
+  get countedEvents(): number {
+    const { delivery, connection, disk, fault, timer } = this.counts;
+    return delivery + connection + disk + fault + timer;
+  }
+
+  /** Whose event this is. */
+  get current(): Owner | undefined {
+    return this.#current;
+  }
+
+  /** A stream of random numbers of its own. */
+  random(label: string): SeededRandom {
+    return new SeededRandom(deriveSeed(this.#seed, label));
+  }
+
+  /** Runs `action` at `atUs` for `owner`, or for the world itself. */
+  schedule(atUs: number, kind: EventKind, owner: Owner | undefined, action: () => void): WorldEvent {
+    assert(Number.isSafeInteger(atUs) && atUs >= this.#nowUs, 'events are in the future, in whole microseconds');
+    const event: WorldEvent = { atUs, sequence: this.#sequence, kind, owner, action, cancelled: false };
+    this.#sequence += 1;
+    this.#heap.push(event);
+    return event;
+  }
+
+  /** Puts back an event that waited for its owner. */
+  again(event: WorldEvent): void {
+    event.atUs = this.#nowUs;
+    event.sequence = this.#sequence;
+    this.#sequence += 1;
+    this.#heap.push(event);
+  }
+
+  /** Something left a process. */
+  effect(): void {
+    this.#effects += 1;
+  }
+
+  /** Notes a line of the trace. */
+  line(who: string, words: string | (() => string)): void {
+    this.trace.line(this.#nowUs, who, words);
+  }
+
+  /** Ends the run: a property is broken. */
+  fail(violation: Violation): void {
+    this.#failure ??= violation;
+  }
+
+  /** Runs events until virtual time reaches `untilUs` or `done` says so after one. @throws Violation */
+  run(untilUs: number, done: () => boolean = () => false): Promise<void> {
+    const turns = makeTurns();
+    return new Promise((resolve, reject) => {
+      let ran: WorldEvent | undefined;
+      const step = (): void => {
+        if (ran !== undefined) this.#after(ran);
+        ran = this.#failure === undefined && !(ran !== undefined && done()) ? this.#take(untilUs) : undefined;
+        if (ran === undefined) {
+          turns.end();
+          if (this.#failure === undefined) resolve();
+          else reject(this.#failure);
+          return;
+        }
+        this.#perform(ran);
+        turns.next(step);
+      };
+      turns.next(step);
+    });
+  }
+
+  #take(untilUs: number): WorldEvent | undefined {
+    for (;;) {
+      const event = this.#heap.peek();
+      if (event === undefined || event.atUs > untilUs) {
+        this.#nowUs = Math.max(this.#nowUs, untilUs);
+        return undefined;
+      }
+      this.#heap.pop();
+      if (event.cancelled || event.owner?.alive === false) continue;
+      if (event.owner?.paused === true) {
+        event.owner.defer(event);
+        continue;
+      }
+      return event;
+    }
+  }
+
+  #perform(event: WorldEvent): void {
+    const { trace } = this;
+    this.#nowUs = event.atUs;
+    const before = this.#effects;
+    this.#current = event.owner;
+    try {
+      event.action();
+    } catch (error) {
+      this.fail(asViolation(error, event.owner));
+    }
+    if (event.kind !== 'timer' || this.#effects !== before) {
+      this.counts[event.kind] += 1;
+      trace.fold(event.atUs);
+      trace.fold(KINDS.indexOf(event.kind) + 1);
+    }
+  }
+
+  #after(event: WorldEvent): void {
+    try {
+      this.afterEvent(event.owner);
+    } catch (error) {
+      this.fail(asViolation(error, event.owner));
+    }
+    this.#current = undefined;
+  }
+}
+
+/** What escaped from an event is a broken property, whoever's it is: nothing in the product throws into the event loop. */
+export function asViolation(error: unknown, owner: Owner | undefined): Violation {
+  if (error instanceof Violation) return error;
+  const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new Violation('no-escape', `an error escaped from ${owner?.name ?? 'the simulation'}: ${words}`, error);
+}
+
+function compareEvents(left: WorldEvent, right: WorldEvent): number {
+  return left.atUs - right.atUs || left.sequence - right.sequence;
+}
