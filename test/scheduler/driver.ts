@@ -59,6 +59,8 @@ export class Driver {
   nowMs = 1_000_000_000;
   index = 0;
   readonly log: Entry[] = [];
+  /** What each entry of the log did, beside it. */
+  readonly outcomes: KeptOutcome[] = [];
   readonly options: { readonly crc32: typeof hash; readonly limits: Partial<SchedulerLimits> };
   checks = true;
   /** The state database: what checkpoints wrote. */
@@ -80,13 +82,16 @@ export class Driver {
     this.log.push({ index: this.index, bytes });
     const { replies, assigned, aborts, finished } = this.scheduler.apply(this.index, bytes);
     if (this.checks) this.scheduler.checkInvariants();
-    return { replies: [...replies], assigned: [...assigned], aborts: [...aborts], finished: [...finished] };
+    const kept = { replies: [...replies], assigned: [...assigned], aborts: [...aborts], finished: [...finished] };
+    this.outcomes.push(kept);
+    return kept;
   }
 
   /** Lets log time pass, and the leader propose what is due. */
   pass(ms: number): KeptOutcome {
     this.nowMs += ms;
-    const all = this.apply({ type: 'tick' });
+    const first = this.apply({ type: 'tick' });
+    const all = { ...first, assigned: [...first.assigned], aborts: [...first.aborts], finished: [...first.finished] };
     while (this.scheduler.openCursors) {
       const more = this.apply({ type: 'tick' });
       all.assigned.push(...more.assigned);

@@ -1,0 +1,99 @@
+/** A story: commands in their order, what they answered and caused, and what became of the tasks, as text to be read. */
+import { expect } from 'vitest';
+import type { Command } from '../../src/scheduler/command.ts';
+import { describeCommand, describeEffects, describeReply } from '../../src/scheduler/describe.ts';
+import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
+import { Driver, type KeptOutcome, textOf } from './driver.ts';
+
+export class Story {
+  readonly driver: Driver;
+  readonly #lines: string[] = [];
+  readonly #startMs: number;
+
+  constructor(title: string, limits: Partial<SchedulerLimits> = {}) {
+    this.driver = new Driver(limits);
+    this.driver.nowMs = 1_000_000_000;
+    this.#startMs = this.driver.nowMs;
+    this.#lines.push(`# ${title}`);
+    this.driver.begin();
+  }
+
+  /** A paragraph of the story. */
+  say(text: string): this {
+    this.#lines.push('', text);
+    return this;
+  }
+
+  /** One entry. */
+  apply(...commands: Command[]): KeptOutcome {
+    const outcome = this.driver.apply(...commands);
+    const at = `${(this.driver.nowMs - this.#startMs) / 1000} s`;
+    for (const [position, command] of commands.entries()) {
+      const reply = outcome.replies[position];
+      if (command.type !== 'tick') this.#lines.push(`  [${at}] ${describeCommand(command)}`);
+      if (command.type !== 'tick' && reply !== undefined) this.#lines.push(`      → ${describeReply(reply)}`);
+    }
+    this.#effects(at, outcome);
+    return outcome;
+  }
+
+  /** Time passes and the leader proposes what is due. */
+  pass(ms: number): KeptOutcome {
+    const outcome = this.driver.pass(ms);
+    const at = `${(this.driver.nowMs - this.#startMs) / 1000} s`;
+    this.#lines.push(`  [${at}] ${ms / 1000} s have passed`);
+    this.#effects(at, outcome);
+    return outcome;
+  }
+
+  #effects(_at: string, outcome: KeptOutcome): void {
+    for (const line of describeEffects({ ...outcome, marked: false }, (number) =>
+      this.driver.scheduler.assignment(number),
+    )) {
+      this.#lines.push(`      * ${line}`);
+    }
+  }
+
+  /** What there is to see of a task. */
+  task(number: number): this {
+    const view = this.driver.task(number);
+    const facts = [`failures ${view.failures}`, `crashes ${view.crashes}`, `deliveries ${view.deliveries}`];
+    if (view.reason !== undefined) facts.push(`reason ${view.reason}`);
+    if (view.cancelling) facts.push('cancelling');
+    if (view.result !== undefined) facts.push(`result "${textOf(view.result.bytes)}"`);
+    if (view.error !== undefined) facts.push(`error "${textOf(view.error.bytes)}"`);
+    this.#lines.push(`  task ${number}: ${view.state}, ${facts.join(', ')}`);
+    return this;
+  }
+
+  history(number: number): this {
+    const view = this.driver.task(number);
+    this.#lines.push(`  history of ${number}:`);
+    for (const event of view.history) {
+      const reason = event.reason === undefined ? '' : ` (${event.reason})`;
+      const at = (event.atMs - this.#startMs) / 1000;
+      this.#lines.push(`    ${at} s ${event.type}${reason} by ${event.by}, delivery ${event.attempt}`);
+    }
+    return this;
+  }
+
+  workers(): this {
+    for (const worker of this.driver.scheduler.workers('default')) {
+      const lingering = worker.lingering === 0 ? '' : `, ${worker.lingering} lingering`;
+      const lost = worker.lost ? ', lost' : '';
+      this.#lines.push(
+        `  worker ${worker.id}: ${worker.state}${lost}, runs ${worker.running} of ${worker.slots}${lingering}`,
+      );
+    }
+    return this;
+  }
+
+  line(text: string): this {
+    this.#lines.push(`  ${text}`);
+    return this;
+  }
+
+  async matches(name: string): Promise<void> {
+    await expect(`${this.#lines.join('\n')}\n`).toMatchFileSnapshot(`transcripts/${name}.txt`);
+  }
+}
