@@ -118,9 +118,6 @@ export const TASK_DEFAULTS: Omit<TaskTemplate, 'type'> = {
   retention: { doneMs: 7 * DAY_MS, failedMs: 14 * DAY_MS, keepPayload: false },
 };
 
-/** The namespace of those who name none. */
-export const NAMESPACE_DEFAULT = 'default';
-
 /** Priorities go from 1, which is first, to this. */
 export const PRIORITY_MAX = 10;
 

@@ -5,7 +5,8 @@ import type { Command, Completion, HeldAttempt, TaskTemplate } from '../../src/s
 import { schedulerLimits, type SchedulerLimits } from '../../src/scheduler/limits.ts';
 import type { Mark, Scheduler } from '../../src/scheduler/scheduler.ts';
 import { Driver, template } from './driver.ts';
-import { Model, type ModelTask, type ModelWorker } from './model.ts';
+import { Model } from './model.ts';
+import type { ModelTask, ModelWorker } from './model-parts.ts';
 
 /** Few of everything, so that things meet. */
 const SECOND_MS = 1_000;

@@ -2,55 +2,12 @@
  * The scheduler once more, as plainly as it can be said: objects, full scans, no index of any kind. It is slow and obviously
  * right; the real one is held against it. What it does not model (bytes, checkpoints, histories) has tests of its own.
  */
-import type { Command, Completion, HeldAttempt, Labels, TaskTemplate } from '../../src/scheduler/command.ts';
+import type { Command, Completion, HeldAttempt } from '../../src/scheduler/command.ts';
 import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
 import type { Abort, CancelAnswer, CompletionAnswer, Refusal, Reply } from '../../src/scheduler/outcome.ts';
 import { backoffMs } from '../../src/scheduler/retry.ts';
 import type { TaskState } from '../../src/scheduler/views.ts';
-
-export interface ModelTask {
-  number: number;
-  namespace: string;
-  template: TaskTemplate;
-  key: string | undefined;
-  state: TaskState;
-  createdAtMs: number;
-  /** The instant of the present state's own timer; 0 for none. */
-  dueMs: number;
-  sequence: number;
-  token: number;
-  worker: ModelWorker | undefined;
-  cancelling: boolean;
-  suspect: boolean;
-  crashTimes: number[];
-  failures: number;
-  crashes: number;
-  deliveries: number;
-  reason: string | undefined;
-}
-
-export interface ModelWorker {
-  id: string;
-  instance: string;
-  namespace: string;
-  registration: number;
-  types: readonly string[];
-  labels: Labels;
-  slots: number;
-  status: 'attached' | 'away' | 'lost' | 'ended';
-  term: number;
-  awaySinceMs: number;
-  draining: boolean;
-  deadlineMs: number;
-  emptying: string | undefined;
-  lingering: Map<number, number>;
-}
-
-interface ModelKey {
-  number: number;
-  content: string;
-  freeAtMs: number;
-}
+import { type ModelKey, type ModelTask, type ModelWorker, NEW_WORKER } from './model-parts.ts';
 
 const FINAL: readonly TaskState[] = ['done', 'failed', 'cancelled'];
 
@@ -345,7 +302,11 @@ export class Model {
         return this.duringAttempt(command);
       case 'workerAttached':
         return this.attach(command);
-      default:
+      case 'workerAway':
+      case 'workerLost':
+      case 'workerLeft':
+      case 'drainWorker':
+      case 'resumeWorker':
         return this.aboutWorker(command);
     }
   }
@@ -507,8 +468,9 @@ export class Model {
     return FINAL.includes(task.state) ? 'ALREADY_FINAL' : 'STALE_LEASE';
   }
 
-  private aboutWorker(command: Command): Reply {
-    if (!('worker' in command)) throw new Error(`${command.type} is not about a worker`);
+  private aboutWorker(
+    command: Extract<Command, { type: 'workerAway' | 'workerLost' | 'workerLeft' | 'drainWorker' | 'resumeWorker' }>,
+  ): Reply {
     const worker = this.named(command.worker);
     const isKnown = worker !== undefined && (!('instance' in command) || command.instance === worker.instance);
     if (!isKnown) return refused('NOT_FOUND');
@@ -536,27 +498,11 @@ export class Model {
         worker.deadlineMs = 0;
         if (worker.emptying === 'drain') worker.emptying = undefined;
         break;
-      default:
-        throw new Error(`${command.type} is not modelled`);
     }
     this.settleEmptied();
     return { type: 'ok' };
   }
 }
-
-const NEW_WORKER: Omit<ModelWorker, 'id' | 'registration' | 'lingering'> = {
-  instance: '',
-  namespace: '',
-  types: [],
-  labels: [],
-  slots: 0,
-  status: 'away',
-  term: 0,
-  awaySinceMs: 0,
-  draining: false,
-  deadlineMs: 0,
-  emptying: undefined,
-};
 
 function refused(code: Refusal['code'], position = -1): Refusal {
   return { type: 'refused', code, position };

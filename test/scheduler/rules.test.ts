@@ -154,17 +154,17 @@ describe('finished tasks', () => {
     const driver = new Driver().begin();
     driver.attach('w1');
     const number = driver.submit({ retention: { doneMs: 2 * HOUR_MS, failedMs: 1, keepPayload: false } });
-    const [attempt] = [driver.held(number)];
+    const attempt = driver.held(number);
     driver.done(number);
     const purgeAtMs = Math.ceil((driver.nowMs + 2 * HOUR_MS) / HOUR_MS) * HOUR_MS;
     expect(driver.scheduler.nextDueMs()).toBe(purgeAtMs);
     driver.pass(purgeAtMs - driver.nowMs - 1);
-    expect(driver.complete(number, RETURNED, attempt!.fencingToken, 'w1').replies).toEqual([
+    expect(driver.complete(number, RETURNED, attempt.fencingToken, 'w1').replies).toEqual([
       { type: 'completed', answers: ['ALREADY_FINAL'] },
     ]);
     driver.pass(1);
     expect(driver.scheduler.task(number)).toBeUndefined();
-    expect(driver.complete(number, RETURNED, attempt!.fencingToken, 'w1').replies).toEqual([
+    expect(driver.complete(number, RETURNED, attempt.fencingToken, 'w1').replies).toEqual([
       { type: 'completed', answers: ['NOT_FOUND'] },
     ]);
     expect(driver.scheduler.queues('default')).toMatchObject([{ submitted: 1, done: 1 }]);
@@ -331,13 +331,13 @@ describe('loading', () => {
     driver.done(1);
     const mark = driver.checkpoint();
     expect(driver.restore(mark).counters()).toEqual(driver.scheduler.counters());
-    for (const [text, record] of [...driver.database]) {
+    for (const [text, record] of Array.from(driver.database)) {
       driver.database.delete(text);
-      expect(() => driver.restore(mark), `without ${text}`).toThrow();
+      expect(() => driver.restore(mark), `without ${text}`).toThrow(/.+/);
       const changed = record.value.slice();
       changed[changed.length - 1]! ^= 1;
       driver.database.set(text, { key: record.key, value: changed });
-      expect(() => driver.restore(mark), `with ${text} changed`).toThrow();
+      expect(() => driver.restore(mark), `with ${text} changed`).toThrow(/.+/);
       driver.database.set(text, record);
     }
     expect(driver.restore(mark).lastMark).toEqual(mark);
