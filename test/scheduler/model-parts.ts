@@ -1,5 +1,6 @@
 /** What the plain model of the scheduler keeps of tasks, workers and keys. */
 import type { Labels, TaskTemplate } from '../../src/scheduler/command.ts';
+import type { Refusal } from '../../src/scheduler/outcome.ts';
 import type { TaskState } from '../../src/scheduler/views.ts';
 
 export interface ModelTask {
@@ -59,3 +60,7 @@ export const NEW_WORKER: Omit<ModelWorker, 'id' | 'registration' | 'lingering'> 
   deadlineMs: 0,
   emptying: undefined,
 };
+
+export function refused(code: Refusal['code'], position = -1): Refusal {
+  return { type: 'refused', code, position };
+}

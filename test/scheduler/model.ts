@@ -4,10 +4,10 @@
  */
 import type { Command, Completion, HeldAttempt } from '../../src/scheduler/command.ts';
 import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
-import type { Abort, CancelAnswer, CompletionAnswer, Refusal, Reply } from '../../src/scheduler/outcome.ts';
+import type { Abort, CancelAnswer, CompletionAnswer, Reply } from '../../src/scheduler/outcome.ts';
 import { backoffMs } from '../../src/scheduler/retry.ts';
 import type { TaskState } from '../../src/scheduler/views.ts';
-import { type ModelKey, type ModelTask, type ModelWorker, NEW_WORKER } from './model-parts.ts';
+import { type ModelKey, type ModelTask, type ModelWorker, NEW_WORKER, refused } from './model-parts.ts';
 
 const FINAL: readonly TaskState[] = ['done', 'failed', 'cancelled'];
 
@@ -390,8 +390,7 @@ export class Model {
     }
     const worker = this.named(workerId);
     if (worker?.lingering.get(fencingToken) === number) worker.lingering.delete(fencingToken);
-    if (task === undefined) return 'NOT_FOUND';
-    return FINAL.includes(task.state) ? 'ALREADY_FINAL' : 'STALE_LEASE';
+    return this.answerOf(number);
   }
 
   private cancel(namespace: string, number: number): CancelAnswer {
@@ -502,8 +501,4 @@ export class Model {
     this.settleEmptied();
     return { type: 'ok' };
   }
-}
-
-function refused(code: Refusal['code'], position = -1): Refusal {
-  return { type: 'refused', code, position };
 }
