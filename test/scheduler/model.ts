@@ -60,8 +60,6 @@ export class Model {
     return this.workers.find((worker) => worker.id === id && worker.status !== 'ended');
   }
 
-  // Time.
-
   private dueOf(task: ModelTask): number {
     if (FINAL.includes(task.state)) return Infinity;
     const { totalMs } = task.template.timeouts;
@@ -113,8 +111,6 @@ export class Model {
       this.ready(task, false);
     }
   }
-
-  // Moves.
 
   private ready(task: ModelTask, inFront: boolean): void {
     task.state = 'pending';
@@ -186,8 +182,6 @@ export class Model {
   private linger(task: ModelTask): void {
     task.worker!.lingering.set(task.token, task.number);
   }
-
-  // Workers.
 
   free(worker: ModelWorker): number {
     return worker.slots - this.running(worker).length - worker.lingering.size;
