@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { Client } from '../index.ts';
 import { readSecret } from '../system/secrets.ts';
 import type { OutputFormat } from './output.ts';
+import { words } from './parse.ts';
 
 /** What `withConnection` adds to a command. */
 export interface ConnectionFlags {
@@ -19,13 +20,10 @@ const DEFAULT_URLS: readonly string[] = ['ws://127.0.0.1:7400'];
 export function withConnection(command: Command): Command {
   return command
     .addOption(
-      new Option('--url <url...>', 'any peers of the cluster')
+      new Option('--url <url>', 'any peer of the cluster; may be repeated, or several with commas')
         .env('TASKRAFT_URL')
         .default(DEFAULT_URLS)
-        .argParser((value: string, before: readonly string[]) => [
-          ...(before === DEFAULT_URLS ? [] : before),
-          ...value.split(','),
-        ]),
+        .argParser(words(DEFAULT_URLS)),
     )
     .addOption(new Option('--namespace <name>', 'namespace').env('TASKRAFT_NAMESPACE').default('default'))
     .addOption(new Option('--token-file <file>', 'file with the client token; or set TASKRAFT_TOKEN'))

@@ -28,6 +28,17 @@ export class CliError extends Error {
   }
 }
 
+/**
+ * The value of an option that has to be given. Commander's own check would come before that for unknown options, and hide a
+ * misspelt name behind a missing one.
+ *
+ * @throws CliError USAGE
+ */
+export function required<Value>(value: Value | undefined, option: string): Value {
+  if (value === undefined) throw new CliError('USAGE', `required option '${option}' not specified`, EXIT.usage);
+  return value;
+}
+
 /** What an error means to whoever called the command. */
 export interface Ending {
   readonly code: string;
@@ -47,6 +58,27 @@ export function endingOf(error: unknown): Ending {
   if (error instanceof StorageError || error instanceof SecretError) {
     return { code: error.code, message: error.message, retryable: false, exitCode: EXIT.failed };
   }
+  const address = addressProblem(error);
+  if (address !== undefined) return address;
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { code: 'INTERNAL', message, retryable: false, exitCode: EXIT.failed };
+}
+
+/** The ending for an address that cannot be listened at. */
+function addressProblem(error: unknown): Ending | undefined {
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error && 'port' in error)) return undefined;
+  const { code, port } = error;
+  const host = 'address' in error ? String(error.address) : '';
+  const where = `${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
+  const ending = { code: String(code), retryable: false, exitCode: EXIT.failed };
+  if (code === 'EADDRINUSE')
+    return { ...ending, message: `${where} is in use by another process: stop that one, or take another port` };
+  if (code === 'EADDRNOTAVAIL')
+    return {
+      ...ending,
+      message: `${where} is no address of this host: name one that is, or 0.0.0.0 for all, in "listen"`,
+    };
+  if (code === 'EACCES')
+    return { ...ending, message: `listening at ${where} is not allowed: take a port of 1024 or more` };
+  return undefined;
 }

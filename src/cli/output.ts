@@ -36,9 +36,21 @@ export function formatFields(fields: readonly (readonly [name: string, value: st
   return fields.map(([name, value]) => `${name.padEnd(width)}  ${printable(String(value ?? '-'))}\n`).join('');
 }
 
+/** Labels as `name=value`, or undefined where there are none. */
+export function pairsText(labels: Readonly<Record<string, string>>): string | undefined {
+  const texts = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return texts.length === 0 ? undefined : texts.join(' ');
+}
+
+/**
+ * Characters that a terminal would obey, or that turn text around: control characters, marks and overrides of direction. `\p{Cc}`
+ * and `\p{Cf}` are these classes of Unicode.
+ */
+const OBEYED = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
 /** `text` without anything that a terminal would obey. */
 export function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '·');
+  return text.replaceAll(OBEYED, '·');
 }
 
 /** An instant for people: ISO 8601 in UTC. */

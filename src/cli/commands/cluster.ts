@@ -11,6 +11,7 @@ export function clusterCommand(): Command {
   cluster.addCommand(
     withConnection(new Command('status'))
       .description('how each peer is, by its own word; exit status 6 when there is no leader')
+      .addHelpText('after', '\nExample:\n  taskraft cluster status --url ws://10.0.0.11:7400')
       .action((flags: ConnectionFlags) => withClient(flags, (client) => status(new Operator(client), flags))),
   );
   return cluster;

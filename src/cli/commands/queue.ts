@@ -11,6 +11,7 @@ export function queueCommand(): Command {
   queue.addCommand(
     withConnection(new Command('list'))
       .description('all queues of the namespace with their counters')
+      .addHelpText('after', '\nExample:\n  taskraft queue list -o json')
       .action((flags: ConnectionFlags) => withClient(flags, (client) => list(new Operator(client), flags))),
   );
   return queue;

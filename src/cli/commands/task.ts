@@ -1,14 +1,15 @@
 /** `taskraft task …`: submit, look, wait, cancel. */
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { Client, TaskInfo, TaskSpec } from '../../index.ts';
 import { TASK_STATES, type TaskState } from '../../protocol/rows.ts';
 import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
-import { CliError, EXIT } from '../exit.ts';
-import { formatAge, formatFields, formatInstant, formatTable, print, printable } from '../output.ts';
+import { CliError, EXIT, required } from '../exit.ts';
+import { formatAge, formatFields, formatInstant, formatTable, pairsText, print, printable } from '../output.ts';
+import { pair, wholeNumber } from '../parse.ts';
 
 interface SubmitFlags extends ConnectionFlags {
-  readonly type: string;
+  readonly type?: string;
   readonly payload?: string;
   readonly payloadFile?: string;
   readonly queue?: string;
@@ -45,6 +46,7 @@ export function taskCommand(): Command {
     withConnection(new Command('get'))
       .description('one task')
       .argument('<id>')
+      .addHelpText('after', '\nExample:\n  taskraft task get ID -o json')
       .action((id: string, flags: ConnectionFlags) =>
         withClient(flags, async (client) => show(flags, await client.get(id))),
       ),
@@ -55,18 +57,21 @@ export function taskCommand(): Command {
       .description('wait for the end of a task and print its result; exit status 1 when it failed')
       .argument('<id>')
       .option('--wait-timeout <duration>', 'give up after this long; the task goes on')
+      .addHelpText('after', '\nExample:\n  taskraft task wait ID --wait-timeout 5m')
       .action((id: string, flags: WaitFlags) => withClient(flags, (client) => waitFor(client, id, flags))),
   );
   task.addCommand(
     withConnection(new Command('cancel'))
       .description('end a task; may be repeated')
       .argument('<id>')
+      .addHelpText('after', '\nExample:\n  taskraft task cancel ID')
       .action((id: string, flags: ConnectionFlags) => withClient(flags, (client) => cancel(client, id, flags))),
   );
   task.addCommand(
     withConnection(new Command('history'))
       .description('what happened to a task')
       .argument('<id>')
+      .addHelpText('after', '\nExample:\n  taskraft task history ID')
       .action((id: string, flags: ConnectionFlags) =>
         withClient(flags, async (client) => history(flags, await client.get(id))),
       ),
@@ -77,7 +82,7 @@ export function taskCommand(): Command {
 function submitCommand(): Command {
   return withConnection(new Command('submit'))
     .description('submit a task; printed once it is durable on a majority of peers')
-    .requiredOption('--type <type>', 'names the handler')
+    .option('--type <type>', 'names the handler (required)')
     .option('--payload <json>', 'payload as JSON')
     .option('--payload-file <file>', 'payload as JSON from a file, - for standard input')
     .option('--queue <queue>', 'queue')
@@ -85,8 +90,8 @@ function submitCommand(): Command {
     .option('--key <key>', 'submitted again with the same key it is the same task')
     .option('--delay <duration>', 'not before this has passed')
     .option('--run-at <instant>', 'not before this instant, ISO 8601')
-    .addOption(new Option('--require <name=value...>', 'labels that the worker must have').argParser(pair))
-    .addOption(new Option('--header <name=value...>', 'headers for the handler').argParser(pair))
+    .addOption(new Option('--require <name=value>', 'label that the worker must have; may be repeated').argParser(pair))
+    .addOption(new Option('--header <name=value>', 'header for the handler; may be repeated').argParser(pair))
     .option('--max-attempts <n>', 'attempts before it fails for good', wholeNumber)
     .option('--run-timeout <duration>', 'how long one attempt may run')
     .option('--queue-timeout <duration>', 'how long it may wait for a slot')
@@ -96,7 +101,11 @@ function submitCommand(): Command {
       'after',
       '\nExample:\n  taskraft task submit --type email.send --payload \'{"to":"ada@example.org"}\' --wait',
     )
-    .action((flags: SubmitFlags) => withClient(flags, (client) => submit(client, flags)));
+    .action((flags: SubmitFlags) => {
+      // Read before anybody is called: what is wrong with the options is said at once.
+      const spec = specOf(flags);
+      return withClient(flags, (client) => submit(client, spec, flags));
+    });
 }
 
 function listCommand(): Command {
@@ -107,11 +116,12 @@ function listCommand(): Command {
     .option('--type <type>', 'only this type')
     .option('--limit <n>', '1 to 1000', wholeNumber, 50)
     .option('--cursor <cursor>', 'from the page before')
+    .addHelpText('after', '\nExample:\n  taskraft task list --state failed --queue mail')
     .action((flags: ListFlags) => withClient(flags, (client) => list(client, flags)));
 }
 
-async function submit(client: Client, flags: SubmitFlags): Promise<void> {
-  const handle = await client.submit(specOf(flags));
+async function submit(client: Client, spec: TaskSpec, flags: SubmitFlags): Promise<void> {
+  const handle = await client.submit(spec);
   if (flags.wait) return waitFor(client, handle.id, flags);
   print(flags.output, { id: handle.id, deduplicated: handle.deduplicated }, () =>
     formatFields([
@@ -127,7 +137,7 @@ function specOf(flags: SubmitFlags): TaskSpec {
   }
   const text = flags.payloadFile === undefined ? flags.payload : readText(flags.payloadFile);
   return {
-    type: flags.type,
+    type: required(flags.type, '--type <type>'),
     ...(text === undefined ? {} : { payload: parseJson(text) }),
     ...(flags.queue === undefined ? {} : { queue: flags.queue }),
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
@@ -206,7 +216,7 @@ function show(flags: ConnectionFlags, task: TaskInfo): void {
       ['reason', task.reason],
       ['priority', task.priority],
       ['key', task.key],
-      ['requires', pairs(task.requires)],
+      ['requires', pairsText(task.requires)],
       ['created', formatInstant(task.createdAtMs)],
       ['runs at', formatInstant(task.runAtMs)],
       ['started', formatInstant(task.startedAtMs)],
@@ -245,11 +255,6 @@ function history(flags: ConnectionFlags, task: TaskInfo): void {
   if (historyDropped > 0) process.stderr.write(`${historyDropped} events behind the first ten are not kept\n`);
 }
 
-function pairs(labels: Readonly<Record<string, string>>): string | undefined {
-  const texts = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-  return texts.length === 0 ? undefined : texts.join(' ');
-}
-
 const SHOWN_CHARS = 200;
 
 function shorten(value: unknown): string | undefined {
@@ -279,17 +284,4 @@ function parseInstant(text: string): number {
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) throw new CliError('USAGE', `"${text}" is no instant: 2026-11-23T10:00:00Z is one`, EXIT.usage);
   return ms;
-}
-
-/** A whole number of 0 and more. */
-export function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
-  return Number(text);
-}
-
-/** `name=value`, collected. */
-export function pair(text: string, before: Readonly<Record<string, string>> | undefined): Record<string, string> {
-  const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('write name=value');
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }

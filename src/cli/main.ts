@@ -1,0 +1,90 @@
+#!/usr/bin/env node
+/**
+ * `taskraft`, the operator's tool: runs members of a cluster (`server`, `dev`), workers (`worker run`), and asks a cluster for
+ * things (`task`, `queue`, `worker`, `cluster`). Commands are a noun and a verb.
+ *
+ * What comes in: arguments, a few variables of the environment, secrets from files. What goes out: results on standard output,
+ * as a table or with `-o json` as JSON and nothing else; everything else on standard error; an exit status.
+ *
+ * Invariants: exit status 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 conflict, 6 unavailable, held by
+ * `exit.ts`; with `-o json` an error is an object `{error: {code, message, retryable}}` on standard output; no secret is ever an
+ * argument; nothing asks questions, so nothing waits for a terminal; text from the cluster cannot steer the terminal.
+ *
+ * What it does not do: there is no logic of scheduling or consensus here. This folder puts parts together: `member.ts` a real
+ * peer, `local-cluster.ts` several of them as processes, `demo/` the tour of the product.
+ */
+import { Command, CommanderError } from 'commander';
+import { clusterCommand } from './commands/cluster.ts';
+import { devCommand } from './commands/dev.ts';
+import { queueCommand } from './commands/queue.ts';
+import { serverCommand } from './commands/server.ts';
+import { taskCommand } from './commands/task.ts';
+import { workerCommand } from './commands/worker.ts';
+import { endingOf, EXIT } from './exit.ts';
+import { printable } from './output.ts';
+import { VERSION } from './version.ts';
+
+const program = new Command('taskraft')
+  .description('A replicated task scheduler: clients submit tasks, workers run them, a cluster of peers loses none.')
+  .version(VERSION, '-V, --version', 'print the version')
+  .addHelpText('after', '\nStart here:\n  taskraft dev');
+for (const command of [
+  devCommand(),
+  serverCommand(),
+  taskCommand(),
+  queueCommand(),
+  workerCommand(),
+  clusterCommand(),
+]) {
+  program.addCommand(command);
+}
+settle(program);
+
+// Whoever reads may stop reading: `taskraft task list | head -1`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed),
+);
+const exitCode = await run(process.argv);
+await new Promise((resolve) => process.stdout.write('', resolve));
+process.exit(exitCode);
+
+/** Gives every command the ways of the program. */
+function settle(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} });
+  for (const child of command.commands) settle(child);
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  try {
+    await program.parseAsync(argv);
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      // Without a verb, commander has shown what there is.
+      if (error.code !== 'commander.help')
+        tellError('USAGE', error.message.replace(/^error: /, '').replaceAll('\n', ' '), false);
+      return EXIT.usage;
+    }
+    const ending = endingOf(error);
+    tellError(ending.code, ending.message, ending.retryable);
+    return ending.exitCode;
+  }
+}
+
+function tellError(code: string, message: string, retryable: boolean): void {
+  if (wantsJson(process.argv)) process.stdout.write(`${JSON.stringify({ error: { code, message, retryable } })}\n`);
+  const lines = message.split('\n').map((line) => printable(line));
+  process.stderr.write(`error: ${lines.join('\n')} (${code})\n`);
+}
+
+/** Looked up by hand, because arguments that cannot be read are told of in the wanted format too. */
+function wantsJson(argv: readonly string[]): boolean {
+  return argv.some(
+    (word, at) =>
+      word === '-ojson' ||
+      word === '--output=json' ||
+      word === '--json' ||
+      (word === 'json' && (argv[at - 1] === '-o' || argv[at - 1] === '--output')),
+  );
+}

@@ -1,0 +1,20 @@
+/** Reads the values of options. What cannot be read is a mistake of usage. */
+import { InvalidArgumentError } from 'commander';
+
+/** A whole number of 0 and more, at most 15 digits. @throws InvalidArgumentError */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
+  return Number(text);
+}
+
+/** `name=value`, collected. @throws InvalidArgumentError */
+export function pair(text: string, before: Readonly<Record<string, string>> | undefined): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('write name=value');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** Reads words, one or several with commas between; the first that is given takes the place of `defaults`. */
+export function words(defaults: readonly string[]): (text: string, before: readonly string[]) => readonly string[] {
+  return (text, before) => [...(before === defaults ? [] : before), ...text.split(',').filter((word) => word !== '')];
+}
