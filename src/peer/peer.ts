@@ -31,7 +31,7 @@ import type { TaskFilter, TaskView } from '../scheduler/views.ts';
 import type { Founding, OpenedStorage } from '../storage/storage.ts';
 import type { Refusal } from '../transport/refusal.ts';
 import type { OwnFacts, PeerFacts, TransportHandlers } from '../transport/transport.ts';
-import { admit, FirstStart, knownIncarnation } from './founding.ts';
+import { admit, FirstStart, knownIncarnation, rejoinSentence } from './founding.ts';
 import { loadState } from './load-state.ts';
 import { instantOf } from './log-time.ts';
 import { Member } from './member.ts';
@@ -336,8 +336,9 @@ export class Peer {
 
   #refused(peer: PeerId, refusal: Refusal): void {
     this.#ports.logger.warn(refusal.sentence, { peer, code: refusal.code });
-    const aboutUs = refusal.by === 'them' && (refusal.code === 'INCARNATION' || refusal.code === 'DECLINED');
-    if (this.#firstStart !== undefined && aboutUs) this.#halt(refusal.sentence);
+    if (this.#firstStart === undefined || refusal.by !== 'them') return;
+    if (refusal.code === 'INCARNATION') this.#halt(rejoinSentence(this.self, peer));
+    if (refusal.code === 'DECLINED') this.#halt(refusal.sentence);
   }
 
   /** Ends the peer at once: from here on it acknowledges nothing. */
