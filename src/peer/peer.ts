@@ -288,11 +288,9 @@ export class Peer {
       frame: (from, lane, bytes) => {
         if (this.#state === 'serving' || this.#state === 'stopping') this.#member?.frame(from, lane, bytes);
       },
-      connected: (peer) => {
-        this.#ports.logger.info('connected', { peer });
-      },
+      // The transport logs who comes and goes.
+      connected: () => {},
       disconnected: (peer) => {
-        this.#ports.logger.info('disconnected', { peer });
         this.#firstStart?.forgets(peer);
         this.#member?.disconnected(peer);
       },
@@ -335,7 +333,6 @@ export class Peer {
   }
 
   #refused(peer: PeerId, refusal: Refusal): void {
-    this.#ports.logger.warn(refusal.sentence, { peer, code: refusal.code });
     if (this.#firstStart === undefined || refusal.by !== 'them') return;
     if (refusal.code === 'INCARNATION') this.#halt(rejoinSentence(this.self, peer));
     if (refusal.code === 'DECLINED') this.#halt(refusal.sentence);
