@@ -57,6 +57,11 @@ export class ByteWriter {
 
   /** A safe integer of 0 and more in one to eight bytes. */
   varint(value: number): void {
+    // Most are small: lengths, counts, codes.
+    if (value >>> 0 === value && value < 0x80) {
+      this.u8(value);
+      return;
+    }
     assert(Number.isSafeInteger(value) && value >= 0, 'varint takes safe integers of 0 and more');
     this.#reserve(8);
     let rest = value;
@@ -125,6 +130,9 @@ export class ByteWriter {
     this.#view = new DataView(grown.buffer);
   }
 }
+
+/** A view is an object of its own; the empty one is always the same. */
+const NOTHING = new Uint8Array(0);
 
 /** Reads what `ByteWriter` wrote. Every read is checked against the end. @throws DecodeError */
 export class ByteReader {
@@ -195,6 +203,7 @@ export class ByteReader {
 
   /** The next `length` bytes, as a view into the source. */
   raw(length: number): Uint8Array {
+    if (length === 0) return NOTHING;
     this.#need(length);
     const bytes = this.#bytes.subarray(this.#at, this.#at + length);
     this.#at += length;

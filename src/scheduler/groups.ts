@@ -78,7 +78,8 @@ export class Group implements GroupTraits {
   /** Adds a row behind those of its priority. True when it became the head: someone may be waiting for it. */
   append(row: number, priority: number): boolean {
     const tail = this.#tails[priority] as number;
-    const { segment, at } = this.#locate(row);
+    const segment = this.#rows.segments[row >>> ROW_BITS] as RowSegment;
+    const at = row & ROW_MASK;
     segment.previous[at] = tail;
     segment.next[at] = NO_ROW;
     if (tail === NO_ROW) {
@@ -93,7 +94,8 @@ export class Group implements GroupTraits {
   /** Adds a row before all of its priority. True when it became the head. */
   prepend(row: number, priority: number): boolean {
     const head = this.#heads[priority] as number;
-    const { segment, at } = this.#locate(row);
+    const segment = this.#rows.segments[row >>> ROW_BITS] as RowSegment;
+    const at = row & ROW_MASK;
     segment.previous[at] = NO_ROW;
     segment.next[at] = head;
     if (head === NO_ROW) {
@@ -146,10 +148,6 @@ export class Group implements GroupTraits {
     }
     const sequence = this.#rows.segmentOf(head).readySequence[head & ROW_MASK] as number;
     this.headKey = orderKey(lowestBit(this.#mask), sequence);
-  }
-
-  #locate(row: number): { segment: RowSegment; at: number } {
-    return { segment: this.#rows.segments[row >>> ROW_BITS] as RowSegment, at: row & ROW_MASK };
   }
 }
 
