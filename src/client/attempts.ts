@@ -30,6 +30,7 @@ export interface AttemptsOwner extends AttemptHost {
 /** Tokens remembered after their attempt is over. Placements draw them one after the other, so these are the latest. */
 const RECENT_TOKENS = 4096;
 
+/** Holds and runs attempts, at most as many as there are slots, and as many again that wait. */
 export class Attempts {
   readonly #owner: AttemptsOwner;
   readonly #handlers: readonly Handler[];

@@ -55,6 +55,7 @@ export interface TaskPage {
 const TIMEOUT_MS_DEFAULT = 10_000;
 const LIST_LIMIT_DEFAULT = 100;
 
+/** A connected client. */
 export class Client {
   readonly #core: ClusterClient;
   readonly #timeoutMs: number;

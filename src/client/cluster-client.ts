@@ -28,6 +28,7 @@ export interface ClusterObserver {
   failed?(error: TaskraftError, hopeless: boolean): void;
 }
 
+/** Links to all peers, requests over them, and what the last welcome said. */
 export class ClusterClient {
   readonly ports: ClientPorts;
   readonly connection: Connection;

@@ -23,6 +23,7 @@ export interface ClusterLinksHandlers {
   failed(link: PeerLink, error: TaskraftError): void;
 }
 
+/** The links to all peers, at most 16, and the leader among them. */
 export class ClusterLinks {
   readonly #role: 'client' | 'worker';
   readonly #connection: Connection;

@@ -16,6 +16,7 @@ import type { PeerLink } from './peer-link.ts';
 const FRAME_RESULT_BYTES = 4 * 1024 * 1024;
 const RETRY_MS = 50;
 
+/** Outcomes without an answer, at most as many as the worker held attempts. */
 export class CompletionOutbox {
   readonly #client: ClusterClient;
   readonly #answered: (row: CompletionRow, answer: CompletionAnswer) => void;

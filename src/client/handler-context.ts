@@ -45,6 +45,7 @@ export interface AttemptHost {
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
+/** One attempt: what its handler sees, and what its worker keeps of it. */
 export class Attempt implements HandlerContext {
   readonly #host: AttemptHost;
   readonly #row: AssignRow;

@@ -15,6 +15,7 @@ const TIMEOUT_MS = 10_000;
 /** A peer that is down is a fact to show, not one to wait for. */
 const STATUS_TIMEOUT_MS = 2000;
 
+/** The operator's calls over the connections of `client`. All throw TaskraftError: UNAVAILABLE, TIMEOUT, and what each says. */
 export class Operator {
   readonly #core: ClusterClient;
 

@@ -42,6 +42,7 @@ export interface PeerLinkHandlers {
   failed(link: PeerLink, error: TaskraftError): void;
 }
 
+/** The link to one peer: at most one connection at a time. */
 export class PeerLink {
   /** Where this link dials. */
   readonly url: string;

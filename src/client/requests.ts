@@ -49,6 +49,7 @@ interface Pending {
   deadline: Timer | undefined;
 }
 
+/** The table of requests without an answer, at most REQUESTS_MAX. */
 export class Requests {
   readonly #links: ClusterLinks;
   readonly #ports: ClientPorts;

@@ -23,6 +23,7 @@ export interface Submission {
   done(answer: SubmittedFrame | TaskraftError): void;
 }
 
+/** Submissions of one client, in the order in which they are given. */
 export class Submissions {
   readonly #client: ClusterClient;
   readonly #timeoutMs: number;

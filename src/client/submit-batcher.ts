@@ -20,6 +20,7 @@ interface Joined {
   readonly done: Submitted[];
 }
 
+/** Joins what `Client.submit` is called with in one turn. */
 export class SubmitBatcher {
   readonly #client: ClusterClient;
   readonly #submissions: Submissions;

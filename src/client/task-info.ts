@@ -53,20 +53,10 @@ export interface TaskInfo {
 
 /** The task in `row`. */
 export function taskInfo(row: TaskViewRow): TaskInfo {
-  const [ref, type, queue, state, priority, key, requires, createdAtMs, runAtMs, startedAtMs, finishedAtMs] = row;
-  const [, , , , , , , , , , , failures, crashes, deliveries, fencingToken, worker, reason] = row;
-  const [payload, headers, result, error, lastCheckpoint, progress, history, historyDropped] = row.slice(
-    17,
-  ) as unknown as [
-    BlobRow | null,
-    BlobRow | null,
-    BlobRow | null,
-    BlobRow | null,
-    BlobRow | null,
-    TaskViewRow[22],
-    readonly HistoryRow[],
-    number,
-  ];
+  const [ref, type, queue, state, priority, key, requires, createdAtMs, runAtMs, startedAtMs, finishedAtMs, ...later] =
+    row;
+  const [failures, crashes, deliveries, fencingToken, worker, reason, ...bytes] = later;
+  const [payload, headers, result, error, lastCheckpoint, progress, history, historyDropped] = bytes;
   return {
     id: formatTaskId(ref[0], ref[1], ref[2]),
     type,

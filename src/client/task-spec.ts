@@ -5,6 +5,11 @@ import type { BlobRow, LabelRow, TaskOptionsRow, TaskRow, TemplateRow } from '..
 import { type Duration, durationMs } from './duration.ts';
 import { invalidArgument, TaskraftError } from './errors.ts';
 
+/** A date: whatever tells its ms since 1970. */
+export interface Instant {
+  getTime(): number;
+}
+
 /** One task to submit. */
 export interface TaskSpec {
   /** Names the handler: 1 to 200 characters of `[A-Za-z0-9._:/-]`, as all names. */
@@ -20,8 +25,8 @@ export interface TaskSpec {
   readonly priority?: number;
   /** Labels that the worker must have. */
   readonly requires?: Readonly<Record<string, string>>;
-  /** Not before then: ms since 1970 or a `Date`. At most one of `runAt` and `delay`. */
-  readonly runAt?: number | Date;
+  /** Not before then: ms since 1970, or a date that tells them. At most one of `runAt` and `delay`. */
+  readonly runAt?: number | Instant;
   /** Not before this has passed. */
   readonly delay?: Duration;
   /** Unique within the namespace until the task is final plus 24 h: submitted again it gives the first task. */
@@ -190,10 +195,10 @@ function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
   return encodeValue(headers);
 }
 
-function instantMs(instant: number | Date, position: number): number {
+function instantMs(instant: number | Instant, position: number): number {
   const ms = Math.ceil(typeof instant === 'number' ? instant : instant.getTime());
   if (Number.isSafeInteger(ms) && ms >= 0) return ms;
-  throw new TaskraftError('INVALID_ARGUMENT', 'runAt is a Date, or ms since 1970.', { position });
+  throw new TaskraftError('INVALID_ARGUMENT', 'runAt is a date, or ms since 1970.', { position });
 }
 
 function msOr(value: Duration | undefined, name: string): number | null {

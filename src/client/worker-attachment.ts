@@ -39,6 +39,7 @@ export interface AttachmentOwner {
   refused(error: TaskraftError): void;
 }
 
+/** The bond of one worker. */
 export class WorkerAttachment {
   readonly #client: ClusterClient;
   readonly #owner: AttachmentOwner;

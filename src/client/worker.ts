@@ -72,6 +72,7 @@ interface Waiter {
   readonly done: () => void;
 }
 
+/** A worker: `run` it, `stop` it. */
 export class Worker {
   /** The name under which the cluster knows this worker. */
   readonly workerId: string;

@@ -156,7 +156,7 @@ function shaped<Frame extends { readonly type: string }>(
     }
     frame[name] = value;
   }
-  return frame as unknown as Frame;
+  return frame as Record<string, unknown> & Frame;
 }
 
 function byType<Frame extends { readonly type: string }>(

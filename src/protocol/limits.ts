@@ -3,8 +3,10 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Default and hard limit of a payload, result or checkpoint, each, in bytes. */
+/** Bytes of a payload, result or checkpoint, each, unless configured otherwise. */
 export const PAYLOAD_BYTES_DEFAULT: number = 256 * KIB;
+
+/** Bytes of a payload, result or checkpoint that no configuration goes beyond. */
 export const PAYLOAD_BYTES_HARD: number = MIB;
 
 /** Encoded headers of one task, in bytes. */
@@ -37,13 +39,17 @@ export const WORKER_TYPES_MAX = 1000;
 /** Attempts that a worker may run at a time. */
 export const WORKER_SLOTS_MAX = 10_000;
 
-/** Priorities: 1 is first. */
+/** The priority that is placed first. */
 export const PRIORITY_MIN = 1;
+
+/** The priority that is placed last. */
 export const PRIORITY_MAX = 10;
 
 /** Ten years, the furthest that a task may be delayed. */
 export const DELAY_MS_MAX: number = 10 * 366 * 86_400_000;
 
-/** Characters of a progress note and of a log line. */
+/** Characters of a progress note. */
 export const NOTE_CHARS_MAX = 200;
+
+/** Characters of a log line. */
 export const LOG_CHARS_MAX = 4096;

@@ -1,7 +1,7 @@
 /** Which values users may send: what arrives is what was sent, or the sender hears why not. */
 
 const DEPTH_MAX = 64;
-const NODES_MAX = 100_000;
+const VALUES_MAX = 100_000;
 
 /** Why `value` cannot be sent, as the end of a sentence that begins with where it is, or undefined when it can. */
 export function plainProblem(value: unknown): string | undefined {
@@ -9,11 +9,11 @@ export function plainProblem(value: unknown): string | undefined {
 }
 
 class Walk {
-  #nodes = 0;
+  #values = 0;
 
   visit(value: unknown, where: string, depth: number): string | undefined {
-    this.#nodes += 1;
-    if (this.#nodes > NODES_MAX) return `it has more than ${NODES_MAX} values`;
+    this.#values += 1;
+    if (this.#values > VALUES_MAX) return `it has more than ${VALUES_MAX} values`;
     switch (typeof value) {
       case 'string':
       case 'number':

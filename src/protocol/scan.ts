@@ -8,20 +8,20 @@
 export interface ScanRules {
   readonly depthMax: number;
   /** Arrays, maps, their elements, keys and scalars, each counted once. */
-  readonly nodesMax: number;
+  readonly valuesMax: number;
   readonly maps: boolean;
 }
 
 const FRAME_DEPTH_MAX = 8;
-const FRAME_NODES_MAX = 200_000;
+const FRAME_COUNT_MAX = 200_000;
 const VALUE_DEPTH_MAX = 64;
-const VALUE_NODES_MAX = 100_000;
+const VALUE_COUNT_MAX = 100_000;
 
 /** Frames are arrays in arrays. */
-export const FRAME_RULES: ScanRules = { depthMax: FRAME_DEPTH_MAX, nodesMax: FRAME_NODES_MAX, maps: false };
+export const FRAME_RULES: ScanRules = { depthMax: FRAME_DEPTH_MAX, valuesMax: FRAME_COUNT_MAX, maps: false };
 
 /** Values of users: what JSON knows, bytes, and 64-bit integers. */
-export const VALUE_RULES: ScanRules = { depthMax: VALUE_DEPTH_MAX, nodesMax: VALUE_NODES_MAX, maps: true };
+export const VALUE_RULES: ScanRules = { depthMax: VALUE_DEPTH_MAX, valuesMax: VALUE_COUNT_MAX, maps: true };
 
 /** Bytes after the first for the types 0xc0 to 0xdf: fixed size, or -n for a length of n bytes before the data. */
 const SIZES: readonly number[] = [
@@ -35,7 +35,7 @@ export function scan(bytes: Uint8Array, rules: ScanRules): string | undefined {
   /** Values still to come at each depth; the outermost is the one value itself. */
   const rest = [1];
   let depth = 0;
-  let nodes = 0;
+  let values = 0;
   let at = 0;
   const end = bytes.length;
   while (depth >= 0) {
@@ -45,8 +45,8 @@ export function scan(bytes: Uint8Array, rules: ScanRules): string | undefined {
     }
     rest[depth] = (rest[depth] as number) - 1;
     if (at >= end) return 'ends too early';
-    nodes += 1;
-    if (nodes > rules.nodesMax) return `has more than ${rules.nodesMax} values`;
+    values += 1;
+    if (values > rules.valuesMax) return `has more than ${rules.valuesMax} values`;
     const head = bytes[at] as number;
     at += 1;
     if (head < 0x80 || head >= 0xe0) continue;
