@@ -44,7 +44,7 @@ export const FRAME_BYTES_MAX: number = 16 * 1024 * 1024;
 export interface OwnFacts {
   /** Drawn when the data directory was made: another one under the same id means that the directory was replaced. */
   readonly incarnation: string;
-  /** True while the log holds nothing, so that this peer may be one that starts for the first time. */
+  /** True until the peer was founded: its log is empty and it never voted, so it may be one that starts for the first time. */
   readonly logEmpty: boolean;
   /** The incarnation of the peer addressed that this peer has written down at its founding; absent when none. */
   readonly knownIncarnation?: string;
