@@ -173,9 +173,18 @@ export class Member {
     this.#reads.abandon(this.appliedIndex);
   }
 
-  /** Takes no more proposals, and hands leadership over. True when a transfer began. */
-  yieldLeadership(): boolean {
+  /** Takes no more proposals; those that were taken go on. */
+  refuseProposals(): void {
     this.#accepting = false;
+  }
+
+  /** True when nobody waits for the outcome of a proposal. */
+  get quiet(): boolean {
+    return this.batcher.queuedCount === 0 && this.batcher.appendedCount === 0;
+  }
+
+  /** Hands leadership over to whoever can take over soonest. True when a transfer began. */
+  yieldLeadership(): boolean {
     if (!this.#running || this.raft.role !== 'leader') return false;
     const transfer = this.raft.transferLeadership('best');
     this.wake();

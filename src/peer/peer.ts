@@ -49,6 +49,9 @@ import type {
   ReadDone,
 } from './types.ts';
 
+/** How long a stop waits for proposals under way, in ms; where a majority answers they need a few. */
+const FLUSH_MS = 200;
+
 /** See the head of this file. */
 export class Peer {
   readonly #options: PeerOptions;
@@ -122,8 +125,8 @@ export class Peer {
   }
 
   /**
-   * Takes no more proposals, hands leadership over where it can, finishes the write under way, and lets go of everything. Those
-   * who still wait are told that their outcome is unknown. Repeated calls, and one before `start`, are harmless.
+   * Takes no more proposals, answers those under way, hands leadership over where it can, finishes the write under way, and lets
+   * go of everything. Whoever waits even then is told that the outcome is unknown. Repeated calls, and one before `start`, are harmless.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -377,14 +380,27 @@ export class Peer {
     // What a start under way opens is closed when it has come to its end.
     await this.#starting?.catch(() => undefined);
     if (this.#state === 'halted') return this.#close();
-    if (this.#state === 'serving' && this.#running().yieldLeadership()) await this.#untilSuccessor();
+    if (this.#state === 'serving') await this.#handOver(this.#running());
     this.#state = 'stopped';
     await this.#close();
   }
 
+  /** Answers those whose proposals were taken, as far as that goes quickly, and makes another peer lead. */
+  async #handOver(member: Member): Promise<void> {
+    this.#state = 'stopping';
+    member.refuseProposals();
+    const { clock, timers } = this.#ports;
+    const untilMs = clock.monotonicMs() + FLUSH_MS;
+    while (member.serving && !member.quiet && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((resolve) => {
+        timers.after(this.#options.cluster.timings.tickMs, resolve);
+      });
+    }
+    if (member.yieldLeadership()) await this.#untilSuccessor();
+  }
+
   /** Waits until this peer leads no more, at most as long as a transfer may take. */
   #untilSuccessor(): Promise<void> {
-    this.#state = 'stopping';
     return new Promise((resolve) => {
       const timer = this.#ports.timers.after(this.#options.cluster.timings.electionTimeoutMs, () => {
         this.#successor?.();

@@ -86,6 +86,20 @@ describe('three peers', () => {
     expect(next.self).not.toBe(first);
     expect(cluster.time.nowMs - stoppedAt).toBeLessThan(50);
   });
+
+  test('answer what was proposed before a stop, and take nothing after it', async () => {
+    const cluster = await TestCluster.serving(3);
+    const leader = cluster.leader!;
+    await cluster.propose(leader, OPEN_SESSION);
+    const before = Array.from({ length: 20 }, (_, at) => cluster.proposed(leader, submit(at + 1, 200)));
+    const stopped = leader.stop();
+    await cluster.time.until('the stop to begin', () => leader.state === 'stopping');
+    const after = cluster.proposed(leader, submit(21));
+    await cluster.time.finish(stopped);
+    const results = await cluster.time.finish(Promise.all(before));
+    expect(results.map((result) => result.type)).toEqual(results.map(() => 'applied'));
+    expect(await after).toEqual({ type: 'dropped' });
+  });
 });
 
 test('one peer is a cluster of one', async () => {
