@@ -116,6 +116,10 @@ export function awaitResult(session: Session, frame: AwaitResultFrame): void {
       session.waits.delete(requestId);
       session.answer(resultFrame(requestId, task));
     },
+    gone() {
+      session.waits.delete(requestId);
+      notFound(session, requestId);
+    },
     leaderGone() {
       session.waits.delete(requestId);
       session.refuseNotLeader(requestId);

@@ -3,14 +3,17 @@
  * the two is never missed. Waits live on the leader alone: when it stops leading they are sent away with NOT_LEADER, and
  * clients bring them to the next one.
  */
+import { assert } from '../base/assert.ts';
 import type { TaskView } from '../scheduler/views.ts';
 
-/** One wait of one connection. */
+/** One wait of one connection. Each is told once at most; what comes later is ignored. */
 export interface Waiter {
-  readonly requestId: number;
-  ended(task: TaskView): void;
+  /** The task is final; undefined when it is not kept any more. */
+  ended(task: TaskView | undefined): void;
   /** The leader stops leading. */
   leaderGone(): void;
+  /** How the task ended cannot be read here. */
+  unreadable(): void;
 }
 
 /** All waits for results on this peer, bounded. */
@@ -23,14 +26,22 @@ export class Waiters {
     this.#max = max;
   }
 
-  /** False when there are too many already. */
-  add(number: number, waiter: Waiter): boolean {
-    if (this.#count >= this.#max) return false;
+  /** All that wait. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get isFull(): boolean {
+    return this.#count >= this.#max;
+  }
+
+  /** Only while it is not full. */
+  add(number: number, waiter: Waiter): void {
+    assert(!this.isFull, 'there is room for one more wait');
     const waiting = this.#byTask.get(number);
     if (waiting === undefined) this.#byTask.set(number, new Set([waiter]));
     else waiting.add(waiter);
     this.#count += 1;
-    return true;
   }
 
   remove(number: number, waiter: Waiter): void {
@@ -45,20 +56,19 @@ export class Waiters {
     return this.#count > 0 && this.#byTask.has(number);
   }
 
-  /** Tells everyone who waits for the task. */
-  ended(task: TaskView): void {
-    const waiting = this.#byTask.get(task.number);
-    if (waiting === undefined) return;
-    this.#byTask.delete(task.number);
-    this.#count -= waiting.size;
-    for (const waiter of waiting) waiter.ended(task);
+  /** Takes out all who wait for the task, to be told. */
+  take(number: number): readonly Waiter[] {
+    const waiting = [...(this.#byTask.get(number) ?? [])];
+    this.#byTask.delete(number);
+    this.#count -= waiting.length;
+    return waiting;
   }
 
-  /** Sends everyone away. */
-  clear(): void {
-    const all = [...this.#byTask.values()];
+  /** Takes out everyone, to be sent away. */
+  takeAll(): readonly Waiter[] {
+    const all = [...this.#byTask.values()].flatMap((waiting) => [...waiting]);
     this.#byTask.clear();
     this.#count = 0;
-    for (const waiting of all) for (const waiter of waiting) waiter.leaderGone();
+    return all;
   }
 }
