@@ -131,6 +131,9 @@ export class ByteWriter {
   }
 }
 
+/** Characters that are made into text at a time. */
+const TEXT_PIECE = 1024;
+
 /** A view is an object of its own; the empty one is always the same. */
 const NOTHING = new Uint8Array(0);
 
@@ -210,6 +213,12 @@ export class ByteReader {
     return bytes;
   }
 
+  /** Goes back to a `position` of before. */
+  rewind(position: number): void {
+    assert(position <= this.#at, 'a reader goes back to where it was');
+    this.#at = position;
+  }
+
   /** Passes over the next `length` bytes. */
   skip(length: number): void {
     this.#need(length);
@@ -224,11 +233,14 @@ export class ByteReader {
   /** ASCII behind its length. */
   ascii(): string {
     const bytes = this.bytes();
-    let text = '';
     for (let at = 0; at < bytes.length; at += 1) {
-      const code = bytes[at] as number;
-      if (code > 0x7f) throw new DecodeError('a name is not ASCII');
-      text += String.fromCharCode(code);
+      if ((bytes[at] as number) > 0x7f) throw new DecodeError('a name is not ASCII');
+    }
+    // In pieces: a call takes only so many arguments. Names are one piece.
+    let text = '';
+    for (let at = 0; at < bytes.length; at += TEXT_PIECE) {
+      const piece = bytes.length <= TEXT_PIECE ? bytes : bytes.subarray(at, at + TEXT_PIECE);
+      text += String.fromCharCode.apply(undefined, piece as unknown as number[]);
     }
     return text;
   }

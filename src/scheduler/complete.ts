@@ -26,9 +26,9 @@ import { FAILED_BITS, OUTCOME_CODES } from './version.ts';
 
 const DONE: Ending = { to: STATE.done, reason: REASON.none, by: BY.worker, principal: 0 };
 
-/** Applies a `complete`, of which the worker's id is read next. */
-export function complete(state: State, reader: ByteReader): Reply {
-  const workerId = reader.ascii();
+/** Applies a `complete`, of which `reader` reads the worker's id next from `entry`. */
+export function complete(state: State, entry: Uint8Array, reader: ByteReader): Reply {
+  const workerId = state.nameCache.read(entry, reader);
   const worker = state.workers.find(workerId);
   const answers: CompletionAnswer[] = [];
   for (let left = decodeCount(reader); left > 0; left -= 1) {

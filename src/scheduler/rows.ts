@@ -161,7 +161,10 @@ export class Rows {
     return this.segments[row >>> ROW_BITS] as RowSegment;
   }
 
-  /** A free row, all of whose columns are 0, but `next`, `previous` and `worker`, which are -1. */
+  /**
+   * A free row. `next`, `previous` and `worker` are -1; number, template, principal and the instants of submission and of the
+   * last event are anything, since every task sets them; all other columns are 0.
+   */
   allocate(): number {
     if (this.#free === NO_ROW) this.#addSegment();
     const row = this.#free;

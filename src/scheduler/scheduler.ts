@@ -42,7 +42,15 @@ import { loadRecord, settleLoad } from './load.ts';
 import { blockKey } from './memory/blocks.ts';
 import type { ApplyOutcome, Reply } from './outcome.ts';
 import { canPlace, placeReady } from './placement.ts';
-import { assignmentsOf, viewAssignment, viewCounters, viewQueue, viewTask, viewWorkers } from './queries.ts';
+import {
+  assignmentsOf,
+  viewAssignment,
+  viewCounters,
+  viewQueue,
+  viewTask,
+  viewWorker,
+  viewWorkers,
+} from './queries.ts';
 import { NO_ROW, ROW_MASK } from './rows.ts';
 import { State } from './state.ts';
 import { STATE } from './states.ts';
@@ -210,9 +218,9 @@ export class Scheduler {
     const { reader } = entry;
     const code = reader.u8();
     checkFormat(reader.u8());
-    const principal = reader.ascii();
+    const principal = state.nameCache.read(batch, reader);
     if (code === COMMAND_CODES.submit) return submit(state, batch, reader, entry.commandEnd, principal);
-    if (code === COMMAND_CODES.complete) return complete(state, reader);
+    if (code === COMMAND_CODES.complete) return complete(state, batch, reader);
     return this.#applyRare(decodeBody(code, reader), principal);
   }
 
@@ -375,6 +383,12 @@ export class Scheduler {
   /** The workers of a namespace, by id. */
   workers(namespace: string): WorkerView[] {
     return viewWorkers(this.#state, this.#state.findNamespace(namespace));
+  }
+
+  /** The worker with this id, of whatever namespace; undefined when there is none. */
+  worker(id: string): WorkerView | undefined {
+    const found = this.#state.workers.find(id);
+    return found === undefined ? undefined : viewWorker(this.#state, found);
   }
 
   /** The workers of all namespaces, by id. */

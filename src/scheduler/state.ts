@@ -14,6 +14,7 @@ import { Memory } from './memory/memory.ts';
 import type { RecordTable } from './memory/records.ts';
 import { Meta } from './meta.ts';
 import type { Abort, Reply } from './outcome.ts';
+import { NameCache } from './name-cache.ts';
 import { Queues } from './queues.ts';
 import { Rows } from './rows.ts';
 import { Sessions } from './sessions.ts';
@@ -49,6 +50,7 @@ export class State {
   liveBytes = 0;
   readonly writer: ByteWriter = new ByteWriter(4096);
   readonly records: TaskRecords;
+  readonly nameCache: NameCache = new NameCache();
   readonly #namespaces: Map<string, number> = new Map();
 
   // What the present entry did; emptied when the next one begins.

@@ -39,7 +39,7 @@ interface Submission {
 
 /** Applies a `submit` whose session is read next. `end` is where the command ends in `entry`. */
 export function submit(state: State, entry: Uint8Array, reader: ByteReader, end: number, principal: string): Reply {
-  const sessionId = reader.ascii();
+  const sessionId = state.nameCache.read(entry, reader);
   const sequence = reader.varint();
   const answeredBelow = reader.varint();
   const session = state.sessions.find(sessionId);
@@ -73,7 +73,7 @@ function take(
   end: number,
   principal: string,
 ): Submitted | Refusal {
-  const namespaceName = reader.ascii();
+  const namespaceName = state.nameCache.read(entry, reader);
   if (!isName(namespaceName)) return skip(reader, end, 'INVALID_ARGUMENT');
   // 0 while nothing was ever submitted there; a refused submission must not change that.
   const namespace = state.findNamespace(namespaceName);

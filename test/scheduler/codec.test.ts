@@ -5,6 +5,7 @@ import { murmur3 } from '../../src/base/hash.ts';
 import { BatchReader, BatchWriter, commandMoves, decodeBatch, encodeCommand } from '../../src/scheduler/batch.ts';
 import type { Blob, Command, Completion, Encoding, Labels, TaskTemplate } from '../../src/scheduler/command.ts';
 import { decodeCommand } from '../../src/scheduler/decode.ts';
+import { NameCache } from '../../src/scheduler/name-cache.ts';
 import { COMMAND_CODES, LOG_VERSION } from '../../src/scheduler/version.ts';
 import { blob, Driver, entryOf, keyText, template } from './driver.ts';
 
@@ -148,6 +149,26 @@ describe('commands as bytes', () => {
       expect(bytesOfEntry.length).toBe(size);
       expect(new BatchReader(bytesOfEntry).count).toBe(expected);
     }
+  });
+});
+
+describe('names that come again and again', () => {
+  test('are read as the bytes spell them, whatever was read before', () => {
+    const cache = new NameCache();
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'grapheme-ascii', maxLength: 300 }), { maxLength: 20 }), (names) => {
+        const writer = new ByteWriter();
+        for (const one of names) writer.ascii(one);
+        const source = writer.take();
+        const reader = new ByteReader(source);
+        expect(names.map(() => cache.read(source, reader))).toEqual(names);
+        expect(reader.remaining).toBe(0);
+      }),
+    );
+    const foreign = new Uint8Array([2, 0x41, 0xc3]);
+    expect(() => cache.read(foreign, new ByteReader(foreign))).toThrow('not ASCII');
+    const cut = new Uint8Array([9, 0x41]);
+    expect(() => cache.read(cut, new ByteReader(cut))).toThrow('too early');
   });
 });
 
