@@ -20,6 +20,8 @@ import { queueCommand } from './commands/queue.ts';
 import { serverCommand } from './commands/server.ts';
 import { taskCommand } from './commands/task.ts';
 import { workerCommand } from './commands/worker.ts';
+import { demoCommand } from './demo/demo.ts';
+import { demoWorkerCommand } from './demo/demo-worker.ts';
 import { endingOf, EXIT } from './exit.ts';
 import { printable } from './output.ts';
 import { VERSION } from './version.ts';
@@ -38,6 +40,7 @@ for (const command of [
 ]) {
   program.addCommand(command);
 }
+program.addCommand(demoCommand()).addCommand(demoWorkerCommand(), { hidden: true });
 settle(program);
 
 // Whoever reads may stop reading: `taskraft task list | head -1`.

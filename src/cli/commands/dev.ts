@@ -50,10 +50,12 @@ async function run(flags: DevFlags): Promise<void> {
   const directory =
     flags.data === undefined ? mkdtempSync(path.join(tmpdir(), 'taskraft-dev-')) : path.resolve(flags.data);
   const processes: OwnProcess[] = [];
+  let stopping = false;
   const stopped = new Promise<void>((resolve) => {
     onStopSignals({
       stop: (signal) => {
         process.stderr.write(`\n${signal}: stopping the peers\n`);
+        stopping = true;
         resolve();
       },
       force: () => {
@@ -69,8 +71,8 @@ async function run(flags: DevFlags): Promise<void> {
     }
     const up = await Promise.race([stopped.then(() => false), allReady(cluster, processes).then(() => true)]);
     if (!up) return;
-    process.stdout.write(guide(cluster, processes, flags));
-    await Promise.race([stopped, allGone(cluster, processes)]);
+    process.stdout.write(guide(cluster, processes, flags.data !== undefined));
+    await Promise.race([stopped, allGone(cluster, processes, () => stopping)]);
   } finally {
     await Promise.all(processes.map((one) => one.stop()));
     if (flags.data === undefined) rmSync(directory, { recursive: true, force: true });
@@ -127,12 +129,16 @@ async function allReady(cluster: LocalCluster, processes: readonly OwnProcess[])
 }
 
 /** Says of each peer that ends that it did; rejected when none is left. Nothing is started again unasked. */
-async function allGone(cluster: LocalCluster, processes: readonly OwnProcess[]): Promise<never> {
+async function allGone(
+  cluster: LocalCluster,
+  processes: readonly OwnProcess[],
+  expected: () => boolean,
+): Promise<never> {
   await Promise.all(
     processes.map(async (one, at) => {
       const end = await one.ended;
       const member = cluster.members[at];
-      if (member === undefined) return;
+      if (member === undefined || expected()) return;
       const again = [thisProgram(), ...memberArguments(cluster, member)].join(' ');
       process.stderr.write(`${one.name} ${describeEnd(end)}. To start it again, in another terminal:\n  ${again}\n`);
     }),
@@ -140,10 +146,8 @@ async function allGone(cluster: LocalCluster, processes: readonly OwnProcess[]):
   throw new CliError('PEER_FAILED', 'no peer is left');
 }
 
-function guide(cluster: LocalCluster, processes: readonly OwnProcess[], flags: DevFlags): string {
+function guide(cluster: LocalCluster, processes: readonly OwnProcess[], keepsData: boolean): string {
   const program = thisProgram();
-  const [first] = cluster.members;
-  const url = first === undefined || first.client.endsWith(`:${PORT_DEFAULT}`) ? '' : ` --url ws://${first.client}`;
   const rows = cluster.members.map((member, at) => ({ ...member, pid: processes[at]?.pid ?? 0 }));
   const table = formatTable(
     [
@@ -154,20 +158,20 @@ function guide(cluster: LocalCluster, processes: readonly OwnProcess[], flags: D
     ],
     rows,
   );
-  const kept =
-    flags.data === undefined
-      ? 'The data goes when this ends; start with --data DIR to keep it.'
-      : 'The data stays when this ends, and is taken up again by the same command.';
+  const kept = keepsData
+    ? 'The data stays when this ends, and is taken up again by the same command.'
+    : 'The data goes when this ends; start with --data DIR to keep it.';
   return `
 A cluster of ${rows.length} is up. It asks for no credentials, and only this computer reaches it.
 
 ${table}
 What to do next, in another terminal:
 
-  ${program} worker run --allow-exec${url}
-  ${program} task submit --type shell --payload '{"argv":["echo","hello"]}' --wait${url}
-  ${program} task list${url}
-  ${program} cluster status${url}
+  export TASKRAFT_URL=${clientUrls(cluster).join(',')}
+  ${program} worker run --allow-exec &
+  ${program} task submit --type shell --payload '{"argv":["echo","hello"]}' --wait
+  ${program} task list
+  ${program} cluster status
 ${rows.length < 3 ? '' : `  kill -9 ${rows[0]?.pid}   # one peer less: everything goes on\n`}
 ${kept} Ctrl-C ends it.
 `;
