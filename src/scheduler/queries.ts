@@ -29,12 +29,11 @@ export function viewAssignment(state: State, row: number): Assignment {
   const at = row & ROW_MASK;
   const template = templateOf(state, row);
   const worker = state.workers.slots.at(segment.worker[at] as number);
-  const headers = blobOf(state, segment, at, 'headers');
-  const lastCheckpoint = blobOf(state, segment, at, 'checkpoint');
   const placedAtMs = segment.placedAtMs[at] as number;
   const cancelling = ((segment.flags[at] as number) & FLAGS.cancelling) !== 0;
   const dueMs = segment.dueMs[at] as number;
-  return {
+  // One is made for every delivery, so what few tasks have is added only where it is.
+  const assignment: { -readonly [Field in keyof Assignment]: Assignment[Field] } = {
     number: segment.number[at] as number,
     fencingToken: segment.token[at] as number,
     worker: worker.id,
@@ -44,13 +43,14 @@ export function viewAssignment(state: State, row: number): Assignment {
     attempt: (segment.failures[at] as number) + 1,
     deliveries: segment.deliveries[at] as number,
     payload: payloadOf(state, segment, at),
-    ...(headers === undefined ? {} : { headers }),
-    ...(lastCheckpoint === undefined ? {} : { lastCheckpoint }),
     runMs: dueMs === 0 || cancelling ? template.runMs : dueMs - placedAtMs,
     placedAtMs,
     createdAtMs: segment.createdAtMs[at] as number,
     cancelling,
   };
+  if (segment.headersBytes[at] !== 0) assignment.headers = blobOf(state, segment, at, 'headers');
+  if (segment.checkpointBytes[at] !== 0) assignment.lastCheckpoint = blobOf(state, segment, at, 'checkpoint');
+  return assignment;
 }
 
 /** Numbers of the tasks that run on `worker`, the oldest placement first. */
@@ -69,9 +69,6 @@ export function viewTask(state: State, row: number): TaskView {
   const template = templateOf(state, row);
   const key = segment.key[at] as number;
   const runAtMs = segment.runAtMs[at] as number;
-  const error = blobOf(state, segment, at, 'error');
-  const headers = blobOf(state, segment, at, 'headers');
-  const lastCheckpoint = blobOf(state, segment, at, 'checkpoint');
   const history = historyOf(state, segment, at);
   const worker = history.findLast((event) => event.type === 'started')?.by;
   const placedAtMs = segment.placedAtMs[at] as number;
@@ -94,9 +91,9 @@ export function viewTask(state: State, row: number): TaskView {
     fencingToken: segment.token[at] as number,
     ...(worker === undefined ? {} : { worker }),
     payload: payloadOf(state, segment, at),
-    ...(error === undefined ? {} : { error }),
-    ...(headers === undefined ? {} : { headers }),
-    ...(lastCheckpoint === undefined ? {} : { lastCheckpoint }),
+    ...(segment.errorBytes[at] === 0 ? {} : { error: blobOf(state, segment, at, 'error') }),
+    ...(segment.headersBytes[at] === 0 ? {} : { headers: blobOf(state, segment, at, 'headers') }),
+    ...(segment.checkpointBytes[at] === 0 ? {} : { lastCheckpoint: blobOf(state, segment, at, 'checkpoint') }),
     history,
     droppedEvents: segment.droppedEvents[at] as number,
   };
@@ -138,12 +135,7 @@ function payloadOf(state: State, segment: RowSegment, at: number): StoredBlob {
   return { encoding, bytes: state.memory.slab.view(segment.payloadRef[at] as number, sizeBytes).slice() };
 }
 
-function blobOf(
-  state: State,
-  segment: RowSegment,
-  at: number,
-  which: 'headers' | 'checkpoint' | 'error',
-): Blob | undefined {
+function blobOf(state: State, segment: RowSegment, at: number, which: 'headers' | 'checkpoint' | 'error'): Blob {
   const encodings = segment.encodings[at] as number;
   const [refs, sizes, shift] =
     which === 'headers'
@@ -152,7 +144,6 @@ function blobOf(
         ? [segment.checkpointRef, segment.checkpointBytes, 4]
         : [segment.errorRef, segment.errorBytes, 6];
   const sizeBytes = sizes[at] as number;
-  if (sizeBytes === 0) return undefined;
   const encoding = ((encodings >>> shift) & 3) as Encoding;
   return { encoding, bytes: state.memory.slab.view(refs[at] as number, sizeBytes).slice() };
 }

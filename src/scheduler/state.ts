@@ -51,7 +51,9 @@ export class State {
   readonly writer: ByteWriter = new ByteWriter(4096);
   readonly records: TaskRecords;
   readonly nameCache: NameCache = new NameCache();
+  /** Both ways, as far as they were asked for. */
   readonly #namespaces: Map<string, number> = new Map();
+  readonly #namespaceNames: Map<number, string> = new Map();
 
   // What the present entry did; emptied when the next one begins.
 
@@ -112,7 +114,12 @@ export class State {
 
   /** The name of a namespace by its number. */
   namespaceName(number: number): string {
-    return this.memory.names.nameOf(number).slice('namespace:'.length);
+    let name = this.#namespaceNames.get(number);
+    if (name === undefined) {
+      name = this.memory.names.nameOf(number).slice('namespace:'.length);
+      this.#namespaceNames.set(number, name);
+    }
+    return name;
   }
 
   /** The number of a principal's name; 0 when there are too many names. */
