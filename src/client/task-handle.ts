@@ -121,7 +121,7 @@ function settle(answer: ResultFrame, resolve: (value: unknown) => void, reject: 
     resolve(blobValue(answer.result));
     return;
   }
-  const because = reason === undefined ? '' : `: ${reason}`;
+  const because = reason === undefined || reason === state ? '' : `: ${reason}`;
   const details = reason === undefined ? {} : { reason };
   if (state === 'cancelled') {
     reject(new TaskraftError('TASK_CANCELLED', `The task was cancelled${because}.`, details));

@@ -18,9 +18,13 @@ export interface TaskIdParts {
 
 /** No i, l, o, u: what people read to each other stays what it was. */
 const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
+/** The values that a check character can have, one more than there are digits and `-`, and a prime number. */
+const CHECKS = `${DIGITS}ilou_`;
+/** Of `-`; as a check character `i` has it, but then it stands at the end. */
+const DASH_VALUE = 32;
 const VERSION = '1';
-const PATTERN =
-  /^t1([0-9a-hjkmnp-tv-z]{1,11})-([0-9a-hjkmnp-tv-z]{1,11})-([0-9a-hjkmnp-tv-z]{1,11})([0-9a-hjkmnp-tv-z])$/;
+const PART = '([0-9a-hjkmnp-tv-z]{1,11})';
+const PATTERN: RegExp = new RegExp(`^t${VERSION}${PART}-${PART}-${PART}[0-9a-z_]$`);
 
 /** The id of a task. */
 export function formatTaskId(group: number, epoch: number, number: number): string {
@@ -31,7 +35,7 @@ export function formatTaskId(group: number, epoch: number, number: number): stri
 /** The parts of `id`, or undefined when it is none: another shape, or a character that was changed or swapped with its neighbour. */
 export function parseTaskId(id: string): TaskIdParts | undefined {
   const match = PATTERN.exec(id);
-  if (match === null || checkCharacter(id.slice(0, -1)) !== match[4]) return undefined;
+  if (match === null || checkCharacter(id.slice(0, -1)) !== id.at(-1)) return undefined;
   const group = fromBase32(match[1] as string);
   const epoch = fromBase32(match[2] as string);
   const number = fromBase32(match[3] as string);
@@ -57,14 +61,20 @@ function fromBase32(digits: string): number {
 }
 
 /**
- * A weighted sum modulo 31, which is prime, weights 1 to 30 in turn: any one changed digit and any swap of two neighbours
- * changes it, except digits that are equal modulo 31 (`0` and `z`), and `-`, which the pattern pins down otherwise.
+ * The character that makes the weighted sum of all values, its own included, a multiple of 37. The weights are 1 to 36 in turn and
+ * values differ by less than 37, so that one changed character and two swapped neighbours always show.
  */
 function checkCharacter(body: string): string {
   let sum = 0;
   for (let at = 0; at < body.length; at += 1) {
     const digit = DIGITS.indexOf(body.charAt(at));
-    sum += (digit < 0 ? 30 : digit) * ((at % 30) + 1);
+    sum += (digit < 0 ? DASH_VALUE : digit) * weight(at);
   }
-  return DIGITS.charAt(sum % 31);
+  let check = 0;
+  while ((sum + check * weight(body.length)) % CHECKS.length !== 0) check += 1;
+  return CHECKS.charAt(check);
+}
+
+function weight(at: number): number {
+  return (at % (CHECKS.length - 1)) + 1;
 }

@@ -14,7 +14,7 @@ describe('the id of a task', () => {
     fc.assert(
       fc.property(part, part, part, (group, epoch, number) => {
         const id = formatTaskId(group, epoch, number);
-        expect(id).toMatch(/^[a-z0-9-]{8,60}$/);
+        expect(id).toMatch(/^[a-z0-9_-]{8,60}$/);
         expect(parseTaskId(id)).toEqual({ group, epoch, number });
       }),
     );
@@ -26,31 +26,28 @@ describe('the id of a task', () => {
   });
 
   it('is refused when one character was mistyped', () => {
-    const digits = '0123456789abcdefghjkmnpqrstvwxyz';
+    const characters = '0123456789abcdefghijklmnopqrstuvwxyz_-';
     for (const number of [1, 77, 123_456, 2 ** 40]) {
       const id = formatTaskId(3, 1, number);
-      let accepted = 0;
       for (let at = 0; at < id.length; at += 1) {
-        for (const digit of digits) {
-          const typed = id.slice(0, at) + digit + id.slice(at + 1);
-          if (typed !== id && parseTaskId(typed) !== undefined) accepted += 1;
+        for (const character of characters) {
+          const typed = id.slice(0, at) + character + id.slice(at + 1);
+          if (typed !== id) expect(parseTaskId(typed), typed).toBeUndefined();
         }
       }
-      // The check counts modulo 31, so that of 32 digits the first and the last look alike.
-      expect(accepted).toBeLessThanOrEqual(id.replaceAll(/[^0z]/g, '').length);
     }
   });
 
   it('is refused when two neighbours were swapped', () => {
     fc.assert(
-      fc.property(fc.nat(), fc.nat(100), (number, pick) => {
-        const id = formatTaskId(0, 1, number);
-        const at = 2 + (pick % (id.length - 3));
-        const swapped = id.slice(0, at) + id.charAt(at + 1) + id.charAt(at) + id.slice(at + 2);
-        const looksAlike = /^(?:0z|z0)$/.test(id.slice(at, at + 2));
-        fc.pre(swapped !== id && !looksAlike);
-        expect(parseTaskId(swapped)).toBeUndefined();
+      fc.property(fc.nat(), fc.nat(), fc.nat(), (group, epoch, number) => {
+        const id = formatTaskId(group, epoch, number);
+        for (let at = 0; at + 1 < id.length; at += 1) {
+          const swapped = id.slice(0, at) + id.charAt(at + 1) + id.charAt(at) + id.slice(at + 2);
+          if (swapped !== id) expect(parseTaskId(swapped), swapped).toBeUndefined();
+        }
       }),
+      { numRuns: 1000 },
     );
   });
 
