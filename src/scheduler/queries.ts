@@ -8,7 +8,7 @@ import type { Queue } from './queues.ts';
 import { FLAGS, NO_ROW, ROW_MASK, type RowSegment } from './rows.ts';
 import type { State } from './state.ts';
 import { STATE, TASK_STATES } from './states.ts';
-import { templateOf } from './task-moves.ts';
+import { groupOf, templateOf } from './task-moves.ts';
 import type {
   Assignment,
   HistoryEvent,
@@ -90,6 +90,7 @@ export function viewTask(state: State, row: number): TaskView {
     deliveries: segment.deliveries[at] as number,
     fencingToken: segment.token[at] as number,
     ...(worker === undefined ? {} : { worker }),
+    ...(isHopeless(state, row) ? { reason: 'NO_WORKER_MATCHES' as const } : {}),
     payload: payloadOf(state, segment, at),
     ...(segment.errorBytes[at] === 0 ? {} : { error: blobOf(state, segment, at, 'error') }),
     ...(segment.headersBytes[at] === 0 ? {} : { headers: blobOf(state, segment, at, 'headers') }),
@@ -97,6 +98,12 @@ export function viewTask(state: State, row: number): TaskView {
     history,
     droppedEvents: segment.droppedEvents[at] as number,
   };
+}
+
+/** True when the task is ready and no worker that takes tasks could run it. */
+function isHopeless(state: State, row: number): boolean {
+  if (state.rows.segmentOf(row).state[row & ROW_MASK] !== STATE.pending) return false;
+  return !groupOf(state, row).links.some((link) => link.workerClass.isServed);
 }
 
 function historyOf(state: State, segment: RowSegment, at: number): HistoryEvent[] {

@@ -320,11 +320,6 @@ export class Scheduler {
     this.#state.memory.written();
   }
 
-  /** True makes further marks be hashed only, so that the written state stands still while it is sent to another peer. */
-  holdCheckpoints(holding: boolean): void {
-    this.#state.checkpoints.holding = holding;
-  }
-
   /** What to deliver to the worker on which the task runs; undefined when it does not run. */
   assignment(number: number): Assignment | undefined {
     const state = this.#state;

@@ -9,8 +9,10 @@ export type StoredBlob =
   | Blob
   | { readonly encoding: Blob['encoding']; readonly offloaded: true; readonly sizeBytes: number };
 
-/** Why a task ended as `failed` or `cancelled`, or an attempt ended. */
+/** Why a task ended as `failed` or `cancelled`, or an attempt ended, or a ready task does not run. */
 export type Reason =
+  /** No worker that takes tasks has its type and the labels that it requires, with room or without. */
+  | 'NO_WORKER_MATCHES'
   | 'error'
   | 'non-retryable'
   | 'run-timeout'
@@ -79,6 +81,7 @@ export interface TaskView {
   readonly fencingToken: number;
   /** Where it runs, or ran last. */
   readonly worker?: string;
+  /** Of a final task, why it ended; of a pending one, why it will not run however long it waits, if that is so. */
   readonly reason?: Reason;
   /** Absent when it was dropped at the end. */
   readonly payload?: StoredBlob;

@@ -49,9 +49,10 @@ export class WorkerClass {
     return this.#open.length > 0;
   }
 
-  /** The worker with the most room. */
-  get best(): Worker | undefined {
-    return this.#open[0];
+  /** True when a worker of the class takes tasks, though perhaps it has no room now. */
+  get isServed(): boolean {
+    for (const worker of this.all) if (worker.takesTasks) return true;
+    return false;
   }
 
   /** The group whose head goes first among those that can be placed in this class now; undefined when there is none. */
