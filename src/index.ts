@@ -15,7 +15,7 @@ export { NonRetryable, RetryAfter, TaskraftError } from './client/errors.ts';
 export type { HandlerContext } from './client/handler-context.ts';
 export type { ConnectionOptions } from './client/ports.ts';
 export type { CancelOutcome, ResultOptions, TaskHandle } from './client/task-handle.ts';
-export type { TaskEvent, TaskInfo } from './client/task-info.ts';
+export type { TaskEvent, TaskInfo, TaskLogLine } from './client/task-info.ts';
 export type { TaskSpec } from './client/task-spec.ts';
 export type { ReportedOutcome, StopOptions, WorkerObserver, WorkerOptions } from './client/worker.ts';
 export type { ErrorCode } from './protocol/error-code.ts';

@@ -21,6 +21,8 @@ const RETRY_MS: Readonly<Partial<Record<ErrorCode, number>>> = {
   SHUTTING_DOWN: 50,
   OUTCOME_UNKNOWN: 50,
   OVERLOADED: 100,
+  TOO_MANY_REQUESTS: 100,
+  NOT_ATTACHED: 50,
 };
 const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(['NOT_LEADER', 'NO_LEADER', 'SHUTTING_DOWN']);
 

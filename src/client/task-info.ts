@@ -14,6 +14,14 @@ export interface TaskEvent {
   readonly reason: string | undefined;
 }
 
+/** A line that a handler logged. */
+export interface TaskLogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly text: string;
+}
+
+const LEVELS: readonly TaskLogLine['level'][] = ['debug', 'info', 'warn', 'error'];
+
 /** A task as `get` and `list` show it. Instants are ms since 1970 by log time. */
 export interface TaskInfo {
   readonly id: string;
@@ -46,6 +54,8 @@ export interface TaskInfo {
   readonly error: unknown;
   readonly lastCheckpoint: unknown;
   readonly progress: { readonly fraction: number; readonly note: string } | undefined;
+  /** Last lines that the running attempt logged, oldest first. */
+  readonly log: readonly TaskLogLine[];
   readonly history: readonly TaskEvent[];
   /** Events that happened and are not kept. */
   readonly historyDropped: number;
@@ -56,7 +66,7 @@ export function taskInfo(row: TaskViewRow): TaskInfo {
   const [ref, type, queue, state, priority, key, requires, createdAtMs, runAtMs, startedAtMs, finishedAtMs, ...later] =
     row;
   const [failures, crashes, deliveries, fencingToken, worker, reason, ...bytes] = later;
-  const [payload, headers, result, error, lastCheckpoint, progress, history, historyDropped] = bytes;
+  const [payload, headers, result, error, lastCheckpoint, progress, history, historyDropped, log] = bytes;
   return {
     id: formatTaskId(ref[0], ref[1], ref[2]),
     type,
@@ -81,6 +91,7 @@ export function taskInfo(row: TaskViewRow): TaskInfo {
     error: blobValue(error),
     lastCheckpoint: blobValue(lastCheckpoint),
     progress: progress === null ? undefined : { fraction: progress[0] / 10_000, note: progress[1] },
+    log: log.map(([level, text]) => ({ level: LEVELS[level] ?? 'info', text })),
     history: history.map(eventOf),
     historyDropped,
   };

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'WORKER_ID_IN_USE'
   | 'INVALID_TRANSITION'
   | 'STALE_LEASE'
+  | 'NOT_ATTACHED'
   | 'ALREADY_FINAL'
   | 'SESSION_EXPIRED'
   | 'SESSION_LIMIT'
@@ -94,6 +95,12 @@ const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   WORKER_ID_IN_USE: { status: 409, retryable: false, meaning: 'Another live process has this worker id.' },
   INVALID_TRANSITION: { status: 409, retryable: false, meaning: 'The state of the task does not allow this.' },
   STALE_LEASE: { status: 409, retryable: false, meaning: "The attempt is no longer this worker's." },
+  NOT_ATTACHED: {
+    status: 409,
+    retryable: true,
+    meaning:
+      'The worker is not attached on this connection in this term; nothing was executed. Attach, then send it again.',
+  },
   ALREADY_FINAL: { status: 409, retryable: false, meaning: 'The task is final and stays as it is.' },
   SESSION_EXPIRED: {
     status: 409,

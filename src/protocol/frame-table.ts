@@ -3,8 +3,16 @@
  * test of the version all read this table, so they cannot differ.
  */
 import type { ClientFrame } from './client-frame.ts';
-import { BATCH_TASKS_MAX, LABELS_MAX, LOG_CHARS_MAX, NOTE_CHARS_MAX, ROWS_MAX, WORKER_SLOTS_MAX } from './limits.ts';
-import { WORKER_TYPES_MAX } from './limits.ts';
+import {
+  BATCH_TASKS_MAX,
+  LABELS_MAX,
+  LOG_CHARS_MAX,
+  LOG_LINES_MAX,
+  NOTE_CHARS_MAX,
+  ROWS_MAX,
+  WORKER_SLOTS_MAX,
+  WORKER_TYPES_MAX,
+} from './limits.ts';
 import { ABORT_REASONS, CANCEL_ANSWERS, COMPLETION_ANSWERS, TASK_STATES } from './rows.ts';
 import type { ServerFrame } from './server-frame.ts';
 import { BOOL, BYTES, INT, list, nullable, position, row, type Shape, text, UINT, WORD } from './shape.ts';
@@ -45,7 +53,9 @@ const ATTEMPT = row(UINT, UINT);
 const URL = text(1024);
 const SENTENCE = text(4096);
 const PEER = row(WORD, URL);
-const LABELS = list(row(WORD, WORD), LABELS_MAX);
+/** More than there may be is still a frame: that they are too many is an answer, not the end of the connection. */
+const LABELS = list(row(WORD, WORD), LABELS_MAX * 4);
+const TYPES = list(WORD, WORKER_TYPES_MAX * 4);
 const MAYBE_UINT = nullable(UINT);
 const MAYBE_WORD = nullable(WORD);
 const MAYBE_BLOB = nullable(BLOB);
@@ -60,7 +70,7 @@ const TEMPLATE = row(
   nullable(row(MAYBE_UINT, MAYBE_UINT, BOOL)),
 );
 const TASK_OPTIONS = row(MAYBE_WORD, MAYBE_UINT, MAYBE_UINT, MAYBE_BLOB);
-/** One more than a batch may have is still a frame: that it is too many is an answer, not the end of the connection. */
+/** Likewise. */
 const BATCH_ROWS_READ = BATCH_TASKS_MAX * 10;
 const TASK = row(UINT, ENCODING, BYTES, nullable(TASK_OPTIONS));
 const ASSIGN = row(UINT, UINT, UINT, UINT, ENCODING, BYTES, nullable(row(MAYBE_BLOB, MAYBE_BLOB)));
@@ -92,9 +102,10 @@ const TASK_VIEW = row(
   nullable(row(UINT, text(NOTE_CHARS_MAX))),
   list(HISTORY, ROWS_MAX),
   UINT,
+  list(row(position(3), text(LOG_CHARS_MAX)), LOG_LINES_MAX),
 );
 const QUEUE = row(WORD, list(UINT, TASK_STATES.length), MAYBE_UINT, UINT, UINT);
-const WORKER = row(WORD, WORD, WORD, list(WORD, WORKER_TYPES_MAX), LABELS, UINT, UINT, WORD, UINT, MAYBE_UINT);
+const WORKER = row(WORD, WORD, WORD, TYPES, LABELS, UINT, UINT, WORD, UINT, MAYBE_UINT);
 
 /** Frames from client to peer. Kinds are never used again for something else. */
 export const CLIENT_FRAMES: readonly FrameLayout<ClientFrame>[] = [
@@ -131,7 +142,7 @@ export const CLIENT_FRAMES: readonly FrameLayout<ClientFrame>[] = [
     requestId: UINT,
     worker: WORD,
     instance: WORD,
-    types: list(WORD, WORKER_TYPES_MAX),
+    types: TYPES,
     labels: LABELS,
     slots: UINT,
     version: WORD,

@@ -34,7 +34,7 @@ export const UNANSWERED_MAX = 1024;
 export const LABELS_MAX = 64;
 
 /** Task types of a worker. */
-export const WORKER_TYPES_MAX = 1000;
+export const WORKER_TYPES_MAX = 256;
 
 /** Attempts that a worker may run at a time. */
 export const WORKER_SLOTS_MAX = 10_000;
@@ -53,3 +53,6 @@ export const NOTE_CHARS_MAX = 200;
 
 /** Characters of a log line. */
 export const LOG_CHARS_MAX = 4096;
+
+/** Lines of one attempt that `get` shows. */
+export const LOG_LINES_MAX = 100;

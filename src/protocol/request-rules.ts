@@ -13,10 +13,12 @@ import {
   ERROR_BYTES_MAX,
   FRAME_BYTES_MAX,
   HEADER_BYTES_MAX,
+  LABELS_MAX,
   PAYLOAD_BYTES_DEFAULT,
   PRIORITY_MAX,
   PRIORITY_MIN,
   WORKER_SLOTS_MAX,
+  WORKER_TYPES_MAX,
 } from './limits.ts';
 import type { LabelRow, RetentionRow, RetryRow, TaskOptionsRow, TaskRow, TemplateRow, TimeoutsRow } from './rows.ts';
 
@@ -131,6 +133,8 @@ export function attachProblem(frame: AttachFrame): RequestProblem | undefined {
   if (!isName(frame.version)) return invalid(`A worker's version is ${NAME_RULE}.`);
   if (frame.slots < 1 || frame.slots > WORKER_SLOTS_MAX) return invalid(`A worker has 1 to ${WORKER_SLOTS_MAX} slots.`);
   if (frame.types.length === 0) return invalid('A worker has a handler for one task type at least.');
+  if (frame.types.length > WORKER_TYPES_MAX)
+    return invalid(`A worker has handlers for at most ${WORKER_TYPES_MAX} task types.`);
   if (!frame.types.every(isName)) return invalid(`A task type is ${NAME_RULE}.`);
   if (new Set(frame.types).size !== frame.types.length) return invalid('A worker names each task type once.');
   const words = labelsProblem(frame.labels);
@@ -149,6 +153,7 @@ function optionsProblem(options: TaskOptionsRow, position: number, limits: WireL
 }
 
 function labelsProblem(labels: readonly LabelRow[]): string | undefined {
+  if (labels.length > LABELS_MAX) return `There are at most ${LABELS_MAX} labels.`;
   for (let at = 0; at < labels.length; at += 1) {
     const [name, value] = labels[at] as LabelRow;
     if (!isName(name) || !isName(value)) return `A label's name and value are ${NAME_RULE}.`;

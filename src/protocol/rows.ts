@@ -141,7 +141,10 @@ export const FIRST_FINAL_STATE = 5;
 /** One event of a task's history. */
 export type HistoryRow = readonly [event: string, atMs: number, attempt: number, by: string, reason: string | null];
 
-/** A task as `get` and `list` show it. `list` leaves the blobs and the history out. */
+/** A line that a handler logged: 0 debug, 1 info, 2 warn, 3 error. */
+export type LogRow = readonly [level: number, text: string];
+
+/** A task as `get` and `list` show it. `list` leaves the blobs, the history and the log out. */
 export type TaskViewRow = readonly [
   ref: TaskRef,
   type: string,
@@ -177,6 +180,8 @@ export type TaskViewRow = readonly [
   history: readonly HistoryRow[],
   /** Events that happened and are not kept. */
   historyDropped: number,
+  /** Last lines that the leader heard of the running attempt, oldest first. */
+  log: readonly LogRow[],
 ];
 
 /** A queue with its counters. `stateCounts` has one count a state in the order of `TASK_STATES`, finished ones since they are kept. */

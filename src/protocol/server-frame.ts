@@ -48,7 +48,10 @@ export interface LeaderFrame {
   readonly leader: PeerRow | null;
 }
 
-/** The answer to `heartbeat`: the lease was renewed as of when that beat was sent. */
+/**
+ * The answer to `heartbeat`. `term` is that of the leader which renewed the lease of the worker that is attached on this
+ * connection, as of when that beat was sent; it is 0 where nothing was renewed.
+ */
 export interface HeartbeatAckFrame {
   readonly type: 'heartbeatAck';
   readonly beat: number;

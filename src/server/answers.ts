@@ -12,6 +12,7 @@ import {
   type BlobRow,
   CANCEL_ANSWERS,
   COMPLETION_ANSWERS,
+  type LogRow,
   type PeerRow,
   type QueueRow,
   TASK_STATES,
@@ -24,6 +25,7 @@ import type {
   ResultFrame,
   StatusAnswerFrame,
   SubmittedFrame,
+  TaskPageFrame,
 } from '../protocol/server-frame.ts';
 import type { Blob } from '../scheduler/command.ts';
 import type {
@@ -52,8 +54,13 @@ const REFUSALS: Readonly<Record<SchedulerErrorCode, string>> = {
   WORKER_LIMIT: 'the cluster has as many workers as it may have',
   WORKER_ID_IN_USE: 'another live process has this worker id; give each process its own',
   INVALID_TRANSITION: 'the state of the task does not allow this',
-  INVALID_ARGUMENT: 'the request is not acceptable',
+  INVALID_ARGUMENT: 'a value is beyond its bound, such as an instant more than ten years ahead',
 };
+
+/** Most of a row of a page apart from its labels: five names, and numbers. */
+const ROW_BYTES_MAX = 1_200;
+/** Rows of a page, well below the limit of a frame. */
+const PAGE_BYTES = 4 * 1024 * 1024;
 
 /** How an error is told. */
 export interface ErrorDetails {
@@ -160,18 +167,33 @@ export function resultFrame(requestId: number, task: TaskView): ResultFrame {
   };
 }
 
-/** A task for `list`: everything but bytes and history. */
-export function taskSummaryRow(task: TaskView): TaskViewRow {
-  return taskRow(task, { payload: null, full: false, progress: null });
+/**
+ * A page of tasks: everything but bytes and history. It ends early where the frame would become too large, with a cursor for
+ * what did not fit; `cursor` is that of the state machine.
+ */
+export function taskPageFrame(
+  requestId: number,
+  tasks: readonly TaskView[],
+  cursor: number | undefined,
+): TaskPageFrame {
+  const rows: TaskViewRow[] = [];
+  let sizeBytes = 0;
+  let next = cursor;
+  for (const task of tasks) {
+    sizeBytes += ROW_BYTES_MAX;
+    for (const [name, value] of task.requires) sizeBytes += name.length + value.length;
+    if (sizeBytes > PAGE_BYTES && rows.length > 0) {
+      next = (tasks[rows.length - 1] as TaskView).number;
+      break;
+    }
+    rows.push(taskRow(task, { payload: null, full: false, progress: null, log: [] }));
+  }
+  return { type: 'taskPage', requestId, tasks: rows, cursor: next === undefined ? null : String(next) };
 }
 
-/** A task for `get`. `payload` is what it is by now, wherever it was kept. */
-export function taskDetailRow(
-  task: TaskView,
-  payload: BlobRow | null,
-  progress: readonly [number, string] | null,
-): TaskViewRow {
-  return taskRow(task, { payload, full: true, progress });
+/** A task for `get`. `payload` is what it is by now, wherever it was kept; `said` is what the leader heard of its attempt. */
+export function taskDetailRow(task: TaskView, payload: BlobRow | null, said: Said): TaskViewRow {
+  return taskRow(task, { payload, full: true, ...said });
 }
 
 /** A queue with its counters; nothing is blocked yet, so that count is 0. */
@@ -249,10 +271,15 @@ export function isOffloaded(blob: StoredBlob): blob is Exclude<StoredBlob, Blob>
   return 'offloaded' in blob;
 }
 
-interface RowParts {
+/** The last that a running attempt said of itself. */
+export interface Said {
+  readonly progress: readonly [fraction: number, note: string] | null;
+  readonly log: readonly LogRow[];
+}
+
+interface RowParts extends Said {
   readonly payload: BlobRow | null;
   readonly full: boolean;
-  readonly progress: readonly [number, string] | null;
 }
 
 function taskRow(task: TaskView, parts: RowParts): TaskViewRow {
@@ -285,5 +312,6 @@ function taskRow(task: TaskView, parts: RowParts): TaskViewRow {
       ? task.history.map((event) => [event.type, event.atMs, event.attempt, event.by, event.reason ?? null] as const)
       : [],
     full ? task.droppedEvents : 0,
+    parts.log,
   ];
 }

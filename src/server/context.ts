@@ -1,6 +1,6 @@
 /** What the parts of a server share: the peer that it serves, the world, and each other. */
 import type { Clock, Timers } from '../base/clock.ts';
-import type { PeerId } from '../base/ids.ts';
+import type { PeerId, Term } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { Peer } from '../peer/peer.ts';
@@ -85,6 +85,8 @@ export interface ServerContext {
   readonly waiters: Waiters;
   readonly clientSessions: ClientSessions;
   readonly progress: ProgressBoard;
+  /** The term that this peer leads in and serves; undefined otherwise. Every client has been told so before. */
+  readonly leadingTerm: Term | undefined;
   /** Open connections. */
   readonly connections: number;
 }

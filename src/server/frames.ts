@@ -1,13 +1,13 @@
 /** Which part takes which frame. */
 import { InvariantError, unreachable } from '../base/assert.ts';
 import type { ClientFrame } from '../protocol/client-frame.ts';
+import { awaitResult } from './await-result.ts';
 import * as client from './client-requests.ts';
 import type { Session } from './session.ts';
 import * as worker from './worker-requests.ts';
 
 /** Handles a frame of an open connection. @throws RequestError when it is refused before anything was proposed */
 export function handleFrame(session: Session, frame: ClientFrame): void {
-  const { progress } = session.context;
   switch (frame.type) {
     case 'hello':
       throw new InvariantError('hello is taken by the session itself');
@@ -24,9 +24,8 @@ export function handleFrame(session: Session, frame: ClientFrame): void {
     case 'extend':
       return worker.extend(session, frame);
     case 'progress':
-      return progress.report(frame.number, frame.fencingToken, [frame.fraction, frame.note]);
     case 'log':
-      return progress.log(frame.number, frame.fencingToken, [frame.level, frame.text]);
+      return worker.say(session, frame);
     case 'openSession':
       return client.openSession(session, frame);
     case 'useSession':
@@ -40,9 +39,9 @@ export function handleFrame(session: Session, frame: ClientFrame): void {
     case 'list':
       return client.list(session, frame);
     case 'awaitResult':
-      return client.awaitResult(session, frame);
+      return awaitResult(session, frame);
     case 'abandon':
-      return session.waits.get(frame.requestId)?.();
+      return session.waits.get(frame.requestId)?.abandon();
     case 'listQueues':
       return client.listQueues(session, frame.requestId);
     case 'listWorkers':

@@ -10,6 +10,9 @@
  * A new leader has heard nobody yet, so it owes every worker one whole lease before any verdict. A leader whose own process
  * stood still cannot tell silence from deafness: the time that it missed itself counts for nobody.
  *
+ * Invariants: from when a loss is proposed until it is settled no heartbeat of the worker is answered, so that no lease is
+ * prolonged which the verdict takes for over. Every verdict that was not applied is proposed again while it is due.
+ *
  * What it does not do: it never looks at tasks. What a verdict means for them is decided where it is applied.
  */
 import { assert } from '../base/assert.ts';
@@ -35,7 +38,7 @@ const SWEEP_MS = 250;
 /** A sweep that is later than this means that our own process stood still. */
 const STALL_MS = 1_000;
 
-/** What the leases ask of the leader. `propose…` may be repeated when the verdict was not applied in time. */
+/** What the leases ask of the leader. Each is settled by `awaySettled` or `lostSettled`, never within the call. */
 export interface LeaseVerdicts {
   proposeAway(worker: string, instance: string): void;
   /** `sinceRenewalMs`: how long ago the worker was last heard. */
@@ -50,7 +53,11 @@ interface WorkerLease {
   heardAtMs: number;
   /** Monotonic instant at which `away` began; meaningless in other states. */
   awayAtMs: number;
-  /** Monotonic instant before which a proposed verdict is not proposed again. */
+  /** The state knows that it is away, or is about to. Meaningless in other states. */
+  awayTold: boolean;
+  /** A loss is proposed and not settled. */
+  lostUnderWay: boolean;
+  /** Monotonic instant before which no loss is proposed again. */
   verdictAgainAtMs: number;
 }
 
@@ -75,11 +82,8 @@ export class Leases {
   /** A term of ours begins: `workers` are those of the state that were not lost or gone. Each is owed a whole lease. */
   begin(workers: readonly { readonly id: string; readonly instance: string }[]): void {
     this.end();
-    const now = this.#clock.monotonicMs();
-    for (const { id, instance } of workers) {
-      this.#workers.set(id, { instance, state: 'owed', heardAtMs: now, awayAtMs: 0, verdictAgainAtMs: 0 });
-    }
-    this.#sweptAtMs = now;
+    for (const { id, instance } of workers) this.#workers.set(id, this.#lease(instance, 'owed', false));
+    this.#sweptAtMs = this.#clock.monotonicMs();
     this.#arm();
   }
 
@@ -92,30 +96,57 @@ export class Leases {
 
   /** The worker's attachment was applied. */
   attached(worker: string, instance: string): void {
-    const now = this.#clock.monotonicMs();
-    this.#workers.set(worker, { instance, state: 'attached', heardAtMs: now, awayAtMs: 0, verdictAgainAtMs: 0 });
+    const before = this.#workers.get(worker);
+    // A loss that is under way will be applied after this attachment, and takes the worker all the same.
+    const lostUnderWay = before?.instance === instance && before.lostUnderWay;
+    this.#workers.set(worker, this.#lease(instance, 'attached', lostUnderWay));
   }
 
-  /** Any sign of life. False when this worker is not attached here, so that its heartbeat must not be answered. */
+  /** Any sign of life. False when a heartbeat must not be answered: the worker is not attached here, or is being given up. */
   heard(worker: string, instance: string): boolean {
-    const lease = this.#workers.get(worker);
-    if (lease?.instance !== instance || lease.state !== 'attached') return false;
+    const lease = this.#find(worker, instance);
+    if (lease?.state !== 'attached') return false;
     lease.heardAtMs = this.#clock.monotonicMs();
-    return true;
+    return !lease.lostUnderWay;
   }
 
   /** The connection of an attached worker ended. */
   disconnected(worker: string, instance: string): void {
-    const lease = this.#workers.get(worker);
-    if (lease?.instance !== instance || lease.state !== 'attached') return;
+    const lease = this.#find(worker, instance);
+    if (lease?.state !== 'attached') return;
     lease.state = 'away';
     lease.awayAtMs = this.#clock.monotonicMs();
-    this.#verdicts.proposeAway(worker, instance);
+    this.#tellAway(worker, lease);
   }
 
-  /** The worker left or its loss was applied: no more verdicts on it. */
+  /**
+   * What `proposeAway` asked for was applied, or could not be proposed. True when the worker has attached anew before it was
+   * applied: then the state takes for away who is connected, and only one more attachment puts that right.
+   */
+  awaySettled(worker: string, instance: string, applied: boolean): boolean {
+    const lease = this.#find(worker, instance);
+    if (lease === undefined) return false;
+    if (!applied) {
+      lease.awayTold = false;
+      return false;
+    }
+    if (lease.state !== 'attached') return false;
+    lease.state = 'away';
+    lease.awayAtMs = this.#clock.monotonicMs();
+    lease.awayTold = true;
+    return true;
+  }
+
+  /** What `proposeLost` asked for was applied, so that the worker is known no more, or was refused. */
+  lostSettled(worker: string, instance: string, applied: boolean): void {
+    const lease = this.#find(worker, instance);
+    if (applied) this.forget(worker, instance);
+    else if (lease !== undefined) lease.lostUnderWay = false;
+  }
+
+  /** The worker left: no more verdicts on it. */
   forget(worker: string, instance: string): void {
-    if (this.#workers.get(worker)?.instance === instance) this.#workers.delete(worker);
+    if (this.#find(worker, instance) !== undefined) this.#workers.delete(worker);
   }
 
   /** Milliseconds since the worker was last heard; undefined when it is not known here. */
@@ -124,10 +155,25 @@ export class Leases {
     return lease === undefined || lease.state === 'owed' ? undefined : this.#clock.monotonicMs() - lease.heardAtMs;
   }
 
+  #find(worker: string, instance: string): WorkerLease | undefined {
+    const lease = this.#workers.get(worker);
+    return lease?.instance === instance ? lease : undefined;
+  }
+
+  #lease(instance: string, state: WorkerLease['state'], lostUnderWay: boolean): WorkerLease {
+    const heardAtMs = this.#clock.monotonicMs();
+    return { instance, state, heardAtMs, awayAtMs: 0, awayTold: false, lostUnderWay, verdictAgainAtMs: 0 };
+  }
+
+  #tellAway(worker: string, lease: WorkerLease): void {
+    lease.awayTold = true;
+    this.#verdicts.proposeAway(worker, lease.instance);
+  }
+
   #arm(): void {
     this.#timer = this.#timers.after(SWEEP_MS, () => {
-      this.#sweep();
       this.#arm();
+      this.#sweep();
     });
   }
 
@@ -138,13 +184,15 @@ export class Leases {
     // What lies in our socket buffers has not been read yet, so nobody pays for our own pause.
     if (stalledMs > STALL_MS) this.#shift(stalledMs);
     for (const [worker, lease] of this.#workers) {
-      if (now < lease.verdictAgainAtMs || !this.#overdue(lease, now)) continue;
+      if (lease.state === 'away' && !lease.awayTold) this.#tellAway(worker, lease);
+      if (lease.lostUnderWay || now < lease.verdictAgainAtMs || !this.#isOverdue(lease, now)) continue;
+      lease.lostUnderWay = true;
       lease.verdictAgainAtMs = now + this.#options.heartbeatMs;
       this.#verdicts.proposeLost(worker, lease.instance, Math.floor(now - lease.heardAtMs));
     }
   }
 
-  #overdue(lease: WorkerLease, now: number): boolean {
+  #isOverdue(lease: WorkerLease, now: number): boolean {
     switch (lease.state) {
       case 'owed':
         return now - lease.heardAtMs >= this.#options.leaseMs;

@@ -15,6 +15,7 @@ import {
   type RetryRow,
   type TaskOptionsRow,
   type TaskRef,
+  TASK_STATES,
   type TaskRow,
   type TemplateRow,
   type TimeoutsRow,
@@ -29,6 +30,7 @@ import type {
   TaskTemplate,
 } from '../scheduler/command.ts';
 import { TASK_DEFAULTS } from '../scheduler/limits.ts';
+import type { TaskFilter } from '../scheduler/views.ts';
 import { TASK_EPOCH, TASK_GROUP } from './identity.ts';
 import { RequestError } from './request-error.ts';
 
@@ -98,6 +100,19 @@ export function listCursor(frame: ListFrame): number | undefined {
   if (frame.cursor === null) return undefined;
   if (!/^[1-9]\d{0,15}$/.test(frame.cursor)) throw invalid('cursor is one that an earlier page gave');
   return Number(frame.cursor);
+}
+
+/** What `list` is to show, of one namespace. */
+export function listFilter(frame: ListFrame, namespace: string): TaskFilter {
+  const names = frame.states?.map((position) => TASK_STATES[position]);
+  // Nothing is ever blocked yet, and the state machine does not know the word.
+  const states = names?.filter((name) => name !== undefined && name !== 'blocked');
+  return {
+    namespace,
+    ...(states === undefined ? {} : { states }),
+    ...(frame.taskType === null ? {} : { type: frame.taskType }),
+    ...(frame.queue === null ? {} : { queue: frame.queue }),
+  };
 }
 
 /** @throws RequestError INVALID_ARGUMENT unless `text` is a name */

@@ -16,6 +16,7 @@
  * What it does not do: it opens no socket (the listener port does), keeps no task, and decides nothing about tasks.
  */
 import { ByteWriter } from '../base/bytes.ts';
+import type { Timer } from '../base/clock.ts';
 import type { Term } from '../base/ids.ts';
 import type { Listener, Socket } from '../base/socket.ts';
 import type { Peer } from '../peer/peer.ts';
@@ -29,11 +30,16 @@ import { Deliveries } from './deliveries.ts';
 import { Leases } from './leases.ts';
 import { ProgressBoard } from './progress.ts';
 import { Session } from './session.ts';
-import { Waiters } from './waiters.ts';
-import { WorkerConnection } from './worker-requests.ts';
+import { type Waiter, Waiters } from './waiters.ts';
 
 /** Asked by the cluster itself. */
 const PRINCIPAL_PEER = 'peer';
+/** How often connections are looked at on which nothing was said; one is cut when that was so the whole time, in ms. */
+const SILENCE_MS = 60_000;
+/** A look that is later than this means that our own process stood still, and proves nothing of others. */
+const STALL_MS = 5_000;
+/** Waits that are sent away in one go when leadership ends: the event loop has followers' work to do then. */
+const SENT_AWAY_MAX = 500;
 
 /** The client side of a member. Make it before the peer starts, so that it hears of every change. */
 export class Server {
@@ -42,56 +48,74 @@ export class Server {
   readonly #sessions = new Set<Session>();
   /** The term that this server leads in; undefined when it does not. */
   #leadingTerm: Term | undefined;
-  #stopping = false;
+  #silenceTimer: Timer | undefined;
+  #stopping: Promise<void> | undefined;
+  /** The peer serves nothing any more; only `status` is answered. */
+  #halted = false;
 
   constructor(options: ServerOptions, ports: ServerPorts, peer: Peer, listener: Listener) {
     this.#listener = listener;
-    const sessions = this.#sessions;
-    this.#context = {
-      options,
-      ports,
-      peer,
-      leases: new Leases(options.leases, ports.clock, ports.timers, {
-        proposeAway: (worker, instance) => this.#propose({ type: 'workerAway', worker, instance }),
-        proposeLost: (worker, instance, sinceRenewalMs) => this.#proposeLost(worker, instance, sinceRenewalMs),
-      }),
-      deliveries: new Deliveries(peer),
-      waiters: new Waiters(options.limits.waitsMax),
-      clientSessions: new ClientSessions(ports.clock, ports.timers, options.limits.sessionIdleMs, (session) =>
-        this.#propose({ type: 'endSession', session }, (result) => {
-          if (result.type === 'applied') this.#context.clientSessions.forget(session);
-        }),
-      ),
-      progress: new ProgressBoard(),
-      get connections() {
-        return sessions.size;
-      },
-    };
+    this.#context = this.#makeContext(options, ports, peer);
     peer.subscribe({
       applied: (index, outcome) => this.#applied(index, outcome),
       leadership: (change) => this.#leadership(change),
-      halted: () => this.#endAll(),
+      halted: () => this.#halt(),
     });
   }
 
   /** Starts to accept clients. @throws when the address is taken. */
   async start(): Promise<void> {
     await this.#listener.listen((socket) => this.#accept(socket));
+    if (this.#stopping === undefined) this.#watchSilence();
   }
 
   /** Stops accepting, tells every client, and ends the connections. Harmless when repeated. */
-  async stop(): Promise<void> {
-    if (this.#stopping) return;
-    this.#stopping = true;
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#silenceTimer?.cancel();
     this.#stepDown();
     this.#endAll();
     await this.#listener.close();
   }
 
+  #makeContext(options: ServerOptions, ports: ServerPorts, peer: Peer): ServerContext {
+    const { clock, timers, logger } = ports;
+    const sessions = this.#sessions;
+    const leadingTerm = (): Term | undefined => this.#leadingTerm;
+    return {
+      options,
+      ports,
+      peer,
+      leases: new Leases(options.leases, clock, timers, {
+        proposeAway: (worker, instance) => this.#proposeAway(worker, instance),
+        proposeLost: (worker, instance, sinceRenewalMs) => this.#proposeLost(worker, instance, sinceRenewalMs),
+      }),
+      deliveries: new Deliveries(peer, timers, logger),
+      waiters: new Waiters(options.limits.waitsMax),
+      clientSessions: new ClientSessions(clock, timers, options.limits.sessionIdleMs, (session) => {
+        this.#propose({ type: 'endSession', session }, (result) => {
+          if (result.type === 'applied') this.#context.clientSessions.forget(session);
+        });
+      }),
+      progress: new ProgressBoard(),
+      get leadingTerm() {
+        return leadingTerm();
+      },
+      get connections() {
+        return sessions.size;
+      },
+    };
+  }
+
   #accept(socket: Socket): void {
-    if (this.#stopping || this.#sessions.size >= this.#context.options.limits.connectionsMax) {
+    const isStopping = this.#stopping !== undefined;
+    if (isStopping || this.#sessions.size >= this.#context.options.limits.connectionsMax) {
       socket.handle({ message: () => {}, closed: () => {} });
-      return socket.close(1013, this.#stopping ? 'SHUTTING_DOWN' : 'OVERLOADED');
+      return socket.close(1013, isStopping ? 'SHUTTING_DOWN' : 'OVERLOADED');
     }
     this.#sessions.add(new Session(this.#context, socket, (session) => this.#sessions.delete(session)));
   }
@@ -107,16 +131,22 @@ export class Server {
   }
 
   async #tellWaiters(number: number): Promise<void> {
-    const task = await this.#context.peer.taskView(number);
-    if (task !== undefined) this.#context.waiters.ended(task);
+    const { peer, waiters, ports } = this.#context;
+    try {
+      const task = await peer.taskView(number);
+      for (const waiter of waiters.take(number)) waiter.ended(task);
+    } catch (error) {
+      ports.logger.error('the end of a task cannot be read', { error: String(error) });
+      for (const waiter of waiters.take(number)) waiter.unreadable();
+    }
   }
 
   #leadership(change: Leadership): void {
+    if (this.#stopping !== undefined || this.#halted) return;
     const leadingTerm = change.isLeader ? change.term : undefined;
-    if (leadingTerm !== this.#leadingTerm) {
-      if (this.#leadingTerm !== undefined) this.#stepDown();
-      if (leadingTerm !== undefined) this.#lead(leadingTerm);
-    }
+    const hasChanged = leadingTerm !== this.#leadingTerm;
+    if (hasChanged) this.#stepDown();
+    if (hasChanged && leadingTerm !== undefined) this.#lead(leadingTerm);
     for (const session of this.#sessions) {
       if (session.open) session.send({ type: 'leader', term: change.term, leader: session.leaderRow() });
     }
@@ -130,6 +160,7 @@ export class Server {
   }
 
   #stepDown(): void {
+    if (this.#leadingTerm === undefined) return;
     this.#leadingTerm = undefined;
     const { leases, clientSessions, deliveries, waiters, progress } = this.#context;
     leases.end();
@@ -137,11 +168,43 @@ export class Server {
     deliveries.clear();
     progress.clear();
     for (const session of this.#sessions) session.worker = undefined;
-    waiters.clear();
+    this.#sendAway(waiters.takeAll(), 0);
+  }
+
+  #sendAway(waiters: readonly Waiter[], from: number): void {
+    const end = Math.min(from + SENT_AWAY_MAX, waiters.length);
+    for (let at = from; at < end; at += 1) waiters[at]?.leaderGone();
+    if (end < waiters.length) this.#context.ports.timers.soon(() => this.#sendAway(waiters, end));
+  }
+
+  #halt(): void {
+    this.#halted = true;
+    this.#stepDown();
+    this.#endAll();
   }
 
   #endAll(): void {
     for (const session of this.#sessions) session.goAway();
+  }
+
+  /** Clients say that they live as often as workers do; one that is gone without a word must not hold its place for ever. */
+  #watchSilence(): void {
+    const begunMs = this.#context.ports.clock.monotonicMs();
+    this.#silenceTimer = this.#context.ports.timers.after(SILENCE_MS, () => {
+      const lateMs = this.#context.ports.clock.monotonicMs() - begunMs - SILENCE_MS;
+      this.#watchSilence();
+      if (lateMs > STALL_MS) return;
+      for (const session of this.#sessions) session.cutWhenSilent();
+    });
+  }
+
+  #proposeAway(worker: string, instance: string): void {
+    const { leases, deliveries } = this.#context;
+    this.#propose({ type: 'workerAway', worker, instance }, (result) => {
+      if (!leases.awaySettled(worker, instance, result.type === 'applied')) return;
+      const link = deliveries.link(worker);
+      if (link?.instance === instance) link.end('its older connection ended after it attached');
+    });
   }
 
   #proposeLost(worker: string, instance: string, sinceRenewalMs: number): void {
@@ -149,19 +212,22 @@ export class Server {
     const untilFreeMs = Math.max(0, options.leases.leaseMs - sinceRenewalMs);
     const capsFreeAtMs = peer.logTimeNowMs() + untilFreeMs;
     this.#propose({ type: 'workerLost', worker, instance, capsFreeAtMs }, (result) => {
-      if (result.type !== 'applied' || result.reply.type === 'refused') return;
-      leases.forget(worker, instance);
+      const isLost = result.type === 'applied' && result.reply.type !== 'refused';
+      // Refused for good: the state does not know the worker, and there is nothing to judge.
+      const isGone = result.type === 'applied' && result.reply.type === 'refused' && result.reply.code === 'NOT_FOUND';
+      leases.lostSettled(worker, instance, isLost || isGone);
+      if (!isLost) return;
       const link = deliveries.link(worker);
       // It may be alive and deaf to us: a new connection, attached anew, makes it a worker again.
-      if (link instanceof WorkerConnection && link.instance === instance) link.end('declared lost');
+      if (link?.instance === instance) link.end('declared lost');
     });
   }
 
-  #propose(command: Command, done: (result: ProposalResult) => void = () => {}): void {
-    if (this.#leadingTerm === undefined) return;
+  /** `done` is called once, never within the call; a full queue counts as dropped. */
+  #propose(command: Command, done: (result: ProposalResult) => void): void {
+    const { peer, ports } = this.#context;
     const writer = new ByteWriter(128);
     encodeCommand(writer, PRINCIPAL_PEER, command);
-    // A full queue refuses; whoever asks here asks again by itself.
-    this.#context.peer.propose('dispatch', writer.take(), 1, done);
+    if (!peer.propose('dispatch', writer.take(), 1, done)) ports.timers.soon(() => done({ type: 'dropped' }));
   }
 }

@@ -2,16 +2,18 @@
  * One connection: bytes in, frames out. It begins with `hello`, checks what comes, counts what is unanswered, and hands each
  * request to the part that knows it.
  *
- *     greeting ──hello──▶ open ──close, error or slowness──▶ closed
- *         └──helloMs──▶ closed
+ *     greeting ──hello──▶ open ──error, slowness, close──▶ ended
+ *         └──helloMs──▶ ended
  *
- * Whatever comes in, the peer lives: bytes that are no frame end this connection with a code and nothing else. A client that
- * does not read is not read from either, and is cut when it takes nothing for long.
+ * Whatever comes in, the peer lives: bytes that are no frame end this connection with a code and nothing else. Once ended,
+ * nothing more is taken from it, whether or not the other side has closed already.
  */
+import { InvariantError } from '../base/assert.ts';
+import { ByteWriter } from '../base/bytes.ts';
 import type { Timer } from '../base/clock.ts';
 import { isName } from '../base/ids.ts';
-import type { Socket, SocketClose } from '../base/socket.ts';
-import type { ProposalDone, ProposalLane } from '../peer/types.ts';
+import type { Socket } from '../base/socket.ts';
+import type { ProposalLane } from '../peer/types.ts';
 import type { ClientFrame, HelloFrame } from '../protocol/client-frame.ts';
 import { decodeClientFrame, encodeServerFrame } from '../protocol/codec.ts';
 import type { ErrorCode } from '../protocol/error-code.ts';
@@ -20,21 +22,21 @@ import type { PeerRow } from '../protocol/rows.ts';
 import type { AnswerFrame, ServerFrame } from '../protocol/server-frame.ts';
 import { PROTOCOL_VERSION, PROTOCOL_VERSION_MIN } from '../protocol/version.ts';
 import { encodeCommand } from '../scheduler/batch.ts';
-import { commandMoves } from '../scheduler/encode.ts';
 import type { Command } from '../scheduler/command.ts';
-import { ByteWriter } from '../base/bytes.ts';
+import { commandMoves } from '../scheduler/encode.ts';
+import type { Reply } from '../scheduler/outcome.ts';
 import { errorFrame, type ErrorDetails } from './answers.ts';
+import type { ResultWait } from './await-result.ts';
 import type { ServerContext } from './context.ts';
 import { handleFrame } from './frames.ts';
 import { TASK_EPOCH, TASK_GROUP } from './identity.ts';
+import { Outbound } from './outbound.ts';
 import { RequestError } from './request-error.ts';
-import type { WorkerConnection } from './worker-requests.ts';
+import type { WorkerConnection } from './worker-connection.ts';
 
 /** Asked to wait this long before trying again, when the peer is full or has no leader to name. */
 const OVERLOADED_RETRY_MS = 100;
 const NO_LEADER_RETRY_MS = 50;
-/** How often a client that does not read is looked at. */
-const SLOW_CHECK_MS = 1_000;
 
 /** Close codes of RFC 6455 §7.4.1 and of this protocol. */
 const CLOSE_GOING_AWAY = 1001;
@@ -49,30 +51,39 @@ const scratch = new ByteWriter(64 * 1024);
 export class Session {
   readonly context: ServerContext;
   readonly #socket: Socket;
+  readonly #outbound: Outbound;
   readonly #onClosed: (session: Session) => void;
-  #state: 'greeting' | 'open' | 'closed' = 'greeting';
+  #state: 'greeting' | 'open' | 'ended' = 'greeting';
   #namespace = '';
-  #timer: Timer | undefined;
+  #role = '';
+  #helloTimer: Timer | undefined;
+  #heard = true;
+  /** Requests without an answer, waits for results among them. */
   #unanswered = 0;
-  /** Lowest `bufferedBytes` seen since reading stopped, and when; undefined while reading. */
-  #slow: { leastBytes: number; sinceMs: number } | undefined;
   /** Undefined until the connection attaches as a worker. */
   worker: WorkerConnection | undefined;
   /** The client session that heartbeats of this connection keep alive. */
   clientSession: string | undefined;
-  /** Ends a wait for a result, by request. */
-  readonly waits: Map<number, () => void> = new Map();
+  /** Waits for results, by request. */
+  readonly waits: Map<number, ResultWait> = new Map();
 
   constructor(context: ServerContext, socket: Socket, onClosed: (session: Session) => void) {
     this.context = context;
     this.#socket = socket;
     this.#onClosed = onClosed;
-    this.#timer = context.ports.timers.after(context.options.limits.helloMs, () => {
+    const { options, ports } = context;
+    // Its receive window is full, so a closing frame would never arrive.
+    this.#outbound = new Outbound(socket, options.limits, ports, () => this.#terminate());
+    this.#helloTimer = ports.timers.after(options.limits.helloMs, () => {
       this.fail('UNEXPECTED_FRAME', 'no hello came in time', CLOSE_POLICY);
     });
     socket.handle({
       message: (bytes) => this.#message(bytes),
-      closed: (close) => this.#closed(close),
+      drained: () => this.#drained(),
+      closed: () => {
+        this.#end();
+        this.#onClosed(this);
+      },
     });
   }
 
@@ -84,21 +95,36 @@ export class Session {
     return this.#state === 'open';
   }
 
+  /** Said hello as a worker. */
+  get isWorker(): boolean {
+    return this.#role === 'worker';
+  }
+
   get principal(): string {
     return this.context.options.principal;
   }
 
+  /** False while so much waits for the other end that what can wait had better do so. */
+  get hasRoom(): boolean {
+    return this.#outbound.hasRoom;
+  }
+
   /** Sends a frame that answers nothing. */
   send(frame: ServerFrame): void {
-    if (this.#state === 'closed') return;
-    this.#socket.send(encodeServerFrame(frame));
-    if (this.#socket.bufferedBytes > this.context.options.limits.unsentBytesHigh) this.#stopReading();
+    if (this.#state !== 'ended') this.#outbound.send(encodeServerFrame(frame));
   }
 
   /** Sends the one answer of a request. */
   answer(frame: AnswerFrame): void {
     this.#unanswered -= 1;
-    this.send(frame);
+    if (this.#state === 'ended') return;
+    const { frameBytes } = this.context.options.requests;
+    let bytes = encodeServerFrame(frame);
+    if (bytes.length > frameBytes) {
+      const words = `the answer has ${bytes.length} bytes, more than the ${frameBytes} of a frame; ask for less`;
+      bytes = encodeServerFrame(errorFrame(frame.requestId, 'FRAME_TOO_LARGE', words));
+    }
+    this.#outbound.send(bytes);
   }
 
   /** A request that will never be answered does not count any more. */
@@ -117,9 +143,18 @@ export class Session {
     if (leader === null) {
       const words = 'no leader is known now; nothing was executed';
       this.refuse(requestId, 'NO_LEADER', words, { retryAfterMs: NO_LEADER_RETRY_MS });
+    } else if (leader[0] === this.context.peer.self) {
+      // We lead and could not take it all the same: there are too many, or leadership is being handed over.
+      this.refuseFull(requestId);
     } else {
       this.refuse(requestId, 'NOT_LEADER', `${leader[0]} leads; nothing was executed here`, { leader });
     }
+  }
+
+  /** Answers a request for which there is no room. */
+  refuseFull(requestId: number): void {
+    const details = { retryAfterMs: OVERLOADED_RETRY_MS };
+    this.refuse(requestId, 'OVERLOADED', 'the leader has no room now; nothing was executed', details);
   }
 
   /** The leader, unless it is this peer and not yet ready. */
@@ -138,7 +173,7 @@ export class Session {
     requestId: number,
     lane: ProposalLane,
     command: Command,
-    applied: (index: number, reply: Parameters<ProposalDone>[0] & { type: 'applied' }) => void,
+    applied: (index: number, reply: Reply) => void,
   ): void {
     if (!this.context.peer.isLeader) return this.refuseNotLeader(requestId);
     scratch.reset();
@@ -146,7 +181,7 @@ export class Session {
     const taken = this.context.peer.propose(lane, scratch.take(), commandMoves(command), (result) => {
       switch (result.type) {
         case 'applied':
-          return applied(result.index, result);
+          return applied(result.index, result.reply);
         case 'dropped':
           return this.refuseNotLeader(requestId);
         case 'unknown':
@@ -158,18 +193,14 @@ export class Session {
           );
       }
     });
-    if (!taken) {
-      this.refuse(requestId, 'OVERLOADED', 'the leader has no room now; nothing was executed', {
-        retryAfterMs: OVERLOADED_RETRY_MS,
-      });
-    }
+    if (!taken) this.refuseFull(requestId);
   }
 
   /** Ends the connection with an error that tells why. */
   fail(code: ErrorCode, message: string, closeCode: number): void {
-    if (this.#state === 'closed') return;
+    if (this.#state === 'ended') return;
     this.send(errorFrame(0, code, message));
-    this.#socket.close(closeCode, code);
+    this.#close(closeCode, code);
   }
 
   /** The peer stops. */
@@ -177,21 +208,32 @@ export class Session {
     this.fail('SHUTTING_DOWN', 'this peer stops; ask another', CLOSE_GOING_AWAY);
   }
 
-  /** The connection is taken over by a newer one, or its worker was declared lost. */
+  /** The connection is taken over by a newer one, or its worker has to attach anew. */
   replace(reason: string): void {
-    if (this.#state !== 'closed') this.#socket.close(CLOSE_TRY_LATER, reason);
+    if (this.#state !== 'ended') this.#close(CLOSE_TRY_LATER, reason);
+  }
+
+  /** Cuts the connection when nothing came on it since the last call. */
+  cutWhenSilent(): void {
+    const isSilent = !this.#heard && this.#state === 'open' && !this.#outbound.paused;
+    this.#heard = false;
+    if (!isSilent) return;
+    this.context.ports.logger.debug('a client fell silent and was cut', { remote: this.#socket.remote });
+    this.#terminate();
   }
 
   #message(bytes: Uint8Array): void {
-    if (this.#state === 'closed') return;
+    if (this.#state === 'ended') return;
+    this.#heard = true;
     try {
       const frame = decodeClientFrame(bytes, this.context.options.requests.frameBytes);
       if (this.#state === 'greeting') this.#greet(frame);
       else this.#take(frame);
     } catch (error) {
       if (error instanceof ProtocolError) return this.fail(error.code, error.message, error.closeCode);
+      this.context.ports.logger.error('a frame could not be handled', { error: String(error) });
       this.fail('INTERNAL', 'the peer made a mistake; its log says more', CLOSE_INTERNAL);
-      throw error;
+      if (error instanceof InvariantError) throw error;
     }
   }
 
@@ -201,10 +243,10 @@ export class Session {
     }
     const problem = helloProblem(frame);
     if (problem !== undefined) return this.fail(problem.code, problem.message, CLOSE_POLICY);
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#helloTimer?.cancel();
     this.#state = 'open';
     this.#namespace = frame.namespace;
+    this.#role = frame.role;
     const { peer, options } = this.context;
     const limits = options.requests;
     this.send({
@@ -234,69 +276,49 @@ export class Session {
     if (frame.type === 'hello') {
       throw new ProtocolError('UNEXPECTED_FRAME', 'A connection says hello once.', CLOSE_POLICY);
     }
-    if ('requestId' in frame && frame.type !== 'abandon') {
+    const isRequest = 'requestId' in frame && frame.type !== 'abandon';
+    if (isRequest) {
+      // 0 is what errors of the connection itself carry.
+      if (frame.requestId === 0) throw new ProtocolError('MALFORMED_FRAME', 'A request id is 1 or more.');
       this.#unanswered += 1;
-      if (this.#unanswered - this.waits.size > this.context.options.limits.unansweredMax) {
-        const words = `a connection has at most ${this.context.options.limits.unansweredMax} unanswered requests`;
+      const { unansweredMax } = this.context.options.limits;
+      if (this.#unanswered - this.waits.size > unansweredMax) {
+        const words = `a connection has at most ${unansweredMax} unanswered requests`;
         return this.refuse(frame.requestId, 'TOO_MANY_REQUESTS', words, { retryAfterMs: OVERLOADED_RETRY_MS });
       }
     }
     try {
       handleFrame(this, frame);
     } catch (error) {
-      if (!(error instanceof RequestError) || !('requestId' in frame)) throw error;
+      if (!(error instanceof RequestError)) throw error;
+      if (!isRequest) throw new ProtocolError(error.code, error.message, CLOSE_POLICY);
       this.refuse(frame.requestId, error.code, error.message, { position: error.position });
     }
   }
 
-  #closed(_close: SocketClose): void {
-    if (this.#state === 'closed') return;
-    this.#state = 'closed';
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    for (const end of this.waits.values()) end();
-    this.waits.clear();
-    this.worker?.disconnected();
-    this.#onClosed(this);
+  #drained(): void {
+    this.#outbound.drained();
+    if (this.worker !== undefined) this.context.deliveries.drained(this.worker);
   }
 
-  /** Nothing more is read until the client takes what waits for it. */
-  #stopReading(): void {
-    const { bufferedBytes } = this.#socket;
-    if (bufferedBytes > this.context.options.limits.unsentBytesMax) return this.#cut();
-    if (this.#slow !== undefined) return;
-    this.#slow = { leastBytes: bufferedBytes, sinceMs: this.context.ports.clock.monotonicMs() };
-    this.#socket.pause();
-    this.#watch();
+  #close(code: number, reason: string): void {
+    this.#end();
+    this.#socket.close(code, reason);
   }
 
-  #watch(): void {
-    this.#timer = this.context.ports.timers.after(SLOW_CHECK_MS, () => {
-      const slow = this.#slow;
-      if (slow === undefined || this.#state === 'closed') return;
-      const { bufferedBytes } = this.#socket;
-      const { unsentBytesHigh, noProgressMs } = this.context.options.limits;
-      const now = this.context.ports.clock.monotonicMs();
-      if (bufferedBytes <= unsentBytesHigh / 2) {
-        this.#slow = undefined;
-        this.#timer = undefined;
-        return this.#socket.resume();
-      }
-      if (bufferedBytes < slow.leastBytes) {
-        slow.leastBytes = bufferedBytes;
-        slow.sinceMs = now;
-      } else if (now - slow.sinceMs >= noProgressMs) return this.#cut();
-      this.#watch();
-    });
-  }
-
-  #cut(): void {
-    this.context.ports.logger.warn('a client took nothing of what waits for it and was cut', {
-      remote: this.#socket.remote,
-      bufferedBytes: this.#socket.bufferedBytes,
-    });
-    // Its receive window is full, so a closing frame would never arrive.
+  #terminate(): void {
+    this.#end();
     this.#socket.terminate();
+  }
+
+  #end(): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#helloTimer?.cancel();
+    this.#outbound.stop();
+    for (const wait of this.waits.values()) wait.abandon();
+    this.worker?.disconnected();
+    this.worker = undefined;
   }
 }
 

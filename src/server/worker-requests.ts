@@ -7,133 +7,108 @@ import type {
   DetachFrame,
   ExtendFrame,
   HeartbeatFrame,
+  LogFrame,
+  ProgressFrame,
 } from '../protocol/client-frame.ts';
-import type { AbortRow, AssignRow } from '../protocol/rows.ts';
+import type { Command } from '../scheduler/command.ts';
 import type { Attached } from '../scheduler/outcome.ts';
 import { attachedFrame, completionCode, refusalFrame } from './answers.ts';
-import type { ServerContext } from './context.ts';
-import type { WorkerLink } from './deliveries.ts';
 import { attachCommand, checkpointCommand, completeCommand, requireDuration } from './requests.ts';
 import { RequestError } from './request-error.ts';
 import type { Session } from './session.ts';
+import { WorkerConnection } from './worker-connection.ts';
 
 /** A leader answers heartbeats only while it heard a majority this lately, in ms: one election timeout. */
 const QUORUM_HEARD_MS = 500;
 
-/** A connection that attached as a worker: where deliveries go, and whose life its frames prove. */
-export class WorkerConnection implements WorkerLink {
-  readonly worker: string;
-  readonly instance: string;
-  readonly typeIndex: ReadonlyMap<string, number>;
-  readonly deliveredIndex: number;
-  readonly #session: Session;
-  readonly #context: ServerContext;
-
-  constructor(session: Session, frame: AttachFrame, deliveredIndex: number) {
-    this.worker = frame.worker;
-    this.instance = frame.instance;
-    this.typeIndex = new Map(frame.types.map((type, at) => [type, at]));
-    this.deliveredIndex = deliveredIndex;
-    this.#session = session;
-    this.#context = session.context;
-  }
-
-  assign(rows: readonly AssignRow[]): void {
-    this.#session.send({ type: 'assign', term: this.#context.peer.term, assignments: rows });
-  }
-
-  abort(rows: readonly AbortRow[]): void {
-    this.#session.send({ type: 'abort', term: this.#context.peer.term, aborts: rows });
-  }
-
-  isOf(session: Session): boolean {
-    return this.#session === session;
-  }
-
-  /** True when this is still the worker's connection. */
-  get current(): boolean {
-    return this.#context.deliveries.link(this.worker) === this;
-  }
-
-  /** A newer connection of the same process took its place, or the worker was declared lost. */
-  end(reason: string): void {
-    this.#context.deliveries.detach(this);
-    this.#session.worker = undefined;
-    this.#session.replace(reason);
-  }
-
-  /** The connection is gone. */
-  disconnected(): void {
-    if (!this.current) return;
-    this.#context.deliveries.detach(this);
-    this.#context.leases.disconnected(this.worker, this.instance);
-  }
-}
-
 /** Registers the worker, and gives it what it has to run. */
 export function attach(session: Session, frame: AttachFrame): void {
   const { requestId } = frame;
+  if (!session.isWorker) throw new RequestError('INVALID_TRANSITION', 'only a connection with role "worker" attaches');
+  if (isOther(session.worker, frame))
+    throw new RequestError('INVALID_TRANSITION', 'a connection is that of one worker');
   const command = attachCommand(frame, session.namespace);
-  const { term } = session.context.peer;
-  session.propose(requestId, 'dispatch', command, (index, { reply }) => {
+  const { leadingTerm, peer } = session.context;
+  if (leadingTerm === undefined || !peer.isLeader) return session.refuseNotLeader(requestId);
+  const known = peer.scheduler.worker(frame.worker);
+  if (known !== undefined && !known.lost && known.namespace !== session.namespace) {
+    const words = 'a worker of another namespace has this id; ids are unique in the whole cluster';
+    throw new RequestError('WORKER_ID_IN_USE', words);
+  }
+  session.propose(requestId, 'dispatch', command, (index, reply) => {
     if (reply.type === 'refused') return session.answer(refusalFrame(requestId, reply));
     if (reply.type !== 'attached') throw new InvariantError(`attach was answered with ${reply.type}`);
-    const { peer, leases } = session.context;
     // Applied, but by a leader that is none any more: the worker attaches to the next one.
-    if (!peer.isLeader || peer.term !== term) return session.refuseNotLeader(requestId);
+    if (session.context.leadingTerm !== leadingTerm) return session.refuseNotLeader(requestId);
+    const { leases } = session.context;
     leases.attached(frame.worker, frame.instance);
-    if (!session.open) return leases.disconnected(frame.worker, frame.instance);
-    link(session, frame, index, reply);
+    if (session.open && !isOther(session.worker, frame))
+      link(session, frame, new WorkerConnection(session, frame, leadingTerm, index), reply);
+    else leases.disconnected(frame.worker, frame.instance);
   });
 }
 
-function link(session: Session, frame: AttachFrame, index: number, reply: Attached): void {
-  const { peer, deliveries } = session.context;
-  const connection = new WorkerConnection(session, frame, index);
+function isOther(connection: WorkerConnection | undefined, frame: AttachFrame): boolean {
+  return connection !== undefined && (connection.worker !== frame.worker || connection.instance !== frame.instance);
+}
+
+function link(session: Session, frame: AttachFrame, connection: WorkerConnection, reply: Attached): void {
+  const { deliveries } = session.context;
   const before = deliveries.link(frame.worker);
   session.worker = connection;
-  session.answer(attachedFrame(frame.requestId, peer.term, reply));
+  session.answer(attachedFrame(frame.requestId, connection.term, reply));
   const known = new Set<number>();
-  for (const row of frame.held) known.add(row[0]);
-  for (const row of frame.unanswered) known.add(row[0]);
+  for (const row of frame.held) known.add(row[1]);
+  for (const row of frame.unanswered) known.add(row[1]);
   deliveries.attach(connection, known);
   if (before instanceof WorkerConnection && !before.isOf(session))
     before.end('another connection of this worker attached');
 }
 
-/** Renews the lease of the worker, and keeps the client session of the connection. */
+/**
+ * Renews the lease of the worker, and keeps the client session of the connection. The answer carries the term of the leader
+ * that renewed the lease, or 0 where it renews nothing. A leader that is cut off answers nobody: its workers must not take
+ * their leases for prolonged, and its clients had better look for another.
+ */
 export function heartbeat(session: Session, frame: HeartbeatFrame): void {
-  const { peer, leases, clientSessions } = session.context;
-  if (!peer.isLeader) return;
+  const { peer, leases, clientSessions, leadingTerm } = session.context;
+  const { beat } = frame;
+  if (leadingTerm === undefined) return session.send({ type: 'heartbeatAck', beat, term: 0 });
   if (session.clientSession !== undefined) clientSessions.touch(session.clientSession);
   const { worker } = session;
   if (worker !== undefined && !(worker.current && leases.heard(worker.worker, worker.instance))) return;
-  // A leader that is cut off must not tell a worker that its lease goes on.
   if (peer.quorumHeardMsAgo() > QUORUM_HEARD_MS) return;
-  session.send({ type: 'heartbeatAck', beat: frame.beat, term: peer.term });
+  session.send({ type: 'heartbeatAck', beat, term: worker === undefined ? 0 : worker.term });
 }
 
 /** The graceful end. */
 export function detach(session: Session, frame: DetachFrame): void {
   const { requestId } = frame;
-  const connection = attachedOf(session);
+  const connection = attachedOf(session, requestId);
+  if (connection === undefined) return;
   const { worker, instance } = connection;
-  session.propose(requestId, 'dispatch', { type: 'workerLeft', worker, instance }, (_index, { reply }) => {
+  session.propose(requestId, 'dispatch', { type: 'workerLeft', worker, instance }, (_index, reply) => {
     if (reply.type === 'refused') return session.answer(refusalFrame(requestId, reply));
-    session.context.leases.forget(worker, instance);
-    session.context.deliveries.detach(connection);
-    session.worker = undefined;
+    const { leases, deliveries } = session.context;
+    leases.forget(worker, instance);
+    deliveries.detach(connection);
+    if (session.worker === connection) session.worker = undefined;
     session.answer({ type: 'ok', requestId });
+    // Another connection of it may have attached before this was applied; it stands for nobody now.
+    const other = deliveries.link(worker);
+    if (other?.instance === instance) other.end('the worker left');
   });
 }
 
 /** Outcomes into the log. */
 export function complete(session: Session, frame: CompleteFrame): void {
   const { requestId } = frame;
-  const { worker, instance } = attachedOf(session);
+  const connection = attachedOf(session, requestId);
+  if (connection === undefined) return;
+  const { worker, instance } = connection;
   session.context.leases.heard(worker, instance);
   const command = completeCommand(frame, worker, session.context.options.requests);
-  session.propose(requestId, 'completion', command, (_index, { reply }) => {
+  session.propose(requestId, 'completion', command, (_index, reply) => {
     if (reply.type === 'refused') return session.answer(refusalFrame(requestId, reply));
     if (reply.type !== 'completed') throw new InvariantError(`complete was answered with ${reply.type}`);
     session.answer({ type: 'completed', requestId, codes: reply.answers.map(completionCode) });
@@ -142,27 +117,44 @@ export function complete(session: Session, frame: CompleteFrame): void {
 
 /** What the next attempt may start from, into the log. */
 export function checkpoint(session: Session, frame: CheckpointFrame): void {
-  attachedOf(session);
-  const command = checkpointCommand(frame, session.context.options.requests);
-  answerOk(session, frame.requestId, command);
+  if (attachedOf(session, frame.requestId) === undefined) return;
+  answerOk(session, frame.requestId, checkpointCommand(frame, session.context.options.requests));
 }
 
 /** A run timeout that counts anew. */
 export function extend(session: Session, frame: ExtendFrame): void {
-  attachedOf(session);
   const { requestId, number, fencingToken, runMs } = frame;
+  if (attachedOf(session, requestId) === undefined) return;
   requireDuration(runMs, 'run timeout');
   answerOk(session, requestId, { type: 'extendRun', number, fencingToken, runMs });
 }
 
-function answerOk(session: Session, requestId: number, command: Parameters<Session['propose']>[2]): void {
-  session.propose(requestId, 'completion', command, (_index, { reply }) => {
+/** What an attempt says of itself; only the leader remembers it, and only of attempts that run on this very worker. */
+export function say(session: Session, frame: ProgressFrame | LogFrame): void {
+  const { worker, context } = session;
+  if (worker === undefined || !worker.current) return;
+  const { number, fencingToken } = frame;
+  const { progress, peer } = context;
+  if (!progress.knows(number, fencingToken, worker.worker)) {
+    const assignment = peer.scheduler.assignment(number);
+    if (assignment?.fencingToken !== fencingToken || assignment.worker !== worker.worker) return;
+    progress.begin(number, fencingToken, worker.worker);
+  }
+  if (frame.type === 'log') progress.log(number, [frame.level, frame.text]);
+  else progress.report(number, [frame.fraction, frame.note]);
+}
+
+function answerOk(session: Session, requestId: number, command: Command): void {
+  session.propose(requestId, 'completion', command, (_index, reply) => {
     if (reply.type === 'refused') session.answer(refusalFrame(requestId, reply));
     else session.answer({ type: 'ok', requestId });
   });
 }
 
-function attachedOf(session: Session): WorkerConnection {
+/** The worker of the connection; where there is none the request is refused, for now: it may attach, here or to the leader. */
+function attachedOf(session: Session, requestId: number): WorkerConnection | undefined {
   if (session.worker !== undefined) return session.worker;
-  throw new RequestError('INVALID_TRANSITION', 'this connection has not attached as a worker');
+  if (!session.context.peer.isLeader) session.refuseNotLeader(requestId);
+  else session.refuse(requestId, 'NOT_ATTACHED', 'this connection has not attached as a worker in this term');
+  return undefined;
 }

@@ -204,6 +204,10 @@ describe('asking', () => {
             ['started', 1200, 2, 'w1', 'retry'],
           ],
           0,
+          [
+            [1, 'begun'],
+            [3, 'the disk is full'],
+          ],
         ],
       });
       return true;
@@ -217,6 +221,10 @@ describe('asking', () => {
       payload: { to: 'x' },
       lastCheckpoint: { at: 3 },
       progress: { fraction: 0.25, note: 'quarter' },
+      log: [
+        { level: 'info', text: 'begun' },
+        { level: 'error', text: 'the disk is full' },
+      ],
       deliveries: 2,
       result: undefined,
     });

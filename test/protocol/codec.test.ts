@@ -77,7 +77,7 @@ describe('frames', () => {
     expect([PROTOCOL_VERSION, hash]).toMatchInlineSnapshot(`
       [
         1,
-        "9fc57e7a978af246",
+        "d19a94e94e507f13",
       ]
     `);
   });

@@ -97,6 +97,7 @@ const TASK: TaskViewRow = [
   [2500, 'a quarter'],
   [['submitted', 1000, 0, 'anonymous', null]],
   0,
+  [[1, 'said']],
 ];
 
 export const SERVER_SAMPLES: readonly ServerFrame[] = [
