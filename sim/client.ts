@@ -59,7 +59,7 @@ export class SimClient extends Program {
     const { ledger } = this.context;
     for (const wish of this.#waiting) wish.outcome = 'unknown';
     this.#waiting.clear();
-    for (const call of [...ledger.open]) if (call.startsWith(`${process.name}/`)) ledger.open.delete(call);
+    for (const call of ledger.open) if (call.startsWith(`${process.name}/`)) ledger.open.delete(call);
   }
 
   async #live(process: SimProcess): Promise<void> {
@@ -98,7 +98,7 @@ export class SimClient extends Program {
   #step(process: SimProcess, client: Client): void {
     const { random } = process;
     const { workload } = this.context.options;
-    const lot = below(random, 100);
+    const lot = this.context.enough() ? 70 + below(random, 30) : below(random, 100);
     if (lot < 45) this.#submit(process, client, [this.#draw(process)]);
     else if (lot < 60) {
       const count = 1 + below(random, workload.batchMax);
@@ -130,15 +130,22 @@ export class SimClient extends Program {
     const { ledger, world, visible } = this.context;
     const wishes = tasks.map(({ mark, spec }): Wish => {
       const wish: Wish = {
-        ...{ mark, key: spec.key, askedUs: world.nowUs, after: visible.frontier },
-        ...{ outcome: 'open', code: undefined, id: undefined, number: undefined, deduplicated: false },
+        mark,
+        key: spec.key,
+        askedUs: world.nowUs,
+        after: visible.frontier,
+        outcome: 'open',
+        code: undefined,
+        id: undefined,
+        number: undefined,
+        deduplicated: false,
       };
       ledger.wishes.set(mark, wish);
       this.#waiting.add(wish);
       return wish;
     });
     const specs = tasks.map(({ spec }) => spec);
-    this.#call(process, async () => {
+    this.#call(process, `submit ${wishes.map(({ mark }) => mark).join(' ')}`, async () => {
       try {
         const handles =
           specs.length === 1 ? [await client.submit(specs[0] as TaskSpec)] : await client.submitMany(specs);
@@ -171,7 +178,7 @@ export class SimClient extends Program {
 
   #await(process: SimProcess, handle: TaskHandle): void {
     const { ledger } = this.context;
-    this.#call(process, async () => {
+    this.#call(process, `result of ${numberOf(handle.id)}`, async () => {
       const number = numberOf(handle.id);
       try {
         const result = await handle.result();
@@ -190,7 +197,7 @@ export class SimClient extends Program {
     const id = this.#pickHandle(process);
     if (id === undefined) return;
     const knewFinal = this.#final.has(id);
-    this.#call(process, async () => {
+    this.#call(process, `get ${numberOf(id)}`, async () => {
       const task = await client.get(id);
       this.context.visible.shown(numberOf(id), task.state, knewFinal);
     });
@@ -199,13 +206,13 @@ export class SimClient extends Program {
   #cancel(process: SimProcess, client: Client): void {
     const id = this.#pickHandle(process);
     if (id === undefined) return;
-    this.#call(process, async () => {
+    this.#call(process, `cancel ${numberOf(id)}`, async () => {
       await client.handle(id).cancel();
     });
   }
 
   #list(process: SimProcess, client: Client): void {
-    this.#call(process, async () => {
+    this.#call(process, 'list', async () => {
       const page = await client.list({ limit: 1 + below(process.random, 50) });
       for (const task of page.tasks)
         this.context.visible.shown(numberOf(task.id), task.state, this.#final.has(task.id));
@@ -217,14 +224,19 @@ export class SimClient extends Program {
   }
 
   /** Counts a call, and keeps what it ends with. */
-  #call(process: SimProcess, action: () => Promise<void>): void {
+  #call(process: SimProcess, what: string, action: () => Promise<void>): void {
     const { ledger, world } = this.context;
     this.#calls += 1;
-    const name = `${process.name}/${this.#calls}`;
+    const call = this.#calls;
+    const name = `${process.name}/${call}`;
     ledger.open.add(name);
+    world.line(this.host, () => `call ${call}: ${what}`);
     ledger.requests += 1;
     action()
-      .then(() => ledger.count('ok'))
+      .then(() => {
+        ledger.count('ok');
+        world.line(this.host, () => `call ${call} is answered`);
+      })
       .catch((error: unknown) => {
         if (error instanceof Violation) return world.fail(error);
         const code = codeOf(error);
@@ -232,6 +244,7 @@ export class SimClient extends Program {
           return world.fail(new Violation('client', `${this.host} was answered ${describe(error)}`, error));
         }
         ledger.count(code);
+        world.line(this.host, () => `call ${call} ends with ${code}`);
       })
       .finally(() => ledger.open.delete(name));
   }

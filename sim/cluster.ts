@@ -40,7 +40,10 @@ export class SimCluster implements ClusterView {
     this.#witness = witness;
     const cluster = clusterConfig(options.peers);
     const full: MemberContext = {
-      ...{ world, options, cluster, network: context.network },
+      world,
+      options,
+      cluster,
+      network: context.network,
       datagrams: () => context.datagrams(),
       disk: () => context.disk(),
       writing: (member) => context.writing(member),
@@ -103,8 +106,12 @@ export class SimCluster implements ClusterView {
       throw new Violation('committed-prefix', `${member.id} believes ${index} to be committed and does not have it`);
     }
     const committed: Committed = {
-      ...{ entry, term: link.term, chain: link.chain },
-      ...{ byTerm: member.raft?.term ?? 0, by: member.id, atUs: this.nowUs },
+      entry,
+      term: link.term,
+      chain: link.chain,
+      byTerm: member.raft?.term ?? 0,
+      by: member.id,
+      atUs: this.nowUs,
     };
     this.committed.add(committed);
     this.#world.trace.fold(index);

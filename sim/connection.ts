@@ -23,6 +23,8 @@ export interface Wire {
   readonly world: World;
   /** Brings `item` to `end`, behind everything that was sent to it before. */
   carry(item: Item, from: SimSocket, end: SimSocket): void;
+  /** Notes for people what `from` says. */
+  note(bytes: Uint8Array, from: SimSocket): void;
   /** The end will neither send nor take anything any more. */
   ended(end: SimSocket): void;
 }
@@ -90,7 +92,9 @@ export class SimSocket implements Socket {
     this.#pendingBytes += bytes.length;
     if (this.#pendingBytes > DRAIN_HIGH_BYTES) this.#overMark = true;
     // A copy: what one process does to its bytes afterwards does not change what another one reads.
-    this.#wire.carry({ type: 'message', bytes: bytes.slice() }, this, this.other);
+    const copy = bytes.slice();
+    this.#wire.note(copy, this);
+    this.#wire.carry({ type: 'message', bytes: copy }, this, this.other);
   }
 
   close(code: number, reason: string): void {

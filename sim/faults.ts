@@ -39,8 +39,18 @@ export interface FaultCounts {
 /** See the head of this file. */
 export class Faults {
   readonly counts: FaultCounts = {
-    ...{ crashes: 0, powerLosses: 0, crashesInWrite: 0, gracefulStops: 0, pauses: 0, partitions: 0, breaks: 0 },
-    ...{ clogs: 0, clockJumps: 0, workerCrashes: 0, workerPauses: 0, clientCrashes: 0 },
+    crashes: 0,
+    powerLosses: 0,
+    crashesInWrite: 0,
+    gracefulStops: 0,
+    pauses: 0,
+    partitions: 0,
+    breaks: 0,
+    clogs: 0,
+    clockJumps: 0,
+    workerCrashes: 0,
+    workerPauses: 0,
+    clientCrashes: 0,
   };
   readonly #world: World;
   readonly #cluster: SimCluster;

@@ -29,8 +29,10 @@ import { type HostClock, SimProcess } from './process.ts';
 import { type DatagramOptions, WatchedTransport } from './watched-transport.ts';
 import { Violation, type World } from './world.ts';
 
-/** Ports of every member's host. */
+/** Where every member listens for clients and workers. */
 export const CLIENT_PORT = 7400;
+
+/** The same for the other members. */
 export const PEER_PORT = 7401;
 
 /** What all members share. */
@@ -212,7 +214,10 @@ export class SimMember implements PeerView {
         secret: SECRET,
       },
       {
-        ...{ timers, random, logger, hmac },
+        timers,
+        random,
+        logger,
+        hmac,
         dialer: network.dialer(process),
         listener: network.listener(process, PEER_PORT),
       },
@@ -224,7 +229,9 @@ export class SimMember implements PeerView {
     const { world, options, cluster } = context;
     const { clock, timers, random, logger } = process;
     const transport = new WatchedTransport(inner, {
-      ...{ world, process, self: this.id },
+      world,
+      process,
+      self: this.id,
       sent: (message) => context.sent(this, message),
       options: () => context.datagrams(),
     });
@@ -235,7 +242,10 @@ export class SimMember implements PeerView {
           writing: () => context.writing(this),
         }),
         {
-          ...{ clusterId: cluster.clusterId, peerId: this.id, random, crc32 },
+          clusterId: cluster.clusterId,
+          peerId: this.id,
+          random,
+          crc32,
           entriesInMemoryBytes: options.peerLimits.entriesInMemoryBytesMax ?? 64 * 1024 * 1024,
         },
       );

@@ -9,6 +9,7 @@
 import { assert } from '../src/base/assert.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
 import type { Dialer, DialFailure, DialHandlers, DialOptions, Listener, Socket } from '../src/base/socket.ts';
+import { describeClientFrame, describeServerFrame } from './describe-frame.ts';
 import { type Item, SimSocket, type Wire } from './connection.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
@@ -26,6 +27,9 @@ export interface NetworkOptions {
 const LISTENER_MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** A reset after a break reaches each end within this, in µs. */
 const BREAK_NOTICE_US_MAX = 300_000;
+
+/** Connections of clients and workers go to this port. */
+const CLIENT_PORT_SUFFIX = ':7400';
 
 interface Listening {
   readonly process: SimProcess;
@@ -124,7 +128,7 @@ export class SimNetwork implements Wire {
 
   /** The process is gone and its host lives: the kernel resets what it had. */
   processKilled(process: SimProcess): void {
-    for (const end of [...this.#sockets]) {
+    for (const end of this.#sockets) {
       if (end.process !== process) continue;
       this.#sockets.delete(end);
       if (this.#down.has(process.host)) continue;
@@ -165,6 +169,18 @@ export class SimNetwork implements Wire {
     };
     if (to.process.alive) world.schedule(atUs, kind, to.process, arrive);
     else if (!this.#down.has(target) && item.type === 'message') this.#reset(from);
+  }
+
+  note(bytes: Uint8Array, from: SimSocket): void {
+    // Peers' messages are noted where they are made.
+    const dialed = from.onOpened !== undefined;
+    const port = dialed ? from.remote : from.other.remote;
+    if (!port.endsWith(CLIENT_PORT_SUFFIX)) return;
+    const to = from.other.process.host;
+    this.world.line(from.process.host, () => {
+      const words = dialed ? describeClientFrame(bytes) : describeServerFrame(bytes);
+      return `to ${to} (${from.connection}): ${words}`;
+    });
   }
 
   ended(end: SimSocket): void {

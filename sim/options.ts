@@ -164,7 +164,7 @@ function drawWorkload(draw: Draw): WorkloadOptions {
     workers: draw.between(2, 4),
     rogues: draw.between(0, 1),
     slotsMax: draw.pick([1, 3, 10, 40]),
-    thinkMs: draw.logarithmic(40, 400),
+    thinkMs: draw.logarithmic(200, 600),
     batchMax: draw.pick([3, 10, 40]),
     payloadBytesMax: draw.pick([16, 300, 3_000, 20_000]),
     troublePercent: draw.between(10, 60),

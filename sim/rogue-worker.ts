@@ -57,8 +57,12 @@ export class RogueWorker extends Program {
           closed: again,
         });
         this.#send({
-          ...{ type: 'hello', protocolVersion: PROTOCOL_VERSION, role: 'worker', namespace: 'default' },
-          ...{ clientName: 'rogue', clientVersion: '0' },
+          type: 'hello',
+          protocolVersion: PROTOCOL_VERSION,
+          role: 'worker',
+          namespace: 'default',
+          clientName: 'rogue',
+          clientVersion: '0',
         });
       },
       failed: again,
@@ -66,32 +70,32 @@ export class RogueWorker extends Program {
   }
 
   #hear(process: SimProcess, url: string, frame: ServerFrame): void {
-    switch (frame.type) {
-      case 'welcome':
-        if (frame.leader?.[1] === url) this.#attach(process);
-        else this.#socket?.close(1000, 'not the leader');
-        return;
-      case 'leader':
-        if (frame.leader !== null && frame.leader[1] !== url) this.#socket?.close(1000, 'not the leader');
-        return;
-      case 'attached':
-        this.#live(process);
-        return;
-      case 'assign':
-        for (const row of frame.assignments) this.#assigned(process, row, frame.term);
-        return;
-      case 'error':
-        this.context.world.line(this.host, () => `hears ${frame.code}: ${frame.message}`);
-        if (frame.code === 'WORKER_ID_IN_USE') this.#socket?.close(1000, 'in use');
-        return;
-      default:
+    if (frame.type === 'welcome') {
+      if (frame.leader?.[1] === url) this.#attach(process);
+      else this.#socket?.close(1000, 'not the leader');
+    } else if (frame.type === 'leader') {
+      if (frame.leader !== null && frame.leader[1] !== url) this.#socket?.close(1000, 'not the leader');
+    } else if (frame.type === 'attached') {
+      this.#live(process);
+    } else if (frame.type === 'assign') {
+      for (const row of frame.assignments) this.#assigned(process, row, frame.term);
+    } else if (frame.type === 'error') {
+      if (frame.code === 'WORKER_ID_IN_USE') this.#socket?.close(1000, 'in use');
     }
   }
 
   #attach(process: SimProcess): void {
     this.#send({
-      ...{ type: 'attach', requestId: this.#nextId(), worker: this.host, instance: `${process.name}` },
-      ...{ types: ['plain', 'other'], labels: [], slots: SLOTS, version: '0', held: [], unanswered: [] },
+      type: 'attach',
+      requestId: this.#nextId(),
+      worker: this.host,
+      instance: process.name,
+      types: ['plain', 'other'],
+      labels: [],
+      slots: SLOTS,
+      version: '0',
+      held: [],
+      unanswered: [],
     });
   }
 

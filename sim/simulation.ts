@@ -97,9 +97,18 @@ export class Simulation {
     this.#visible = new ClientVisible(cluster, this.#ledger, this.#witness);
     const leases = new LeaseExclusion(cluster, this.#witness);
     this.#cluster.checkers = this.#checkers(leases);
-    const { network } = { network: this.#network };
-    this.#workload = new Workload(world, options, { network, ledger: this.#ledger, visible: this.#visible, leases });
-    this.#faults = new Faults(world, options, { cluster: this.#cluster, network, workload: this.#workload });
+    this.#workload = new Workload(world, options, {
+      network: this.#network,
+      ledger: this.#ledger,
+      visible: this.#visible,
+      leases,
+      unfinished: () => this.#witness.unfinished,
+    });
+    this.#faults = new Faults(world, options, {
+      cluster: this.#cluster,
+      network: this.#network,
+      workload: this.#workload,
+    });
     world.afterEvent = (owner) => this.#cluster.afterEvent(owner);
   }
 
@@ -229,13 +238,13 @@ export class Simulation {
     for (const progress of leader.raft.status().peers) {
       if (progress.state !== 'replicate') return `${progress.peer} is in state ${progress.state}`;
     }
-    if (this.#ledger.open.size > 0) return `these calls are open: ${[...this.#ledger.open].slice(0, 5).join(', ')}`;
     for (const story of this.#witness.stories.values()) {
       if (story.end !== undefined) continue;
       const task = this.#witness.scheduler.task(story.number);
       const state = task !== undefined && 'state' in task ? task.state : 'unknown';
       return `task ${story.number} (${story.mark}) is ${state}`;
     }
+    if (this.#ledger.open.size > 0) return `these calls are open: ${[...this.#ledger.open].slice(0, 5).join(', ')}`;
     return this.#unequalMarks();
   }
 

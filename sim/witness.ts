@@ -56,8 +56,15 @@ export class Witness {
   readonly stories: Map<number, TaskStory> = new Map();
   readonly storyOfMark: Map<string, TaskStory> = new Map();
 
+  #unfinished = 0;
+
   constructor(crc32: Crc32, limits: Partial<SchedulerLimits>) {
     this.scheduler = new Scheduler({ crc32, limits });
+  }
+
+  /** Tasks that are not final. */
+  get unfinished(): number {
+    return this.#unfinished;
   }
 
   /** Applies one entry; undefined for one without commands. */
@@ -104,11 +111,17 @@ export class Witness {
       const mark = markOf(task.payload);
       const notBeforeMs = task.runAtMs ?? this.scheduler.logTimeMs + (task.delayMs ?? 0);
       const story: TaskStory = {
-        ...{ number, mark, createdIndex: index, notBeforeMs },
-        ...{ placements: [], accepted: [], end: undefined },
+        number,
+        mark,
+        createdIndex: index,
+        notBeforeMs,
+        placements: [],
+        accepted: [],
+        end: undefined,
       };
       if (this.stories.has(number)) throw new Violation('submit-once', `task ${number} was made twice`);
       this.stories.set(number, story);
+      this.#unfinished += 1;
       if (mark !== '') {
         const other = this.storyOfMark.get(mark);
         if (other !== undefined) {
@@ -133,6 +146,7 @@ export class Witness {
     if (story === undefined) return;
     const view = this.#view(number);
     if (story.end !== undefined) throw new Violation('submit-once', `task ${number} became final twice`);
+    this.#unfinished -= 1;
     story.end = {
       state: view?.state ?? 'cancelled',
       reason: view?.reason,

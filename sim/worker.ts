@@ -26,11 +26,14 @@ export class SimWorker extends Program {
     const { network, options, urls, world, leases } = this.context;
     const { clock, timers, random, logger } = process;
     const handle = (payload: unknown, context: Parameters<typeof runTask>[2]): Promise<unknown> =>
-      runTask(process, payload, context);
+      runTask(process, payload, context, this.context.calm());
     const types = this.#zoned ? TASK_TYPES : TASK_TYPES.filter((type) => type !== 'zoned');
     const worker = new Worker(
       {
-        ...{ urls, logger, workerId: this.host, slots: 1 + below(random, options.workload.slotsMax) },
+        urls,
+        logger,
+        workerId: this.host,
+        slots: 1 + below(random, options.workload.slotsMax),
         handlers: Object.fromEntries(types.map((type) => [type, handle])),
         labels: this.#zoned ? { zone: ZONE } : { zone: 'b' },
         observer: {

@@ -12,6 +12,9 @@ import { RogueWorker } from './rogue-worker.ts';
 import { SimWorker } from './worker.ts';
 import type { World } from './world.ts';
 
+/** Above this many unfinished tasks clients submit no more, in good faith. */
+const UNFINISHED_MAX = 80;
+
 /** What clients and workers share. */
 export interface WorkloadContext {
   readonly world: World;
@@ -23,6 +26,10 @@ export interface WorkloadContext {
   readonly urls: readonly string[];
   /** False once clients should begin nothing new. */
   readonly asking: () => boolean;
+  /** True when so many tasks are unfinished that clients had better ask than submit. */
+  readonly enough: () => boolean;
+  /** True once everything is healed. */
+  readonly calm: () => boolean;
 }
 
 /** See the head of this file. */
@@ -31,6 +38,7 @@ export class Workload {
   readonly workers: readonly SimWorker[];
   readonly rogues: readonly RogueWorker[];
   #asking = true;
+  #calm = false;
 
   constructor(
     world: World,
@@ -40,10 +48,20 @@ export class Workload {
       readonly ledger: Ledger;
       readonly visible: ClientVisible;
       readonly leases: LeaseExclusion;
+      /** Tasks that are not final. */
+      readonly unfinished: () => number;
     },
   ) {
     const urls = Array.from({ length: options.peers }, (_, at) => clientUrl(`p${at + 1}`));
-    const context: WorkloadContext = { world, options, ...parts, urls, asking: () => this.#asking };
+    const context: WorkloadContext = {
+      world,
+      options,
+      ...parts,
+      urls,
+      asking: () => this.#asking,
+      enough: () => parts.unfinished() >= UNFINISHED_MAX,
+      calm: () => this.#calm,
+    };
     const { clients, workers, rogues } = options.workload;
     const make = <T>(count: number, letter: string, one: (host: string) => T): T[] =>
       Array.from({ length: count }, (_, at) => one(`${letter}${at + 1}`));
@@ -64,6 +82,7 @@ export class Workload {
 
   /** Everybody is there again and behaves. */
   heal(): void {
+    this.#calm = true;
     for (const one of [...this.clients, ...this.workers]) one.recover();
     for (const rogue of this.rogues) rogue.leave();
   }

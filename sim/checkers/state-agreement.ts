@@ -32,7 +32,7 @@ export class StateAgreement extends PropertyChecker {
         digest !== undefined && sameHash(digest, mark.digest),
         () =>
           `${peer.id} has digest ${formatHash(mark.digest)} at ${mark.index}, the witness ` +
-          `${digest === undefined ? 'none' : formatHash(digest)}`,
+          (digest === undefined ? 'none' : formatHash(digest)),
       );
     }
     this.#compared.set(peer.id, { start: peer.start, index: last.index });

@@ -1,0 +1,185 @@
+/**
+ * The command: `npm run sim -- --seed N` for one run, `--seeds N` for many.
+ *
+ * Progress and failures go to stderr; totals to stdout, with `--json` as one object. Exits with 1 when a property broke, when a
+ * run of `SEEDS_TO_PROVE` seeds or more never saw one of the rare things, or when a checker had nothing to compare.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { Command, InvalidArgumentError } from 'commander';
+import { drawOptions } from './options.ts';
+import { type Failure, runSeed, type Verdict } from './run-seed.ts';
+import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
+
+/** From this many seeds on, everything that is rare has to have happened. */
+const SEEDS_TO_PROVE = 100;
+/** Every so manyth seed is run twice. */
+const TWICE_EVERY = 10;
+
+interface Flags {
+  readonly seed?: number;
+  readonly seeds?: number;
+  readonly from: number;
+  readonly twice: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
+  readonly processes: number;
+}
+
+/** What a process that runs seeds is told: run these, one after the other. */
+interface Order {
+  readonly seeds: readonly number[];
+  readonly twice: boolean;
+}
+
+/** Put into the environment of a process that takes orders. */
+const TAKES_ORDERS = 'TASKRAFT_SIM_TAKES_ORDERS';
+
+await (process.env[TAKES_ORDERS] === undefined ? command() : takeOrders());
+
+async function command(): Promise<void> {
+  const program = new Command('sim')
+    .description('Runs the product on a simulated clock, network and disk, with faults, and checks what it promises.')
+    .option('--seed <n>', 'run this one seed', wholeNumber)
+    .option('--seeds <n>', 'run this many seeds (10 when neither is given)', wholeNumber)
+    .option('--from <n>', 'the first of --seeds', wholeNumber, 1)
+    .option('--twice', `run every seed twice and compare the traces (otherwise every ${TWICE_EVERY}th)`, false)
+    .option('--processes <n>', 'run seeds in this many processes', wholeNumber, 2)
+    .option('--json', 'print the totals as one JSON object', false)
+    .option('--verbose', 'print the trace of --seed as it grows', false);
+  program.parse();
+  const flags = program.opts<Flags>();
+  const seeds =
+    flags.seed === undefined ? Array.from({ length: flags.seeds ?? 10 }, (_, at) => flags.from + at) : [flags.seed];
+  const began = Date.now();
+  const verdicts = flags.seed === undefined ? await runMany(seeds, flags) : [await runOne(flags.seed, flags)];
+  report(verdicts, seeds, flags, Date.now() - began);
+}
+
+async function runOne(seed: number, flags: Flags): Promise<Verdict> {
+  refuseStrayRejections();
+  console.error(`options: ${JSON.stringify(drawOptions(seed), undefined, 2)}`);
+  return runSeed(seed, {
+    twice: flags.twice || seed % TWICE_EVERY === 0,
+    ...(flags.verbose ? { print: (line: string) => console.error(line) } : {}),
+  });
+}
+
+/** Runs `seeds` in several processes, each taking the next one when it is done. */
+function runMany(seeds: readonly number[], flags: Flags): Promise<Verdict[]> {
+  const waiting = [...seeds];
+  const verdicts: Verdict[] = [];
+  return new Promise((resolve, reject) => {
+    const children: ChildProcess[] = [];
+    const next = (child: ChildProcess): void => {
+      const seed = waiting.shift();
+      if (seed !== undefined) {
+        const order: Order = { seeds: [seed], twice: flags.twice || seed % TWICE_EVERY === 0 };
+        child.send(order);
+        return;
+      }
+      child.disconnect();
+      if (verdicts.length === seeds.length)
+        resolve(verdicts.sort((left, right) => left.totals.seed - right.totals.seed));
+    };
+    for (let at = 0; at < Math.max(1, Math.min(flags.processes, seeds.length)); at += 1) {
+      const child = fork(import.meta.filename, [], { env: { ...process.env, [TAKES_ORDERS]: '1' } });
+      children.push(child);
+      child.on('message', (verdict: Verdict) => {
+        verdicts.push(verdict);
+        console.error(progress(verdict, verdicts.length, seeds.length));
+        if (verdict.failure !== undefined) console.error(describeFailure(verdict.failure));
+        next(child);
+      });
+      child.on('exit', (code) => {
+        if (code === 0) return;
+        for (const other of children) other.kill();
+        reject(new Error(`a process that ran seeds ended with ${code}`));
+      });
+      next(child);
+    }
+  });
+}
+
+/** The other end of `runMany`. */
+async function takeOrders(): Promise<void> {
+  refuseStrayRejections();
+  process.on('message', (order: Order) => {
+    void obey(order);
+  });
+}
+
+async function obey(order: Order): Promise<void> {
+  for (const seed of order.seeds) process.send?.(await runSeed(seed, { twice: order.twice }));
+}
+
+/** A promise that nobody caught is an error that escaped; it ends the run, since it cannot be told whose it was. */
+function refuseStrayRejections(): void {
+  process.on('unhandledRejection', (error) => {
+    console.error('a rejection that nobody handles:', error);
+    process.exit(1);
+  });
+}
+
+function progress({ totals, failure }: Verdict, done: number, all: number): string {
+  const { seed, simulatedMs, events, requests, rare } = totals;
+  const what = failure === undefined ? 'ok' : `FAILED ${failure.checker}`;
+  const seconds = Math.round(simulatedMs / 1_000);
+  return `${done}/${all} seed ${seed} ${what}: ${seconds} s, ${events} events, ${requests} requests, ${rare.leaderChanges} leader changes`;
+}
+
+function describeFailure({ seed, checker, message, trace }: Failure): string {
+  return [
+    '',
+    ...trace,
+    '',
+    `options: ${JSON.stringify(drawOptions(seed))}`,
+    `seed ${seed} broke ${checker}: ${message}`,
+    `repeat it:  npm run sim -- --seed ${seed}          (with --verbose for the whole trace)`,
+    '',
+  ].join('\n');
+}
+
+function report(verdicts: readonly Verdict[], seeds: readonly number[], flags: Flags, tookMs: number): void {
+  const runs: RunTotals[] = verdicts.map(({ totals }) => totals);
+  const failures = verdicts.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  if (flags.seed !== undefined) for (const failure of failures) console.error(describeFailure(failure));
+  const totals = addUp(runs);
+  const absent = missing(totals);
+  const unproved = seeds.length >= SEEDS_TO_PROVE && absent.length > 0;
+  if (flags.json) {
+    const summary = failures.map(({ seed, checker, message }) => ({ seed, checker, message }));
+    console.log(
+      JSON.stringify({ ok: failures.length === 0 && !unproved, failures: summary, absent, tookMs, ...totals }),
+    );
+  } else {
+    console.log(describeTotals(totals, tookMs));
+    for (const { seed, checker, message } of failures) console.log(`seed ${seed} broke ${checker}: ${message}`);
+    if (absent.length > 0) console.log(`never seen: ${absent.join(', ')}`);
+    console.log(
+      failures.length === 0 && !unproved ? `${seeds.length} seeds passed` : `${failures.length} seeds failed`,
+    );
+  }
+  if (failures.length > 0 || unproved) process.exitCode = 1;
+}
+
+function describeTotals(totals: Totals, tookMs: number): string {
+  const list = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .map(([name, count]) => `  ${name.padEnd(22)} ${count}`)
+      .join('\n');
+  const { seeds, simulatedMs, events, requests, messages, entries, tasks, rare, comparisons, faults, answers } = totals;
+  const lines = [
+    `${seeds} seeds, ${Math.round(simulatedMs / 1_000)} simulated seconds in ${Math.round(tookMs / 1_000)}: ` +
+      `${events} events, ${requests} requests, ${messages} messages, ${entries} entries, ${tasks} tasks`,
+    `rare events\n${list({ ...rare })}`,
+    `faults\n${list(faults)}`,
+    `answers to clients\n${list(answers)}`,
+    `comparisons\n${list(comparisons)}`,
+  ];
+  return lines.join('\n');
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is a whole number of 0 to 999,999,999.');
+  return Number(text);
+}
