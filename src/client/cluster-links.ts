@@ -67,10 +67,14 @@ export class ClusterLinks {
     for (const link of this.#links.splice(0)) link.close();
   }
 
-  /** The peer at `link` says that it does not lead, and perhaps who does. */
+  /**
+   * The peer at `link` says that it does not lead, and perhaps who does. When it names nobody else it stays the one to ask: it may
+   * have been elected and not serve yet, and whoever is elected instead is told by a newer term.
+   */
   notLeader(link: PeerLink, hint: PeerRow | null): void {
-    if (this.#leader !== link.peer) return;
-    this.#leader = hint === null || hint[0] === link.peer ? undefined : hint[0];
+    if (this.#leader !== link.peer || hint === null || hint[0] === link.peer) return;
+    this.#leader = hint[0];
+    this.#addPeer(hint);
     this.#announce();
   }
 

@@ -122,10 +122,11 @@ export class WorkerAttachment {
       this.#owner.refused(new TaskraftError('INTERNAL', 'The peer answered something else.'));
       return;
     }
-    if (answer.term !== this.#term) {
-      // The link's own news of that term come on the same connection; until then this is not the term's bond.
-      this.#client.links.learn(link, answer.term, null);
-      if (this.#phase === 'attaching') this.#again(link, ATTACH_RETRY_MS);
+    const term = this.#term;
+    if (answer.term !== term) {
+      // Who answers leads that term. A newer one than known makes this attach anew in it; an older one is over.
+      this.#client.links.learn(link, answer.term, [link.peer ?? '', link.url]);
+      if (this.#phase === 'attaching' && this.accepts(link, term)) this.#again(link, ATTACH_RETRY_MS);
       return;
     }
     this.#phase = 'attached';

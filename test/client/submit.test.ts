@@ -249,6 +249,19 @@ describe('when the leader changes', () => {
     expect(cluster.peer(1).got('submit')).toHaveLength(1);
   });
 
+  it('asks on when the leader does not serve yet and nobody else is named', async () => {
+    const cluster = new FakeCluster(1);
+    const client = await connect(cluster);
+    let refusals = 0;
+    cluster.peer(0).script.openSession = (connection, { requestId }) => {
+      refusals += 1;
+      return refusals < 4 && connection.refuse(requestId, refusals % 2 === 0 ? 'NOT_LEADER' : 'NO_LEADER');
+    };
+    await cluster.time.finish(client.submit({ type: 'mail' }));
+    expect(refusals).toBe(4);
+    expect(cluster.time.nowMs).toBeLessThan(500);
+  });
+
   it('believes no news of an older term', async () => {
     const cluster = new FakeCluster(2);
     const client = await connect(cluster);

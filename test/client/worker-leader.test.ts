@@ -47,6 +47,23 @@ describe('when the leader changes', () => {
     expect(cluster.peer(0).dials).toBe(1);
   });
 
+  it('attaches anew when the answer is of a newer term than it knew', async () => {
+    const { cluster } = await attached(2);
+    cluster.elect(cluster.peer(1), 9);
+    await cluster.time.until('the attach', () => cluster.peer(1).got('attach').length === 1);
+    cluster.peer(1).script.attach = (connection, { requestId }) => {
+      connection.send({ type: 'attached', requestId, term: 10, stale: [], settled: [] });
+      return true;
+    };
+    cluster.elect(cluster.peer(1), 9);
+    await cluster.time.advance(5);
+    // The same term again changes nothing; a reconnect meets an answer of the next one.
+    cluster.peer(1).connections[0]?.socket.terminate();
+    await cluster.time.until('both attaches', () => cluster.peer(1).got('attach').length === 3);
+    await cluster.time.advance(100);
+    expect(cluster.peer(1).got('attach')).toHaveLength(3);
+  });
+
   it('drops assignments and aborts of an older term, and those of a peer that does not lead', async () => {
     const { cluster, desk, story } = await attached(2);
     cluster.assign([assignRow(1, 1)]);
