@@ -6,6 +6,7 @@ import type { ClusterConfig } from '../src/config/cluster-config.ts';
 import { TIMINGS_DEFAULT } from '../src/config/cluster-config.ts';
 import type { Message } from '../src/raft/message.ts';
 import { describeMessage } from '../src/raft/describe.ts';
+import type { Raft } from '../src/raft/raft.ts';
 import type { Checker, ClusterView } from './checkers/checker.ts';
 import { type Committed, CommittedLog } from './history.ts';
 import { CLIENT_PORT, type MemberContext, PEER_PORT, SimMember } from './member.ts';
@@ -13,6 +14,8 @@ import type { SimOptions } from './options.ts';
 import type { HostClock } from './process.ts';
 import type { Witness } from './witness.ts';
 import { type Owner, Violation, type World } from './world.ts';
+
+const ROLES: readonly string[] = ['follower', 'pre-candidate', 'candidate', 'leader'];
 
 /** Everything is looked at at least this often, in events. */
 const WHOLE_EVERY = 1_000;
@@ -26,6 +29,8 @@ export class SimCluster implements ClusterView {
   readonly #witness: Witness;
   /** Set once, before anything runs. */
   checkers: readonly Checker[] = [];
+  /** Where each core stood when a quiet event was over. */
+  readonly #stood = new Map<string, readonly number[]>();
   readonly #seenStart = new Map<string, number>();
   #eventsSinceWhole = 0;
   #messages = 0;
@@ -73,9 +78,9 @@ export class SimCluster implements ClusterView {
   }
 
   /** Called after every event of the world. @throws Violation */
-  afterEvent(owner: Owner | undefined): void {
+  afterEvent(owner: Owner | undefined, quiet: boolean): void {
     const member = owner === undefined ? undefined : this.members.find((one) => one.process === owner);
-    if (member !== undefined && owner?.alive === true) this.#look(member);
+    if (member !== undefined && owner?.alive === true) this.#look(member, quiet);
     this.#eventsSinceWhole += 1;
     if (this.#eventsSinceWhole >= WHOLE_EVERY) this.checkWhole();
   }
@@ -86,9 +91,11 @@ export class SimCluster implements ClusterView {
     for (const checker of this.checkers) checker.whole?.();
   }
 
-  #look(member: SimMember): void {
+  #look(member: SimMember, quiet: boolean): void {
     const { raft } = member;
     if (raft === undefined) return;
+    // A tick that only counts changes nothing that a property speaks of.
+    if (quiet && !this.#moved(member, raft)) return;
     if (this.#seenStart.get(member.id) !== member.start) {
       this.#seenStart.set(member.id, member.start);
       member.log.restart(member.durable);
@@ -97,6 +104,16 @@ export class SimCluster implements ClusterView {
     const change = member.log.look(raft);
     while (this.committed.lastIndex < raft.commitIndex) this.#commit(member, this.committed.lastIndex + 1);
     for (const checker of this.checkers) checker.changed?.(member, change);
+  }
+
+  /** True when the core stands elsewhere than at the last look. */
+  #moved(member: SimMember, raft: Raft): boolean {
+    const { start, marks } = member;
+    const mark = marks.at(-1)?.index ?? 0;
+    const now = [start, raft.term, ROLES.indexOf(raft.role), raft.commitIndex, raft.appliedIndex, raft.lastIndex, mark];
+    const before = this.#stood.get(member.id);
+    this.#stood.set(member.id, now);
+    return before === undefined || now.some((value, at) => value !== before[at]);
   }
 
   #commit(member: SimMember, index: number): void {

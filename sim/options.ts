@@ -94,7 +94,7 @@ export function drawOptions(seed: number): SimOptions {
   const leaseMs = draw.between(1_800, 6_000);
   return {
     seed,
-    peers: draw.pick([3, 3, 3, 3, 3, 3, 5, 5, 5, 1]),
+    peers: draw.pick([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 1]),
     network: {
       delayUsMin: draw.between(50, 2_000),
       delayUsMean: draw.logarithmic(100, 20_000),

@@ -109,7 +109,7 @@ export class Simulation {
       network: this.#network,
       workload: this.#workload,
     });
-    world.afterEvent = (owner) => this.#cluster.afterEvent(owner);
+    world.afterEvent = (owner, quiet) => this.#cluster.afterEvent(owner, quiet);
   }
 
   /** Every checker of this run. */

@@ -72,8 +72,13 @@ export class World {
   #effects = 0;
   #current: Owner | undefined;
   #failure: Violation | undefined;
-  /** Called after every event, when everything that it settled is done. */
-  afterEvent: (owner: Owner | undefined) => void = () => {};
+  /** What was said and written when the present event began. */
+  #effectsBefore = 0;
+  /**
+   * Called after every event, when everything that it settled is done. `quiet`: it was a timer, or work put off, and nothing
+   * was said or written.
+   */
+  afterEvent: (owner: Owner | undefined, quiet: boolean) => void = () => {};
 
   constructor(seed: number, trace: Trace) {
     this.#seed = seed;
@@ -173,14 +178,14 @@ export class World {
   #perform(event: WorldEvent): void {
     const { trace } = this;
     this.#nowUs = event.atUs;
-    const before = this.#effects;
+    this.#effectsBefore = this.#effects;
     this.#current = event.owner;
     try {
       event.action();
     } catch (error) {
       this.fail(asViolation(error, event.owner));
     }
-    if (event.kind !== 'timer' || this.#effects !== before) {
+    if (event.kind !== 'timer' || this.#effects !== this.#effectsBefore) {
       this.counts[event.kind] += 1;
       trace.fold(event.atUs);
       trace.fold(KINDS.indexOf(event.kind) + 1);
@@ -189,7 +194,8 @@ export class World {
 
   #after(event: WorldEvent): void {
     try {
-      this.afterEvent(event.owner);
+      const ownWork = event.kind === 'timer' || event.kind === 'soon';
+      this.afterEvent(event.owner, ownWork && this.#effects === this.#effectsBefore);
     } catch (error) {
       this.fail(asViolation(error, event.owner));
     }

@@ -9,6 +9,7 @@ import { type PeerView, PropertyChecker } from './checker.ts';
  */
 export class DurableVote extends PropertyChecker {
   override readonly name = 'durable-vote';
+  readonly #seen = new Map<PeerId, { readonly term: Term; readonly votedFor: PeerId }>();
   readonly #votes = new Map<string, PeerId>();
 
   sent(peer: PeerView, message: Message): void {
@@ -18,7 +19,10 @@ export class DurableVote extends PropertyChecker {
 
   changed(peer: PeerView, _change: LogChange): void {
     const { term, votedFor } = peer.durable;
-    if (votedFor !== undefined) this.#once(peer, term, votedFor);
+    const seen = this.#seen.get(peer.id);
+    if (votedFor === undefined || (seen?.term === term && seen.votedFor === votedFor)) return;
+    this.#seen.set(peer.id, { term, votedFor });
+    this.#once(peer, term, votedFor);
   }
 
   #voted(peer: PeerView, term: Term, candidate: PeerId): void {
