@@ -52,6 +52,13 @@ export function clientUrl(address: { readonly host: string; readonly port: numbe
   return `ws://${formatAddress(address)}${CONNECT_PATH}`;
 }
 
+/** The host of an address as clients write it into the `Host` header: lower case, IPv6 shortened and in brackets. */
+export function hostName(address: { readonly host: string; readonly port: number }): string {
+  const url = clientUrl(address);
+  // An IPv6 address with a zone stands in no URL, and nobody can dial it as one.
+  return URL.canParse(url) ? new URL(url).hostname : address.host.toLowerCase();
+}
+
 /** Starts one member. @throws StorageError, or the error of an address that cannot be had */
 export async function startMember(options: MemberOptions): Promise<Member> {
   const { cluster, config, logger } = options;
@@ -136,7 +143,7 @@ function makeServer(options: MemberOptions, peer: Peer): Server {
       decideAccess(
         {
           path: CONNECT_PATH,
-          hostNames: cluster.members.map((member) => member.client.host.toLowerCase()),
+          hostNames: cluster.members.map((member) => hostName(member.client)),
           origins: [],
           tokenMatches:
             clientToken === undefined ? undefined : (presented) => constantTimeEqual(presented, clientToken),

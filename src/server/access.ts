@@ -10,7 +10,10 @@ import type { UpgradeDecision, UpgradeRequest } from '../base/upgrade.ts';
 export interface AccessRules {
   /** The only path that upgrades. */
   readonly path: string;
-  /** Names and addresses that clients may call this peer by, without port, lower case; loopback names are always among them. */
+  /**
+   * Names and addresses that clients may call this peer by, as in a URL without port, lower case, IPv6 in brackets; loopback
+   * names are always among them.
+   */
   readonly hostNames: readonly string[];
   /** Origins that may connect besides those whose host and port equal the request's `Host`, such as `https://tasks.example.org`. */
   readonly origins: readonly string[];
@@ -32,14 +35,11 @@ export function decideAccess(rules: AccessRules, request: UpgradeRequest): Upgra
   if (!LOOPBACK_NAMES.includes(host.name) && !rules.hostNames.includes(host.name)) {
     return refuse(
       403,
-      'this peer does not go by the name in the Host header; add it to "hostNames" in its configuration',
+      'this peer does not go by the name in the Host header: use its "client" address of cluster.json',
     );
   }
   if (request.origin !== undefined && !originAllowed(rules, request.origin, request.host)) {
-    return refuse(
-      403,
-      'pages of this origin may not connect; list it under "origins" in the configuration if they should',
-    );
+    return refuse(403, 'pages of this origin may not connect');
   }
   if (rules.tokenMatches !== undefined && !tokenPresented(request.authorization, rules.tokenMatches)) {
     return refuse(401, 'a client token is needed: Authorization: Bearer TOKEN');
