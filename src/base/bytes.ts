@@ -233,14 +233,17 @@ export class ByteReader {
   /** ASCII behind its length. */
   ascii(): string {
     const bytes = this.bytes();
-    for (let at = 0; at < bytes.length; at += 1) {
-      if ((bytes[at] as number) > 0x7f) throw new DecodeError('a name is not ASCII');
-    }
-    // In pieces: a call takes only so many arguments. Names are one piece.
     let text = '';
-    for (let at = 0; at < bytes.length; at += TEXT_PIECE) {
-      const piece = bytes.length <= TEXT_PIECE ? bytes : bytes.subarray(at, at + TEXT_PIECE);
-      text += String.fromCharCode.apply(undefined, piece as unknown as number[]);
+    // In pieces: a call takes only so many arguments. Names are one piece.
+    for (let start = 0; start < bytes.length; start += TEXT_PIECE) {
+      const end = Math.min(start + TEXT_PIECE, bytes.length);
+      const codes: number[] = [];
+      for (let at = start; at < end; at += 1) {
+        const code = bytes[at] as number;
+        if (code > 0x7f) throw new DecodeError('a name is not ASCII');
+        codes.push(code);
+      }
+      text += String.fromCharCode.apply(undefined, codes);
     }
     return text;
   }

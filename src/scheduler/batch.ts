@@ -15,8 +15,10 @@ export { commandMoves, encodeCommand } from './encode.ts';
 
 const COUNT_AT = 10;
 
-/** Bytes that a batch adds: before its first command, and before each. */
+/** Bytes of a batch before its first command. */
 export const BATCH_HEADER_BYTES = 14;
+
+/** Bytes that a batch adds before each command. */
 export const COMMAND_HEADER_BYTES = 4;
 
 /** Puts encoded commands together. One is used again and again: `begin`, `add` …, `finish`. */

@@ -68,6 +68,7 @@ export type Outcome =
    */
   | { readonly type: 'returned' };
 
+/** The end of one attempt, as its worker reports it. */
 export interface Completion {
   readonly number: number;
   readonly fencingToken: number;
@@ -80,6 +81,7 @@ export interface HeldAttempt {
   readonly fencingToken: number;
 }
 
+/** One thing to do. Every variant says who sends it where that is not obvious. */
 export type Command =
   /** First command of a term: every worker is away until it attaches in this term; for one lease nothing is taken from any. */
   | { readonly type: 'termStarted'; readonly term: number }

@@ -122,10 +122,12 @@ export function decodeTemplate(reader: ByteReader): TaskTemplate {
   };
 }
 
+/** Reads what `encodeLabels` wrote. @throws DecodeError */
 export function decodeLabels(reader: ByteReader): Labels {
   return list(reader, (from) => [from.ascii(), from.ascii()] as const);
 }
 
+/** Reads what `encodeBlob` wrote; the bytes are a view into the source. @throws DecodeError */
 export function decodeBlob(reader: ByteReader): Blob {
   const encoding = decodeEncoding(reader.u8());
   return { encoding, bytes: reader.bytes() };

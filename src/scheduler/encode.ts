@@ -80,6 +80,7 @@ export function encodeTemplate(writer: ByteWriter, template: TaskTemplate): void
   writer.u8(retention.keepPayload ? 1 : 0);
 }
 
+/** Appends pairs of names and values in the order given. */
 export function encodeLabels(writer: ByteWriter, labels: Labels): void {
   writer.varint(labels.length);
   for (const [name, value] of labels) {
@@ -88,6 +89,7 @@ export function encodeLabels(writer: ByteWriter, labels: Labels): void {
   }
 }
 
+/** Appends opaque bytes with their encoding before them. */
 export function encodeBlob(writer: ByteWriter, blob: Blob): void {
   writer.u8(blob.encoding);
   writer.bytes(blob.bytes);

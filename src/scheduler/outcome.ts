@@ -20,6 +20,7 @@ export type SchedulerErrorCode =
   | 'INVALID_TRANSITION'
   | 'INVALID_ARGUMENT';
 
+/** The answer to a command that changed nothing, with the code of the reason. */
 export interface Refusal {
   readonly type: 'refused';
   readonly code: SchedulerErrorCode;
@@ -41,11 +42,13 @@ export interface Submitted {
 /** The answer to one completion of a `complete`. `ok` counts. */
 export type CompletionAnswer = 'ok' | 'STALE_LEASE' | 'ALREADY_FINAL' | 'NOT_FOUND';
 
+/** The answer to one number of a `cancel`: ended at once, told to stop, ended before, or not there. */
 export type CancelAnswer = 'cancelled' | 'cancelling' | 'ALREADY_FINAL' | 'NOT_FOUND';
 
 /** Why an attempt is to be aborted; what `signal.reason` says in the handler. */
 export type AbortReason = 'cancelled' | 'timeout' | 'lease-lost' | 'drain';
 
+/** An effect: the worker is to stop one attempt. */
 export interface Abort {
   readonly worker: string;
   readonly number: number;
@@ -66,6 +69,7 @@ export interface Attached {
   }[];
 }
 
+/** The answer to one command. */
 export type Reply =
   | { readonly type: 'ok' }
   | Refusal

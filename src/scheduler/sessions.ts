@@ -51,6 +51,7 @@ export interface Session {
   existingCount: number;
 }
 
+/** See `SchedulerLimits`, which has them. */
 export interface SessionBounds {
   readonly sessionsMax: number;
   readonly answersMax: number;

@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { Heap } from '../base/heap.ts';
 
+/** See the head of this file. */
 export class Slots<T> {
   readonly #values: (T | undefined)[] = [];
   readonly #free = new Heap<number>((left, right) => left - right);
