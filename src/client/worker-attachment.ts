@@ -10,7 +10,8 @@
  * ```
  *
  * The lease goes on through all of it: it ends only when no renewal was heard for 90 % of its length on the own monotonic
- * clock, counted from when the renewed beat was sent. Then nobody else has been given the tasks yet, and the handlers stop.
+ * clock, counted from when the renewed beat was sent. Then the handlers stop. The cluster gives a silent worker up sooner and may
+ * have placed its tasks anew by then: for some seconds two handlers of one task may run, and the fencing token tells them apart.
  */
 import type { Timer } from '../base/clock.ts';
 import type { AttachFrame } from '../protocol/client-frame.ts';
