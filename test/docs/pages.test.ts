@@ -93,6 +93,16 @@ test('exit codes and ports told to operators are those of the code', () => {
   expect(operating).toContain(`| ${PEER_PORT_DEFAULT} `);
 });
 
+test('every option of the bench and every field of its report is explained', () => {
+  const page = read('docs/BENCHMARKS.md');
+  const [, report = ''] = /export interface LifecycleReport \{\n([\s\S]*?)\n\}/.exec(read('bench/lifecycle.ts')) ?? [];
+  const fields = [...report.matchAll(/^ {2}readonly (\w+)/gm)].map(([, name]) => `\`${name}\``);
+  const options = [...read('bench/main.ts').matchAll(/\.option\('(--[\w-]+)/g)].map(([, name]) => `| \`${name}`);
+  expect(fields.length).toBeGreaterThan(5);
+  expect(options.length).toBeGreaterThan(5);
+  expect([...fields, ...options].filter((name) => !page.includes(name))).toEqual([]);
+});
+
 function isFile(name: string): boolean {
   try {
     read(name);
