@@ -23,8 +23,10 @@ export class Outbound {
   /** Ends the connection; called once. */
   readonly #cut: () => void;
   #over = false;
-  /** Lowest `bufferedBytes` seen since reading stopped, and when; undefined while flowing. */
-  #slow: { leastBytes: number; sinceMs: number } | undefined;
+  /** All bytes handed to the socket. What of them does not wait any more was taken. */
+  #sentBytes = 0;
+  /** The most that was seen to be taken, and when; undefined while flowing. */
+  #slow: { takenBytes: number; sinceMs: number } | undefined;
   #timer: Timer | undefined;
 
   constructor(socket: Socket, limits: ServerLimits, ports: ServerPorts, cut: () => void) {
@@ -47,6 +49,7 @@ export class Outbound {
   send(bytes: Uint8Array): void {
     if (this.#over) return;
     this.#socket.send(bytes);
+    this.#sentBytes += bytes.length;
     if (this.#socket.bufferedBytes > this.#limits.unsentBytesHigh) this.#hold();
   }
 
@@ -65,6 +68,11 @@ export class Outbound {
     this.#timer?.cancel();
   }
 
+  /** Sockets may count headers of their own as waiting: then a little less than was taken, never more. */
+  get #takenBytes(): number {
+    return this.#sentBytes - this.#socket.bufferedBytes;
+  }
+
   #hold(): void {
     const { bufferedBytes } = this.#socket;
     if (bufferedBytes > this.#limits.unsentBytesMax) {
@@ -72,7 +80,7 @@ export class Outbound {
       return;
     }
     if (this.#slow !== undefined) return;
-    this.#slow = { leastBytes: bufferedBytes, sinceMs: this.#ports.clock.monotonicMs() };
+    this.#slow = { takenBytes: this.#takenBytes, sinceMs: this.#ports.clock.monotonicMs() };
     this.#socket.pause();
     this.#watch();
   }
@@ -82,13 +90,12 @@ export class Outbound {
       this.drained();
       const slow = this.#slow;
       if (slow === undefined || this.#over) return;
-      const { bufferedBytes } = this.#socket;
       const nowMs = this.#ports.clock.monotonicMs();
-      if (bufferedBytes < slow.leastBytes) {
-        slow.leastBytes = bufferedBytes;
+      if (this.#takenBytes > slow.takenBytes) {
+        slow.takenBytes = this.#takenBytes;
         slow.sinceMs = nowMs;
       } else if (nowMs - slow.sinceMs >= this.#limits.noProgressMs) {
-        this.#give(bufferedBytes);
+        this.#give(this.#socket.bufferedBytes);
         return;
       }
       this.#watch();

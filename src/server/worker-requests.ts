@@ -21,12 +21,13 @@ import { WorkerConnection } from './worker-connection.ts';
 /** A leader answers heartbeats only while it heard a majority this lately, in ms: one election timeout. */
 const QUORUM_HEARD_MS = 500;
 
+const ONE_WORKER = 'a connection is that of one worker';
+
 /** Registers the worker, and gives it what it has to run. */
 export function attach(session: Session, frame: AttachFrame): void {
   const { requestId } = frame;
   if (!session.isWorker) throw new RequestError('INVALID_TRANSITION', 'only a connection with role "worker" attaches');
-  if (isOther(session.worker, frame))
-    throw new RequestError('INVALID_TRANSITION', 'a connection is that of one worker');
+  if (isOther(session.worker, frame)) throw new RequestError('INVALID_TRANSITION', ONE_WORKER);
   const command = attachCommand(frame, session.namespace);
   const { leadingTerm, peer } = session.context;
   if (leadingTerm === undefined || !peer.isLeader) return session.refuseNotLeader(requestId);
@@ -42,9 +43,12 @@ export function attach(session: Session, frame: AttachFrame): void {
     if (session.context.leadingTerm !== leadingTerm) return session.refuseNotLeader(requestId);
     const { leases } = session.context;
     leases.attached(frame.worker, frame.instance);
-    if (session.open && !isOther(session.worker, frame))
-      link(session, frame, new WorkerConnection(session, frame, leadingTerm, index), reply);
-    else leases.disconnected(frame.worker, frame.instance);
+    if (session.open && !isOther(session.worker, frame)) {
+      return link(session, frame, new WorkerConnection(session, frame, leadingTerm, index), reply);
+    }
+    // Nobody is there to run anything: the connection has ended, or is another worker's by now.
+    leases.disconnected(frame.worker, frame.instance);
+    session.refuse(requestId, 'INVALID_TRANSITION', ONE_WORKER);
   });
 }
 

@@ -9,7 +9,7 @@ import type { ClusterConfig } from '../../../src/config/cluster-config.ts';
 import { TIMINGS_DEFAULT } from '../../../src/config/cluster-config.ts';
 import type { PeerLimits } from '../../../src/config/limits.ts';
 import { Peer } from '../../../src/peer/peer.ts';
-import type { ProposalLane, ProposalResult } from '../../../src/peer/types.ts';
+import type { PeerPorts, ProposalLane, ProposalResult } from '../../../src/peer/types.ts';
 import { commandMoves, encodeCommand } from '../../../src/scheduler/batch.ts';
 import type { Command } from '../../../src/scheduler/command.ts';
 import { TASK_DEFAULTS } from '../../../src/scheduler/limits.ts';
@@ -36,6 +36,12 @@ interface Process {
   backlog: (() => void)[] | undefined;
 }
 
+/** A process that is about to start, with the ports of its peer. */
+export interface MadeProcess extends Pick<PeerPorts, 'clock' | 'timers' | 'random' | 'logger'> {
+  readonly id: PeerId;
+  readonly peer: Peer;
+}
+
 /** What outlives a member's process. */
 interface Site {
   platter: MemoryPlatter;
@@ -55,6 +61,8 @@ export class TestCluster {
   readonly #sites = new Map<PeerId, Site>();
   /** Takes the place of a disk, to make it fail. */
   wrapDisk: (disk: Disk, id: PeerId) => Disk = (disk) => disk;
+  /** Told of each process before it starts, so that more can be put into it. */
+  onMade: (made: MadeProcess) => void = () => {};
 
   constructor(size: number, limits: Partial<PeerLimits> = {}) {
     this.ids = Array.from({ length: size }, (_, at) => peerId(`p${at + 1}`));
@@ -187,6 +195,8 @@ export class TestCluster {
     const random = new SeededRandom(deriveSeed(site.runs, id));
     const halted: string[] = [];
     const events: string[] = [];
+    const timers = this.#timersOf(() => process);
+    const logger = this.#loggerOf(id);
     const process: Process = {
       disk,
       transport,
@@ -198,10 +208,10 @@ export class TestCluster {
         { self: id, cluster: this.#config, limits: this.#limits },
         {
           clock: site.clock,
-          timers: this.#timersOf(() => process),
+          timers,
           random,
           crc32,
-          logger: this.#loggerOf(id),
+          logger,
           transport,
           openStorage: () => openDataDirectory(disk, { clusterId: 'test', peerId: id, random, crc32 }),
         },
@@ -215,6 +225,8 @@ export class TestCluster {
       halted: (reason) => halted.push(reason),
     });
     site.process = process;
+    const { clock } = site;
+    this.onMade({ id, peer: process.peer, clock, timers, random, logger });
     return process;
   }
 
