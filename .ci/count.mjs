@@ -18,8 +18,73 @@ function countVitest(file) {
   };
 }
 
+/**
+ * What the demo promises, each a case of its own.
+ * @param {string} file @returns {{ passed: number, failed: number, notes: string[] }}
+ */
+function countDemo(file) {
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  return countCases({
+    'demo: every task is done': report.tasks >= 500 && report.done === report.tasks,
+    'demo: no acknowledged task is lost': report.lost === 0,
+    'demo: no completion counts twice': report.doubled === 0,
+    'demo: a task was placed after the leader was killed': typeof report.failoverMs === 'number',
+    'demo: the digests of the peers are equal': report.digestsEqual === true,
+    'demo: the manifest is the one computed directly': report.manifestOk === true,
+  });
+}
+
+/**
+ * A case for each seed, each rare thing that has to happen and each checker that has to compare.
+ * @param {string} file @returns {{ passed: number, failed: number, notes: string[] }}
+ */
+function countSeeds(file) {
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  const failures = report.failures.map((one) => `sim: ${typeof one === 'string' ? one : JSON.stringify(one)}`);
+  const absent = report.absent.map((one) => `sim: ${one} never happened`);
+  const cases = report.seeds + Object.keys(report.rare).length + Object.keys(report.comparisons).length;
+  const failed = failures.length + absent.length;
+  return { passed: cases - failed, failed, notes: [...failures, ...absent] };
+}
+
+/**
+ * What the bench checks; how fast it was is no case, machines differ.
+ * @param {string} file @returns {{ passed: number, failed: number, notes: string[] }}
+ */
+function countBench(file) {
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  return countCases({
+    'bench: tasks went through': report.tasks > 0,
+    'bench: every acknowledged task was started': report.neverStarted === 0,
+    'bench: no task was started again': report.startedAgain === 0,
+  });
+}
+
+/** @param {Record<string, boolean>} cases @returns {{ passed: number, failed: number, notes: string[] }} */
+function countCases(cases) {
+  const notes = Object.keys(cases).filter((name) => cases[name] !== true);
+  return { passed: Object.keys(cases).length - notes.length, failed: notes.length, notes };
+}
+
+/**
+ * What `count` finds in `file`; a report that was cut off or is none proves nothing.
+ * @param {(file: string) => { passed: number, failed: number, notes: string[] }} count @param {string} file
+ */
+function counts(count, file) {
+  try {
+    return count(file);
+  } catch (error) {
+    return { passed: 0, failed: 1, notes: [`${path.basename(file)} cannot be read: ${error}`] };
+  }
+}
+
 /** The reports of the runners, by the name of the part that writes them. */
-const REPORTS = { test: ['vitest.json', countVitest] };
+const REPORTS = {
+  test: ['vitest.json', countVitest],
+  demo: ['demo.json', countDemo],
+  seeds: ['sim.json', countSeeds],
+  bench: ['bench.json', countBench],
+};
 
 const [folder = '.'] = process.argv.slice(2);
 let passed = 0;
@@ -30,7 +95,7 @@ for (const line of readFileSync(path.join(folder, 'parts.txt'), 'utf8').trim().s
   const [report, count] = REPORTS[name] ?? [];
   const counted =
     report !== undefined && existsSync(path.join(folder, report))
-      ? count(path.join(folder, report))
+      ? counts(count, path.join(folder, report))
       : { passed: status === '0' && report === undefined ? 1 : 0, failed: 0, notes: [] };
   if (counted.failed === 0 && (status !== '0' || counted.passed === 0)) {
     counted.failed = 1;

@@ -59,3 +59,62 @@ test('a runner that reports no case at all proved nothing', () => {
   expect(counted({ 'parts.txt': '0 test\n' })).toEqual({ last: '0 passed, 1 failed', status: 1 });
   expect(counted({ 'parts.txt': '0 test\n', 'vitest.json': vitestReport([]) }).status).toBe(1);
 });
+
+const DEMO = {
+  tasks: 500,
+  done: 500,
+  lost: 0,
+  doubled: 0,
+  failoverMs: 80,
+  lifecyclesPerSecond: 200,
+  digestsEqual: true,
+  manifestOk: true,
+};
+
+test('each promise of the demo is a case', () => {
+  const good = { 'parts.txt': '0 demo\n', 'demo.json': JSON.stringify(DEMO) };
+  expect(counted(good)).toEqual({ last: '6 passed, 0 failed', status: 0 });
+});
+
+test.each([
+  { done: 499 },
+  { tasks: 9, done: 9 },
+  { lost: 1 },
+  { doubled: 1 },
+  { failoverMs: null },
+  { digestsEqual: false },
+])('the demo fails with %o', (change) => {
+  const reports = { 'parts.txt': '1 demo\n', 'demo.json': JSON.stringify({ ...DEMO, ...change }) };
+  expect(counted(reports)).toEqual({ last: '5 passed, 1 failed', status: 1 });
+});
+
+const SIM = {
+  seeds: 100,
+  failures: [] as unknown[],
+  absent: [] as string[],
+  rare: { leaderChanges: 7, lostWorkers: 2 },
+  comparisons: { 'log-matching': 12 },
+};
+
+test('seeds, rare things and checkers of the simulator are cases', () => {
+  const good = { 'parts.txt': '0 seeds\n', 'sim.json': JSON.stringify(SIM) };
+  expect(counted(good)).toEqual({ last: '103 passed, 0 failed', status: 0 });
+  const bad = { ...SIM, failures: [{ seed: 4 }], absent: ['lostWorkers'] };
+  expect(counted({ 'parts.txt': '1 seeds\n', 'sim.json': JSON.stringify(bad) })).toEqual({
+    last: '101 passed, 2 failed',
+    status: 1,
+  });
+});
+
+test('the bench fails when a task was not started, or twice', () => {
+  const bench = { tasks: 1_000, neverStarted: 0, startedAgain: 0 };
+  const good = { 'parts.txt': '0 bench\n', 'bench.json': JSON.stringify(bench) };
+  expect(counted(good)).toEqual({ last: '3 passed, 0 failed', status: 0 });
+  const bad = JSON.stringify({ ...bench, neverStarted: 2, startedAgain: 1 });
+  expect(counted({ 'parts.txt': '1 bench\n', 'bench.json': bad })).toEqual({ last: '1 passed, 2 failed', status: 1 });
+});
+
+test('a report that was cut off is a failure', () => {
+  const reports = { 'parts.txt': '1 demo\n', 'demo.json': '{"tasks":' };
+  expect(counted(reports)).toEqual({ last: '0 passed, 1 failed', status: 1 });
+});
