@@ -49,6 +49,7 @@ export class SimCluster implements ClusterView {
       options,
       cluster,
       network: context.network,
+      plants: context.plants,
       datagrams: () => context.datagrams(),
       disk: () => context.disk(),
       writing: (member) => context.writing(member),
@@ -142,7 +143,9 @@ export class SimCluster implements ClusterView {
   #sent(member: SimMember, message: Message): void {
     this.#messages += 1;
     this.#world.line(member.id, () => `sends ${describeMessage(message)}`);
-    for (const checker of this.checkers) checker.sent?.(member, message);
+    this.#world.check(() => {
+      for (const checker of this.checkers) checker.sent?.(member, message);
+    });
   }
 }
 

@@ -25,6 +25,7 @@ import type { DurableLog } from './durable-log.ts';
 import { LogMirror } from './history.ts';
 import type { SimNetwork } from './network.ts';
 import type { SimOptions } from './options.ts';
+import type { Plants } from './plants.ts';
 import { type HostClock, SimProcess } from './process.ts';
 import { type DatagramOptions, WatchedTransport } from './watched-transport.ts';
 import { Violation, type World } from './world.ts';
@@ -41,6 +42,7 @@ export interface MemberContext {
   readonly network: SimNetwork;
   readonly options: SimOptions;
   readonly cluster: ClusterConfig;
+  readonly plants: Plants;
   /** What befalls single frames now. */
   datagrams(): DatagramOptions | undefined;
   /** How disks are now. */
@@ -151,6 +153,7 @@ export class SimMember implements PeerView {
         .then(() => peer.start())
         .then(() => {
           if (peer.status().checkpointIndex > 0) this.#checkpointsLoaded += 1;
+          this.#context.plants.started?.(peer, this.id);
         })
         .catch(failed);
     });
@@ -226,7 +229,7 @@ export class SimMember implements PeerView {
 
   #makePeer(process: SimProcess, inner: SocketTransport): Peer {
     const context = this.#context;
-    const { world, options, cluster } = context;
+    const { world, options, cluster, plants } = context;
     const { clock, timers, random, logger } = process;
     const transport = new WatchedTransport(inner, {
       world,
@@ -234,21 +237,21 @@ export class SimMember implements PeerView {
       self: this.id,
       sent: (message) => context.sent(this, message),
       options: () => context.datagrams(),
+      plant: plants.message,
     });
-    const openStorage = (): ReturnType<typeof openDataDirectory> =>
-      openDataDirectory(
-        new SimDisk(world, this.platter, process, {
-          speed: () => context.disk(),
-          writing: () => context.writing(this),
-        }),
-        {
-          clusterId: cluster.clusterId,
-          peerId: this.id,
-          random,
-          crc32,
-          entriesInMemoryBytes: options.peerLimits.entriesInMemoryBytesMax ?? 64 * 1024 * 1024,
-        },
-      );
+    const openStorage = (): ReturnType<typeof openDataDirectory> => {
+      const disk = new SimDisk(world, this.platter, process, {
+        speed: () => context.disk(),
+        writing: () => context.writing(this),
+      });
+      return openDataDirectory(plants.disk?.(disk, this.id) ?? disk, {
+        clusterId: cluster.clusterId,
+        peerId: this.id,
+        random,
+        crc32,
+        entriesInMemoryBytes: options.peerLimits.entriesInMemoryBytesMax ?? 64 * 1024 * 1024,
+      });
+    };
     return new Peer(
       { self: this.id, cluster, limits: options.peerLimits, schedulerLimits: options.schedulerLimits },
       { clock, timers, random, crc32, logger, transport, openStorage },

@@ -119,7 +119,8 @@ export class RogueWorker extends Program {
     const [number, token] = row;
     if (!this.#tokens.has(token)) {
       this.#tokens.add(token);
-      this.context.leases.started({ number, token, term, worker: this.host });
+      const { world, leases } = this.context;
+      world.check(() => leases.started({ number, token, term, worker: this.host }));
     }
     this.#seen.push(row);
     if (this.#seen.length > TOKENS_KEPT) this.#seen.shift();

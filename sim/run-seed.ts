@@ -1,5 +1,6 @@
 /** One seed from its number to its verdict. */
-import { drawOptions } from './options.ts';
+import { drawOptions, type SimOptions } from './options.ts';
+import type { Plants } from './plants.ts';
 import { FULL_LENGTH, type RunLength, Simulation } from './simulation.ts';
 import type { RunTotals } from './totals.ts';
 import { Trace } from './trace.ts';
@@ -24,7 +25,12 @@ export interface Verdict {
 export interface RunOptions {
   /** Run it a second time and compare the traces. Default false. */
   readonly twice?: boolean;
+  /** Default `FULL_LENGTH`. */
   readonly length?: RunLength;
+  /** Changes what the seed has drawn. */
+  readonly adjust?: (options: SimOptions) => SimOptions;
+  /** Mistakes of the product; default none. */
+  readonly plants?: Plants;
   /** Gets every line of the first run's trace. */
   readonly print?: (line: string) => void;
 }
@@ -46,7 +52,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<V
 
 async function runOnce(seed: number, options: RunOptions, print?: (line: string) => void): Promise<Verdict> {
   const trace = new Trace(print);
-  const simulation = new Simulation(drawOptions(seed), trace);
+  const drawn = drawOptions(seed);
+  const simulation = new Simulation(options.adjust?.(drawn) ?? drawn, trace, options.plants);
   try {
     await simulation.run(options.length ?? FULL_LENGTH);
     return { totals: simulation.totals(), failure: undefined };

@@ -35,6 +35,7 @@ import { Faults } from './faults.ts';
 import { Ledger } from './ledger.ts';
 import { SimNetwork } from './network.ts';
 import { CALM_DISK, type SimOptions } from './options.ts';
+import type { Plants } from './plants.ts';
 import type { RunTotals } from './totals.ts';
 import type { Trace } from './trace.ts';
 import { Witness } from './witness.ts';
@@ -79,7 +80,7 @@ export class Simulation {
   #requestsUnderFaults = 0;
   #faultsMs = 0;
 
-  constructor(options: SimOptions, trace: Trace) {
+  constructor(options: SimOptions, trace: Trace, plants: Plants = {}) {
     this.#options = options;
     const world = new World(options.seed, trace);
     this.#world = world;
@@ -87,6 +88,7 @@ export class Simulation {
     this.#witness = new Witness(crc32, options.schedulerLimits);
     this.#cluster = new SimCluster(world, options, this.#witness, {
       network: this.#network,
+      plants,
       datagrams: () => (this.#faults.active ? options.faults.datagrams : undefined),
       disk: () => (this.#faults.active ? options.disk : CALM_DISK),
       writing: (member) => this.#faults.writing(member),

@@ -4,7 +4,7 @@
  */
 import type { PeerId } from '../src/base/ids.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
-import { decodeEnvelope } from '../src/peer/envelope.ts';
+import { decodeEnvelope, EnvelopeWriter } from '../src/peer/envelope.ts';
 import type { Message } from '../src/raft/message.ts';
 import type { Lane, Transport, TransportHandlers } from '../src/transport/transport.ts';
 import type { SimProcess } from './process.ts';
@@ -29,6 +29,7 @@ export class WatchedTransport implements Transport {
   readonly #random: SeededRandom;
   /** Read at each frame, so that faults can end. */
   readonly #options: () => DatagramOptions | undefined;
+  readonly #plant: ((message: Message) => Message | undefined) | undefined;
 
   constructor(
     inner: Transport,
@@ -38,6 +39,8 @@ export class WatchedTransport implements Transport {
       readonly self: PeerId;
       readonly sent: (message: Message) => void;
       readonly options: () => DatagramOptions | undefined;
+      /** Says something else than the peer wants to. */
+      readonly plant: ((message: Message) => Message | undefined) | undefined;
     },
   ) {
     this.#inner = inner;
@@ -46,6 +49,7 @@ export class WatchedTransport implements Transport {
     this.#self = parts.self;
     this.#sent = parts.sent;
     this.#options = parts.options;
+    this.#plant = parts.plant;
     this.#random = parts.world.random(`datagrams of ${parts.process.name}`);
   }
 
@@ -65,8 +69,17 @@ export class WatchedTransport implements Transport {
   }
 
   send(to: PeerId, lane: Lane, bytes: Uint8Array): void {
-    if (this.#process.alive) this.#sent(decodeEnvelope(bytes, this.#self, to).message);
-    this.#inner.send(to, lane, bytes);
+    if (!this.#process.alive) return;
+    const { message, wallMs } = decodeEnvelope(bytes, this.#self, to);
+    if (this.#plant === undefined) {
+      this.#sent(message);
+      this.#inner.send(to, lane, bytes);
+      return;
+    }
+    const planted = this.#plant(message);
+    if (planted === undefined) return;
+    this.#sent(planted);
+    this.#inner.send(to, lane, new EnvelopeWriter().frame(planted, wallMs));
   }
 
   bufferedBytes(to: PeerId): number {

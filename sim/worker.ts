@@ -40,7 +40,7 @@ export class SimWorker extends Program {
           started: (taskId, token, term) => {
             const number = parseTaskId(taskId)?.number ?? 0;
             world.line(this.host, () => `starts task ${number} under token ${token} of term ${term}`);
-            leases.started({ number, token, term, worker: this.host });
+            world.check(() => leases.started({ number, token, term, worker: this.host }));
           },
           answered: (_taskId, _token, answer) => {
             if (answer === 'STALE_LEASE') this.#refused += 1;

@@ -137,6 +137,15 @@ export class World {
     this.#failure ??= violation;
   }
 
+  /** Runs a check from within the product's own calls, which might take what it throws for an error of theirs. */
+  check(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.fail(asViolation(error, this.#current));
+    }
+  }
+
   /** Runs events until virtual time reaches `untilUs` or `done` says so after one. @throws Violation */
   run(untilUs: number, done: () => boolean = () => false): Promise<void> {
     const turns = makeTurns();
