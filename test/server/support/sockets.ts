@@ -35,26 +35,26 @@ export class TestClient {
   readonly socket: Socket = this.#serverEnd();
 
   #serverEnd(): Socket {
-    const client = this;
+    const waiting = (): number => this.#unreadBytes;
     return {
       remote: 'test',
       get bufferedBytes() {
-        return client.#unreadBytes;
+        return waiting();
       },
       handle: (handlers) => {
-        client.#handlers = handlers;
+        this.#handlers = handlers;
       },
       send: (bytes) => {
-        if (client.closed === undefined) client.#receive(bytes.slice());
+        if (this.closed === undefined) this.#receive(bytes.slice());
       },
-      close: (code, reason) => client.#closes(code, reason),
-      terminate: () => client.#closes(1006, ''),
+      close: (code, reason) => this.#closes(code, reason),
+      terminate: () => this.#closes(1006, ''),
       pause: () => {
-        client.serverReads = false;
+        this.serverReads = false;
       },
       resume: () => {
-        client.serverReads = true;
-        for (const bytes of client.#unheard.splice(0)) client.sendBytes(bytes);
+        this.serverReads = true;
+        for (const bytes of this.#unheard.splice(0)) this.sendBytes(bytes);
       },
     };
   }
