@@ -157,9 +157,13 @@ function answerPreVote(core: Core, message: PreVoteRequest, granted: boolean): v
   });
 }
 
-/** Only between logs that are equally up to date: there each could win, so an order decides and nobody is shut out. */
+/**
+ * Only between logs that are equally up to date: there each could win, so an order decides. And only until the own wish has
+ * come to nothing once: where links are broken, a peer that cannot win itself would shut out the one that can.
+ */
 function prefersItself(core: Core, message: PreVoteRequest): boolean {
   return (
+    core.failedCampaigns === 0 &&
     message.lastLogTerm === core.log.lastTerm && message.lastLogIndex === core.log.lastIndex && core.self > message.from
   );
 }

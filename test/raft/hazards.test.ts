@@ -395,6 +395,19 @@ describe('one-way partitions', () => {
     expect(cluster.raft('n1').status()).toMatchObject({ role: 'leader', term: 1 });
   });
 
+  it('the only peer that a majority can reach is elected, though others with as much of the log stand too', () => {
+    const peers = ['n1', 'n2', 'n3', 'n4', 'n5'];
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const cluster = new Cluster({ peers, seed });
+      for (const from of peers) for (const to of peers) if (from !== 'n1' && to !== 'n1') cluster.cut(from, to);
+      let ticks = 0;
+      for (; cluster.raft('n1').role !== 'leader' && ticks < 300; ticks += 1) cluster.pass(1);
+      expect(cluster.raft('n1').role).toBe('leader');
+      cluster.pass(100);
+      expect(cluster.raft('n1').role).toBe('leader');
+    }
+  });
+
   it('a leader cut off with one follower of five steps down, and its entries never commit', () => {
     const cluster = new Cluster({ peers: ['n1', 'n2', 'n3', 'n4', 'n5'], disks: { n3: Disk.withLog([]) } });
     cluster.elect('n1');
