@@ -77,7 +77,7 @@ function checkTimer(state: State, row: number): void {
   const totalMs = totalDeadlineMs(templateOf(state, row), segment.createdAtMs[at] as number);
   const dueMs = ownMs === 0 ? totalMs : totalMs === 0 ? ownMs : Math.min(ownMs, totalMs);
   const [heap, other] = isRunning ? [state.running, state.waiting] : [state.waiting, state.running];
-  assert(!other.has(row), 'a task has no timer of another state');
+  assert(other.dueMsOf(row) === undefined, 'a task has no timer of another state');
   assert((heap.dueMsOf(row) ?? 0) === dueMs, 'a timer is set for the earliest of what may happen');
   const waits = segment.state[at] === STATE.scheduled || segment.state[at] === STATE.retrying;
   assert(!waits || dueMs > 0, 'a task that waits for its time has a time');

@@ -9,7 +9,7 @@ import type { TaskTemplate } from './command.ts';
 import { Line } from './line.ts';
 import type { SchedulerLimits } from './limits.ts';
 import { Checkpoints } from './memory/checkpoints.ts';
-import { DueHeap } from './memory/due-heap.ts';
+import { DueRows } from './memory/due-rows.ts';
 import { Memory } from './memory/memory.ts';
 import type { RecordTable } from './memory/records.ts';
 import { Meta } from './meta.ts';
@@ -41,9 +41,9 @@ export class State {
   readonly tasks: RecordTable;
   readonly checkpoints: Checkpoints;
   /** Timers of tasks that do not run. */
-  readonly waiting: DueHeap = new DueHeap();
+  readonly waiting: DueRows = new DueRows();
   /** Timers of tasks that run; they rest for one lease at the begin of a term. */
-  readonly running: DueHeap = new DueHeap();
+  readonly running: DueRows = new DueRows();
   /** By code of the state, over everything; the final ones count what ever ended so. Invariant: the sum over the queues. */
   readonly counts: Float64Array = new Float64Array(TASK_STATES.length);
   /** Payloads, headers and checkpoints of the tasks that are not final. */

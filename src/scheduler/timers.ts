@@ -17,6 +17,8 @@ const NEVER_MS = Number.POSITIVE_INFINITY;
 /** Fires what is due, until about `movesMax` moves are used. @returns moves used */
 export function fireTimers(state: State, movesMax: number): number {
   const { nowMs } = state;
+  state.waiting.advance(nowMs);
+  state.running.advance(nowMs);
   if (mayTake(state) && state.workers.nextDrainMs <= nowMs) endDrains(state);
   if (state.workers.nextForgetMs <= nowMs) forgetWorkers(state);
   let moves = state.memory.keys.expire(nowMs, movesMax);
@@ -37,7 +39,10 @@ export function fireTimers(state: State, movesMax: number): number {
   return moves;
 }
 
-/** The earliest instant at which an entry has something to do by time alone; undefined when there is none. */
+/**
+ * The earliest instant at which an entry may have something to do by time alone, up to a second early for one that is further
+ * away; undefined when there is none.
+ */
 export function nextDueMs(state: State): number | undefined {
   const gateMs = state.meta.verdictsFromMs;
   const due = Math.min(

@@ -1,5 +1,6 @@
 import { describe, test } from 'vitest';
 import type { Command, Completion } from '../../src/scheduler/command.ts';
+import { backoffMs } from '../../src/scheduler/retry.ts';
 import { blob, template } from './driver.ts';
 import { Story } from './story.ts';
 
@@ -46,7 +47,7 @@ describe('stories', () => {
     );
     for (let attempt = 1; attempt <= 3; attempt += 1) {
       story.apply(complete(story, 1, FAILED));
-      story.pass((driver.scheduler.nextDueMs() ?? 0) - driver.nowMs - 1);
+      story.pass(backoffMs({ initialMs: 1_000, maxMs: 3_000 }, 1, attempt) - 1);
       story.line('not a millisecond early').pass(1);
     }
     story.apply(complete(story, 1, FAILED));

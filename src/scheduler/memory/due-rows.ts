@@ -1,0 +1,177 @@
+import { assert } from '../../base/assert.ts';
+import { DueHeap } from './due-heap.ts';
+
+/** Rows due within one span stand in one list until log time comes near. */
+const SPAN_MS = 1_000;
+/** Maps stay small: growing a large one holds the event loop. */
+const SHARDS = 256;
+const SEGMENT_BITS = 14;
+const SEGMENT = 1 << SEGMENT_BITS;
+const MASK = SEGMENT - 1;
+const NONE = -1;
+
+/** What a row in a list needs: its instant, its tie-break, its neighbours and its list. */
+interface Segment {
+  readonly dueMs: Float64Array;
+  readonly ties: Float64Array;
+  readonly next: Int32Array;
+  readonly previous: Int32Array;
+  /** Slot of the list that the row stands in, `NONE` when it is in none. */
+  readonly list: Int32Array;
+}
+
+/**
+ * Rows by the instant at which they fall due, as in `DueHeap`, for many rows of which few ever fall due: most timers are
+ * timeouts of tasks that end long before. Those are set and removed in constant time.
+ *
+ *     set ──far──▶ list of its second ──advance reaches the second──▶ heap ──▶ first
+ *       └──near─────────────────────────────────────────────────────▶
+ *
+ * Invariant: every row of the heap is due before `#heapEndMs`, every row of a list at or after it. Which rows are where is no
+ * state: what is due first by a given time never depends on it.
+ */
+export class DueRows {
+  readonly #heap = new DueHeap();
+  /** Slots of lists by the begin of their second. */
+  readonly #lists = new DueHeap();
+  readonly #slotOfSpan: Map<number, number>[] = Array.from({ length: SHARDS }, () => new Map());
+  readonly #segments: Segment[] = [];
+  readonly #heads: number[] = [];
+  readonly #spans: number[] = [];
+  readonly #idle: number[] = [];
+  #listed = 0;
+  #heapEndMs = 0;
+
+  get length(): number {
+    return this.#heap.length + this.#listed;
+  }
+
+  /** The row that is due first among those that are due by the last `advance`; -1 when there is none. */
+  get first(): number {
+    return this.#heap.first;
+  }
+
+  /**
+   * No row is due before this instant, and it is exact when it is not later than the last `advance`; else it may be up to a
+   * second early. Undefined when there is no row.
+   */
+  get firstDueMs(): number | undefined {
+    return this.#heap.firstDueMs ?? this.#lists.firstDueMs;
+  }
+
+  /** When `row` is due; undefined when it has no timer. */
+  dueMsOf(row: number): number | undefined {
+    const segment = this.#segments[row >>> SEGMENT_BITS];
+    if (segment === undefined || segment.list[row & MASK] === NONE) return this.#heap.dueMsOf(row);
+    return segment.dueMs[row & MASK];
+  }
+
+  /** Makes `first` and `firstDueMs` exact for everything that is due by `nowMs`. Never called with an earlier time than before. */
+  advance(nowMs: number): void {
+    if (nowMs < this.#heapEndMs) return;
+    this.#heapEndMs = (Math.floor(nowMs / SPAN_MS) + 1) * SPAN_MS;
+    for (;;) {
+      const beginMs = this.#lists.firstDueMs;
+      if (beginMs === undefined || beginMs >= this.#heapEndMs) return;
+      this.#intoHeap(this.#lists.first);
+    }
+  }
+
+  /** Gives `row` a timer, or another one. `tie` is unique among rows. */
+  set(row: number, dueMs: number, tie: number): void {
+    if (dueMs < this.#heapEndMs) {
+      this.#unlist(row);
+      this.#heap.set(row, dueMs, tie);
+      return;
+    }
+    this.#heap.remove(row);
+    this.#unlist(row);
+    this.#list(row, dueMs, tie);
+  }
+
+  /** Takes the timer of `row` away; nothing happens when it has none. */
+  remove(row: number): void {
+    if (!this.#unlist(row)) this.#heap.remove(row);
+  }
+
+  #list(row: number, dueMs: number, tie: number): void {
+    while (row >>> SEGMENT_BITS >= this.#segments.length) this.#segments.push(newSegment());
+    const segment = this.#segments[row >>> SEGMENT_BITS] as Segment;
+    const at = row & MASK;
+    const slot = this.#slotFor(Math.floor(dueMs / SPAN_MS));
+    const head = this.#heads[slot] as number;
+    segment.dueMs[at] = dueMs;
+    segment.ties[at] = tie;
+    segment.next[at] = head;
+    segment.previous[at] = NONE;
+    segment.list[at] = slot;
+    if (head !== NONE) (this.#segments[head >>> SEGMENT_BITS] as Segment).previous[head & MASK] = row;
+    this.#heads[slot] = row;
+    this.#listed += 1;
+  }
+
+  /** Takes `row` out of its list. @returns whether it was in one */
+  #unlist(row: number): boolean {
+    const segment = this.#segments[row >>> SEGMENT_BITS];
+    if (segment === undefined) return false;
+    const at = row & MASK;
+    const slot = segment.list[at] as number;
+    if (slot === NONE) return false;
+    const next = segment.next[at] as number;
+    const previous = segment.previous[at] as number;
+    if (next !== NONE) (this.#segments[next >>> SEGMENT_BITS] as Segment).previous[next & MASK] = previous;
+    if (previous !== NONE) (this.#segments[previous >>> SEGMENT_BITS] as Segment).next[previous & MASK] = next;
+    else {
+      this.#heads[slot] = next;
+      if (next === NONE) this.#close(slot);
+    }
+    segment.list[at] = NONE;
+    this.#listed -= 1;
+    return true;
+  }
+
+  #intoHeap(slot: number): void {
+    let row = this.#heads[slot] as number;
+    assert(row !== NONE, 'a list that is kept has a row');
+    while (row !== NONE) {
+      const segment = this.#segments[row >>> SEGMENT_BITS] as Segment;
+      const at = row & MASK;
+      const next = segment.next[at] as number;
+      segment.list[at] = NONE;
+      this.#listed -= 1;
+      this.#heap.set(row, segment.dueMs[at] as number, segment.ties[at] as number);
+      row = next;
+    }
+    this.#close(slot);
+  }
+
+  #slotFor(span: number): number {
+    const shard = this.#slotOfSpan[span % SHARDS] as Map<number, number>;
+    const known = shard.get(span);
+    if (known !== undefined) return known;
+    const slot = this.#idle.pop() ?? this.#heads.length;
+    this.#heads[slot] = NONE;
+    this.#spans[slot] = span;
+    shard.set(span, slot);
+    this.#lists.set(slot, span * SPAN_MS, slot);
+    return slot;
+  }
+
+  #close(slot: number): void {
+    const span = this.#spans[slot] as number;
+    (this.#slotOfSpan[span % SHARDS] as Map<number, number>).delete(span);
+    this.#lists.remove(slot);
+    this.#heads[slot] = NONE;
+    this.#idle.push(slot);
+  }
+}
+
+function newSegment(): Segment {
+  return {
+    dueMs: new Float64Array(SEGMENT),
+    ties: new Float64Array(SEGMENT),
+    next: new Int32Array(SEGMENT),
+    previous: new Int32Array(SEGMENT),
+    list: new Int32Array(SEGMENT).fill(NONE),
+  };
+}
