@@ -26,7 +26,7 @@ import { instantOf, LogTime } from './log-time.ts';
 import { Proposer } from './proposer.ts';
 import { QuorumWatch } from './quorum-watch.ts';
 import { ReadQueue } from './reads.ts';
-import { lastStampMs, ReadyLoop } from './ready-loop.ts';
+import { lastStamp, ReadyLoop } from './ready-loop.ts';
 import { TaskReader } from './task-reader.ts';
 import { Ticker } from './ticker.ts';
 import type { Leadership, PeerAlarm, PeerPorts, ProposalDone, ProposalLane, ReadDone } from './types.ts';
@@ -369,8 +369,8 @@ export class Member {
       this.logTime.restore(checkpoint.logTimeMs);
       this.#compaction.marked(checkpoint.index, this.#parts.ports.clock.monotonicMs());
     }
-    const stampMs = lastStampMs(recovered.entries);
-    if (stampMs !== undefined) this.logTime.restore(stampMs);
+    const stamp = lastStamp(recovered.entries);
+    if (stamp !== undefined) this.logTime.restore(stamp.ms);
   }
 
   #now(): Instant {

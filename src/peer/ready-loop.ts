@@ -16,6 +16,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Term } from '../base/ids.ts';
 import type { Message } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { FetchRequest, PersistBatch } from '../raft/ready.ts';
@@ -173,18 +174,21 @@ export class ReadyLoop {
   #hearStamps(entries: readonly Entry[]): void {
     const { logTime, raft, clock } = this.#parts;
     if (logTime.leading) return;
-    const stampMs = lastStampMs(entries);
-    if (stampMs === undefined) return;
-    if (entries.at(-1)?.term === raft.term) logTime.heardStamp(stampMs, instantOf(clock));
-    else logTime.restore(stampMs);
+    const stamp = lastStamp(entries);
+    if (stamp === undefined) return;
+    if (stamp.term === raft.term) logTime.heardStamp(stamp.ms, instantOf(clock));
+    else logTime.restore(stamp.ms);
   }
 }
 
-/** The stamp of the last batch among `entries`; undefined when there is none. @throws DecodeError */
-export function lastStampMs(entries: readonly Entry[]): number | undefined {
+/**
+ * The stamp of the last batch among `entries`, in ms, and the term of that batch, which the empty entry of a later term may
+ * follow; undefined when there is none. @throws DecodeError
+ */
+export function lastStamp(entries: readonly Entry[]): { readonly ms: number; readonly term: Term } | undefined {
   for (let at = entries.length - 1; at >= 0; at -= 1) {
     const entry = entries[at] as Entry;
-    if (entry.kind === EntryKind.command) return new BatchReader(entry.data).logTimeMs;
+    if (entry.kind === EntryKind.command) return { ms: new BatchReader(entry.data).logTimeMs, term: entry.term };
   }
   return undefined;
 }

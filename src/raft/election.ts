@@ -164,7 +164,9 @@ function answerPreVote(core: Core, message: PreVoteRequest, granted: boolean): v
 function prefersItself(core: Core, message: PreVoteRequest): boolean {
   return (
     core.failedCampaigns === 0 &&
-    message.lastLogTerm === core.log.lastTerm && message.lastLogIndex === core.log.lastIndex && core.self > message.from
+    message.lastLogTerm === core.log.lastTerm &&
+    message.lastLogIndex === core.log.lastIndex &&
+    core.self > message.from
   );
 }
 

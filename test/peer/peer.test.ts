@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { peerId } from '../../src/base/ids.ts';
 import { formatHash } from '../../src/base/hash.ts';
+import { EnvelopeWriter } from '../../src/peer/envelope.ts';
+import { EntryKind } from '../../src/raft/types.ts';
+import { BatchWriter } from '../../src/scheduler/batch.ts';
 import { MemoryPlatter } from '../../src/storage/memory-disk.ts';
 import { OPEN_SESSION, submit, TestCluster } from './support/cluster.ts';
 
@@ -214,6 +217,38 @@ describe('a wall clock that is wrong', () => {
     const offsets = cluster.leader!.status().voters.map((voter) => Math.round((voter.clockOffsetMs ?? 0) / 1_000));
     expect(new Set(offsets)).toEqual(new Set([-3_600, 3_600]));
   });
+});
+
+test('the stamps of an earlier term that come with the first entry of the next one do not set log time back', async () => {
+  const cluster = await TestCluster.serving(3);
+  await cluster.propose(cluster.leader!, OPEN_SESSION);
+  await cluster.untilEqual();
+  const [follower, sender] = cluster.followers;
+  const stampMs = follower!.scheduler.logTimeMs + 1;
+  const { lastIndex, lastTerm, term } = follower!.inspect()!.raft.status();
+  for (const id of cluster.ids) cluster.network.isolate(id);
+  await cluster.time.advance(30_000);
+  const batch = new BatchWriter();
+  batch.begin();
+  const frame = new EnvelopeWriter().frame(
+    {
+      type: 'append-entries',
+      from: sender!.self,
+      to: follower!.self,
+      term: term + 1,
+      prevLogIndex: lastIndex,
+      prevLogTerm: lastTerm,
+      leaderCommit: 0,
+      entries: [
+        { index: lastIndex + 1, term, kind: EntryKind.command, data: batch.finish(stampMs) },
+        { index: lastIndex + 2, term: term + 1, kind: EntryKind.noop, data: new Uint8Array(0) },
+      ],
+    },
+    cluster.site(sender!.self).clock.wallMs(),
+  );
+  cluster.process(follower!.self).transport.receive(sender!.self, 'bulk', frame);
+  await cluster.time.until('a durable entry', () => follower!.status().durableIndex === lastIndex + 2);
+  expect(follower!.logTimeNowMs() - stampMs).toBeGreaterThan(29_000);
 });
 
 describe('a first start', () => {
