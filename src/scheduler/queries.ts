@@ -42,7 +42,7 @@ export function viewAssignment(state: State, row: number): Assignment {
     type: template.type,
     attempt: (segment.failures[at] as number) + 1,
     deliveries: segment.deliveries[at] as number,
-    payload: payloadOf(state, segment, at),
+    payload: payloadInPlace(state, segment, at),
     runMs: dueMs === 0 || cancelling ? template.runMs : dueMs - placedAtMs,
     placedAtMs,
     createdAtMs: segment.createdAtMs[at] as number,
@@ -132,14 +132,20 @@ function historyOf(state: State, segment: RowSegment, at: number): HistoryEvent[
   return history;
 }
 
-function payloadOf(state: State, segment: RowSegment, at: number): StoredBlob {
+/** The payload where it lies: its bytes are overwritten once the task is gone. */
+function payloadInPlace(state: State, segment: RowSegment, at: number): StoredBlob {
   const encoding = ((segment.encodings[at] as number) & 3) as Encoding;
   const sizeBytes = segment.payloadBytes[at] as number;
   if (((segment.flags[at] as number) & FLAGS.payloadApart) !== 0) {
     return storedPayload(state, segment.number[at] as number, encoding, sizeBytes);
   }
-  // A copy: what is in the slab is overwritten when the task is gone, and who asked may still be sending it.
-  return { encoding, bytes: state.memory.slab.view(segment.payloadRef[at] as number, sizeBytes).slice() };
+  return { encoding, bytes: state.memory.slab.view(segment.payloadRef[at] as number, sizeBytes) };
+}
+
+/** A copy of the payload, for who looks at it later. */
+function payloadOf(state: State, segment: RowSegment, at: number): StoredBlob {
+  const payload = payloadInPlace(state, segment, at);
+  return 'offloaded' in payload ? payload : { encoding: payload.encoding, bytes: payload.bytes.slice() };
 }
 
 function blobOf(state: State, segment: RowSegment, at: number, which: 'headers' | 'checkpoint' | 'error'): Blob {

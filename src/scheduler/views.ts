@@ -114,6 +114,7 @@ export interface Assignment {
   readonly attempt: number;
   /** Starts so far, this one included. */
   readonly deliveries: number;
+  /** In place: good until the next entry is applied, so that a delivery copies it once, into its frame. */
   readonly payload: StoredBlob;
   readonly headers?: Blob;
   readonly lastCheckpoint?: Blob;

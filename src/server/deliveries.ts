@@ -230,10 +230,11 @@ export class Deliveries {
     const aborts: AbortRow[] = [];
     const unread: number[] = [];
     for (const assignment of assignments) {
-      const { number, payload, fencingToken } = assignment;
-      // While its payload was read it may have ended.
+      const { number, fencingToken } = assignment;
+      // While its payload was read it may have ended, and what lies in memory may have moved.
       const now = read === undefined ? assignment : this.#source.scheduler.assignment(number);
       if (now?.fencingToken !== fencingToken) continue;
+      const { payload } = now;
       const bytes = isOffloaded(payload) ? read?.get(number) : payload.bytes;
       const typeIndex = line.link.typeIndex.get(assignment.type);
       if (typeIndex === undefined) continue;
