@@ -12,18 +12,22 @@ let acknowledged = 0;
 const load = { wanted: false };
 const lanes: Promise<void>[] = [];
 
-/** Every payload begins with a number of its own, by which the worker keeps its record. */
-function payload(): Uint8Array {
-  const bytes = new Uint8Array(PAYLOAD_BYTES);
-  new DataView(bytes.buffer).setUint32(0, sequence, true);
-  sequence += 1;
-  return bytes;
+/** Payloads for `count` tasks in one buffer. Each begins with a number of its own, by which the worker keeps its record. */
+function payloads(count: number): Uint8Array[] {
+  const bytes = new Uint8Array(PAYLOAD_BYTES * count);
+  const view = new DataView(bytes.buffer);
+  const made: Uint8Array[] = [];
+  for (let start = 0; start < bytes.length; start += PAYLOAD_BYTES) {
+    view.setUint32(start, sequence, true);
+    sequence += 1;
+    made.push(bytes.subarray(start, start + PAYLOAD_BYTES));
+  }
+  return made;
 }
 
 async function submitLane(batchTasks: number): Promise<void> {
   while (load.wanted) {
-    const specs = Array.from({ length: batchTasks }, () => ({ type: 'bench', payload: payload() }));
-    await client.submitMany(specs);
+    await client.submitMany(payloads(batchTasks).map((payload) => ({ type: 'bench', payload })));
     acknowledged += batchTasks;
   }
 }
@@ -44,7 +48,7 @@ async function handle(message: ToProcess): Promise<void> {
       return tell({ type: 'stopped', acknowledged });
     case 'single': {
       const atMs = sharedClockMs();
-      await client.submit({ type: 'bench', payload: payload() });
+      await client.submit({ type: 'bench', payload: payloads(1)[0] });
       acknowledged += 1;
       return tell({ type: 'submitted', atMs });
     }
