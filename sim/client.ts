@@ -1,6 +1,7 @@
 import { below } from '../src/base/random.ts';
 import { Client } from '../src/client/client.ts';
 import { TaskraftError } from '../src/client/errors.ts';
+import { Operator } from '../src/client/operator.ts';
 import type { TaskHandle } from '../src/client/task-handle.ts';
 import type { TaskSpec } from '../src/client/task-spec.ts';
 import { parseTaskId } from '../src/protocol/task-id.ts';
@@ -40,6 +41,7 @@ const NEVER: ReadonlySet<string> = new Set([
 /** A client program: calls one after the other, with waits for results going on beside them. */
 export class SimClient extends Program {
   #calls = 0;
+  #running: { readonly process: SimProcess; readonly client: Client } | undefined;
   #marks = 0;
   /** Wishes whose outcome the running process still waits for. */
   readonly #waiting = new Set<Wish>();
@@ -71,6 +73,8 @@ export class SimClient extends Program {
       urls,
       logger,
     );
+    this.#running = { process, client };
+    if (this.context.calm()) this.resumeWorkers(this.context.workers());
     while (asking()) {
       const thinkMs = below(random, 2 * options.workload.thinkMs);
       await sleep(process, thinkMs);
@@ -112,8 +116,38 @@ export class SimClient extends Program {
         { mark: this.#mark(), spec: drawKeyedTask(random, `key-${below(random, KEYS)}`) },
       ]);
     else if (lot < 90) this.#get(process, client);
-    else if (lot < 96) this.#cancel(process, client);
-    else this.#list(process, client);
+    else if (lot < 95) this.#cancel(process, client);
+    else if (lot < 98) this.#list(process, client);
+    else this.#operate(process, client);
+  }
+
+  /** What an operator does: looks at everything, and now and then drains a worker or lets it work again. */
+  #operate(process: SimProcess, client: Client): void {
+    const operator = new Operator(client);
+    const worker = `w${1 + below(process.random, this.context.options.workload.workers)}`;
+    const lot = below(process.random, 6);
+    this.#call(process, `operate ${lot} ${worker}`, async () => {
+      if (lot === 0) await operator.drainWorker(worker, below(process.random, 2_000));
+      else if (lot <= 2) await operator.resumeWorker(worker);
+      else if (lot === 3) await operator.queues();
+      else if (lot === 4) await operator.workers();
+      else await operator.status();
+    });
+  }
+
+  /** Ends every drain, until the cluster has said yes to each. */
+  resumeWorkers(workers: readonly string[]): void {
+    const running = this.#running;
+    if (running?.process.alive !== true) return;
+    const { process, client } = running;
+    for (const worker of workers) {
+      const resume = (): void => {
+        new Operator(client).resumeWorker(worker).catch((error: unknown) => {
+          if (codeOf(error) !== 'NOT_FOUND') process.timers.after(200, resume);
+        });
+      };
+      resume();
+    }
   }
 
   #draw(process: SimProcess): { mark: string; spec: TaskSpec } {
@@ -181,7 +215,11 @@ export class SimClient extends Program {
     this.#call(process, `result of ${numberOf(handle.id)}`, async () => {
       const number = numberOf(handle.id);
       try {
-        const result = await handle.result();
+        const controller = new AbortController();
+        const lot = below(process.random, 20);
+        if (lot === 0) process.timers.after(below(process.random, 3_000), () => controller.abort('tired'));
+        const { signal } = controller;
+        const result = await handle.result(lot <= 1 ? { signal, timeoutMs: 1 + below(process.random, 5_000) } : {});
         ledger.ends.push({ number, state: 'done', result });
       } catch (error) {
         const code = codeOf(error);

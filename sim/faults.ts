@@ -33,7 +33,9 @@ export interface FaultCounts {
   clockJumps: number;
   workerCrashes: number;
   workerPauses: number;
+  workerStops: number;
   clientCrashes: number;
+  clientPauses: number;
 }
 
 /** See the head of this file. */
@@ -50,7 +52,9 @@ export class Faults {
     clockJumps: 0,
     workerCrashes: 0,
     workerPauses: 0,
+    workerStops: 0,
     clientCrashes: 0,
+    clientPauses: 0,
   };
   readonly #world: World;
   readonly #cluster: SimCluster;
@@ -126,13 +130,22 @@ export class Faults {
     if (this.#happens(options.breaks)) this.#break();
     if (this.#happens(options.clogs)) this.#clog();
     if (this.#happens(options.clockJumps)) this.#jump();
+    this.#drawPrograms(options);
+    this.#later(DRAW_US, () => this.#draw());
+  }
+
+  #drawPrograms(options: FaultOptions): void {
     if (this.#happens(options.workerCrashes)) this.counts.workerCrashes += this.#workload.crashWorker(this.#random);
     if (this.#happens(options.workerPauses)) {
       const pausedMs = 1 + below(this.#random, options.workerPauseMsMax);
       this.counts.workerPauses += this.#workload.pauseWorker(this.#random, pausedMs);
     }
+    if (this.#happens(options.workerStops)) this.counts.workerStops += this.#workload.retireWorker(this.#random);
     if (this.#happens(options.clientCrashes)) this.counts.clientCrashes += this.#workload.crashClient(this.#random);
-    this.#later(DRAW_US, () => this.#draw());
+    if (this.#happens(options.clientPauses)) {
+      const pausedMs = 1 + below(this.#random, options.workerPauseMsMax);
+      this.counts.clientPauses += this.#workload.pauseClient(this.#random, pausedMs);
+    }
   }
 
   #crash(member: SimMember): void {

@@ -33,7 +33,9 @@ export interface FaultOptions {
   readonly workerCrashes: number;
   readonly workerPauses: number;
   readonly workerPauseMsMax: number;
+  readonly workerStops: number;
   readonly clientCrashes: number;
+  readonly clientPauses: number;
 }
 
 /** What clients and workers do. */
@@ -92,6 +94,7 @@ export function drawOptions(seed: number): SimOptions {
   const draw = new Draw(new SeededRandom(deriveSeed(seed, 'options')));
   const tight = draw.chance(35);
   const leaseMs = draw.between(1_800, 6_000);
+  const workload = drawWorkload(draw);
   return {
     seed,
     peers: draw.pick([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 1]),
@@ -111,10 +114,10 @@ export function drawOptions(seed: number): SimOptions {
     clockSkewMsMax: draw.pick([0, 20, 400, 3_000, 3_600_000]),
     lookUs: draw.pick([0, 0, 20, 400]),
     faults: drawFaults(draw, leaseMs),
-    workload: drawWorkload(draw),
+    workload,
     leases: { leaseMs, heartbeatMs: Math.floor(leaseMs / 5), lostAfterAwayMs: Math.floor(leaseMs / 3) },
     sessionIdleMs: draw.pick([4_000, 20_000, 3_600_000]),
-    peerLimits: drawPeerLimits(draw, tight),
+    peerLimits: drawPeerLimits(draw, tight, workload),
     schedulerLimits: drawSchedulerLimits(draw, tight, leaseMs),
   };
 }
@@ -145,7 +148,9 @@ function drawFaults(draw: Draw, leaseMs: number): FaultOptions {
     workerCrashes: draw.logarithmic(20, 250) / 1_000,
     workerPauses: draw.logarithmic(20, 200) / 1_000,
     workerPauseMsMax: leaseMs * 2,
+    workerStops: draw.pick([0, 0.02, 0.06]),
     clientCrashes: draw.pick([0, 0.02, 0.08]),
+    clientPauses: draw.pick([0, 0, 0.1]),
   };
 }
 
@@ -172,7 +177,10 @@ function drawWorkload(draw: Draw): WorkloadOptions {
   };
 }
 
-function drawPeerLimits(draw: Draw, tight: boolean): Partial<PeerLimits> {
+function drawPeerLimits(draw: Draw, tight: boolean, workload: WorkloadOptions): Partial<PeerLimits> {
+  // The largest submission, and what workers report and hold, with room to spare.
+  const largest = workload.batchMax * (workload.payloadBytesMax + 400);
+  const commandBytesMax = tight ? Math.max(64 * KIB, largest) : MIB;
   const uncommittedBytesMax = tight ? draw.logarithmic(2 * KIB, 256 * KIB) : PEER_LIMITS.uncommittedBytesMax;
   const appendBytesMax = tight ? draw.logarithmic(1, 64 * KIB) : MIB;
   return {
@@ -184,10 +192,10 @@ function drawPeerLimits(draw: Draw, tight: boolean): Partial<PeerLimits> {
     applyBytesMax: tight ? draw.logarithmic(1, 64 * KIB) : 8 * MIB,
     batchBytesMax: tight ? draw.logarithmic(200, 64 * KIB) : MIB,
     batchMovesMax: tight ? draw.logarithmic(2, 200) : 2_000,
-    commandBytesMax: MIB,
-    queueSubmissionBytesMax: MIB,
-    queueDispatchBytesMax: MIB + 512 * KIB,
-    queueBytesMax: 2 * MIB,
+    commandBytesMax,
+    queueSubmissionBytesMax: commandBytesMax,
+    queueDispatchBytesMax: commandBytesMax + (tight ? KIB : MIB),
+    queueBytesMax: 2 * commandBytesMax + MIB,
     checkpointIntervalMs: draw.logarithmic(100, 3_000),
     checkpointLogBytes: draw.logarithmic(1 * KIB, 4 * MIB),
     logTailBytes: draw.pick([0, 4 * KIB, 64 * KIB, 1024 * MIB]),

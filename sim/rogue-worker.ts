@@ -21,6 +21,7 @@ const TOKENS_KEPT = 50;
 export class RogueWorker extends Program {
   #socket: Socket | undefined;
   #requestId = 0;
+  #id = '';
   #beat = 0;
   #gone = false;
   /** Assignments that it has seen, newest last; those of its earlier lives too. */
@@ -85,10 +86,12 @@ export class RogueWorker extends Program {
   }
 
   #attach(process: SimProcess): void {
+    this.#id = below(process.random, 6) === 0 ? 'w2' : this.host;
     this.#send({
       type: 'attach',
       requestId: this.#nextId(),
-      worker: this.host,
+      // Now and then under the id of a worker that lives.
+      worker: this.#id,
       instance: process.name,
       types: ['plain', 'other'],
       labels: [],
@@ -120,7 +123,7 @@ export class RogueWorker extends Program {
     if (!this.#tokens.has(token)) {
       this.#tokens.add(token);
       const { world, leases } = this.context;
-      world.check(() => leases.started({ number, token, term, worker: this.host }));
+      world.check(() => leases.started({ number, token, term, worker: this.#id }));
     }
     this.#seen.push(row);
     if (this.#seen.length > TOKENS_KEPT) this.#seen.shift();

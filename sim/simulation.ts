@@ -29,6 +29,7 @@ import { LogShape } from './checkers/log-shape.ts';
 import { MessageSanity } from './checkers/message-sanity.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
 import { StateAgreement } from './checkers/state-agreement.ts';
+import { StateShape } from './checkers/state-shape.ts';
 import { SubmitOnce } from './checkers/submit-once.ts';
 import { SimCluster } from './cluster.ts';
 import { Faults } from './faults.ts';
@@ -182,6 +183,7 @@ export class Simulation {
       new ProgressSanity(cluster),
       new MessageSanity(cluster),
       new StateAgreement(cluster),
+      new StateShape(cluster),
       this.#submissions,
       leases,
       this.#visible,

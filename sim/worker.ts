@@ -10,6 +10,7 @@ import { Violation } from './world.ts';
 /** A worker of the SDK under one id, over all its starts. */
 export class SimWorker extends Program {
   readonly #zoned: boolean;
+  #running: { readonly process: SimProcess; readonly worker: Worker } | undefined;
   #refused = 0;
 
   constructor(host: string, clock: HostClock, context: WorkloadContext, zoned: boolean) {
@@ -20,6 +21,22 @@ export class SimWorker extends Program {
   /** Reports that the cluster refused because the attempt was no longer this worker's. */
   get refused(): number {
     return this.#refused;
+  }
+
+  /** Stops as an operator would stop it, and starts again afterwards. False when it does not run. */
+  retire(drainMs: number): boolean {
+    const running = this.#running;
+    if (running?.process.alive !== true || running.process.paused) return false;
+    const { world } = this.context;
+    this.#running = undefined;
+    world.line(this.host, `is asked to stop within ${drainMs} ms`);
+    running.worker
+      .stop({ drainMs })
+      .then(() => running.process.timers.after(100, () => this.crash(200)))
+      .catch((error: unknown) => {
+        world.fail(new Violation('worker', `${this.host} does not stop: ${String(error)}`, error));
+      });
+    return true;
   }
 
   protected override main(process: SimProcess): void {
@@ -49,6 +66,7 @@ export class SimWorker extends Program {
       },
       { dialer: network.dialer(process), clock, timers, random },
     );
+    this.#running = { process, worker };
     worker.run().catch((error: unknown) => {
       // Its former process may still count as alive for a moment; a new start finds it gone.
       world.line(this.host, () => `is not taken: ${String(error)}`);

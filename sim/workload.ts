@@ -30,6 +30,8 @@ export interface WorkloadContext {
   readonly enough: () => boolean;
   /** True once everything is healed. */
   readonly calm: () => boolean;
+  /** Ids of the workers of the SDK. */
+  readonly workers: () => readonly string[];
 }
 
 /** See the head of this file. */
@@ -61,6 +63,7 @@ export class Workload {
       asking: () => this.#asking,
       enough: () => parts.unfinished() >= UNFINISHED_MAX,
       calm: () => this.#calm,
+      workers: () => this.#workerIds(),
     };
     const { clients, workers, rogues } = options.workload;
     const make = <T>(count: number, letter: string, one: (host: string) => T): T[] =>
@@ -76,6 +79,10 @@ export class Workload {
     return [...this.clients, ...this.workers].map(({ host }) => host);
   }
 
+  #workerIds(): string[] {
+    return this.workers.map(({ host }) => host);
+  }
+
   begin(): void {
     for (const one of [...this.clients, ...this.workers, ...this.rogues]) one.boot();
   }
@@ -84,6 +91,8 @@ export class Workload {
   heal(): void {
     this.#calm = true;
     for (const one of [...this.clients, ...this.workers]) one.recover();
+    // What operators had drained is to work again.
+    for (const client of this.clients) client.resumeWorkers(this.#workerIds());
     for (const rogue of this.rogues) rogue.leave();
   }
 
@@ -101,6 +110,16 @@ export class Workload {
   pauseWorker(random: Random, pausedMs: number): number {
     const worker = this.workers[below(random, this.workers.length)];
     return worker?.pause(pausedMs) === true ? 1 : 0;
+  }
+
+  retireWorker(random: Random): number {
+    const worker = this.workers[below(random, this.workers.length)];
+    return worker?.retire(below(random, 3_000)) === true ? 1 : 0;
+  }
+
+  pauseClient(random: Random, pausedMs: number): number {
+    const client = this.clients[below(random, this.clients.length)];
+    return client?.pause(pausedMs) === true ? 1 : 0;
   }
 
   crashClient(random: Random): number {

@@ -67,7 +67,7 @@ describe('a crash of the simulated disk', () => {
       values.push(await read(desk, 'b'));
       found.add(values.join());
     }
-    expect([...found].toSorted()).toEqual([',', '1,2']);
+    expect(found).toEqual(new Set([',', '1,2']));
   });
 
   test('never takes back what was synced', async () => {
@@ -99,7 +99,7 @@ describe('a crash of the simulated disk', () => {
       desk.crash(true);
       found.add((await desk.drive.through(desk.open().readHead()))?.[0][0]);
     }
-    expect([...found].toSorted()).toEqual([1, 2, 3]);
+    expect(found).toEqual(new Set([1, 2, 3]));
   });
 
   test('keeps an unsynced sector when only the process dies', async () => {

@@ -22,11 +22,10 @@ export class Drive {
 
   /** Time passes until `promise` is settled. */
   async through<T>(promise: Promise<T>): Promise<T> {
-    let settled = false;
-    const watched = promise.finally(() => (settled = true));
+    const outcome: { settled: boolean } = { settled: false };
+    const watched = promise.finally(() => (outcome.settled = true));
     watched.catch(() => undefined);
-    for (let rounds = 0; !settled && rounds < 100; rounds += 1) await this.#world.run(this.#world.nowUs + 1_000_000);
-    if (!settled) throw new Error('it waits for something that never comes');
+    await this.until(() => outcome.settled);
     return watched;
   }
 

@@ -1,0 +1,140 @@
+import type { LogIndex, PeerId, Term } from '../../../src/base/ids.ts';
+import { peerId } from '../../../src/base/ids.ts';
+import type { MarkDigest } from '../../../src/peer/types.ts';
+import type { Raft } from '../../../src/raft/raft.ts';
+import type { Progress } from '../../../src/raft/progress.ts';
+import type { RoleName } from '../../../src/raft/types.ts';
+import { EntryKind, type Entry } from '../../../src/raft/types.ts';
+import type { Scheduler } from '../../../src/scheduler/scheduler.ts';
+import type { ClusterView, PeerView } from '../../../sim/checkers/checker.ts';
+import type { DurableLog } from '../../../sim/durable-log.ts';
+import { CommittedLog, type LogChange, type LogMirror } from '../../../sim/history.ts';
+
+/** A log by the terms and chains of its entries, from the first on. */
+export class FakeLog {
+  links: { term: Term; chain: number }[] = [];
+  term: Term = 1;
+  votedFor: PeerId | undefined;
+
+  get lastIndex(): LogIndex {
+    return this.links.length;
+  }
+
+  linkAt(index: LogIndex): { term: Term; chain: number } | undefined {
+    return this.links[index - 1];
+  }
+
+  chainAt(index: LogIndex): number | undefined {
+    return index === 0 ? 0 : this.links[index - 1]?.chain;
+  }
+
+  /** Entries that say only their terms; the chain follows from all of them. */
+  static of(...terms: Term[]): FakeLog {
+    const log = new FakeLog();
+    let chain = 0;
+    for (const term of terms) {
+      chain = chain * 31 + term;
+      log.links.push({ term, chain });
+    }
+    return log;
+  }
+}
+
+/** A peer whose every number a test sets. */
+export class FakePeer {
+  readonly id: PeerId;
+  start = 1;
+  role: RoleName = 'follower';
+  term: Term = 1;
+  commitIndex: LogIndex = 0;
+  appliedIndex: LogIndex = 0;
+  followers: Pick<Progress, 'peer' | 'match' | 'next'>[] = [];
+  uncommittedBytes = 0;
+  durable: FakeLog = new FakeLog();
+  log: FakeLog = new FakeLog();
+  marks: MarkDigest[] = [];
+  checkpointIndex: LogIndex = 0;
+  queuedBytes = 0;
+
+  constructor(id: string) {
+    this.id = peerId(id);
+  }
+
+  /** The same log in memory and on disk. */
+  holds(...terms: Term[]): this {
+    this.log = FakeLog.of(...terms);
+    this.durable = FakeLog.of(...terms);
+    return this;
+  }
+
+  get view(): PeerView {
+    const { role } = this;
+    const raft = {
+      role,
+      term: this.term,
+      commitIndex: this.commitIndex,
+      appliedIndex: this.appliedIndex,
+      lastIndex: this.log.lastIndex,
+      inspect: () => ({
+        role:
+          role === 'leader'
+            ? {
+                name: 'leader',
+                peers: this.followers.map((one) => ({ ...one, inflight: { count: 0 } })),
+                reads: { pending: 0 },
+                uncommittedBytes: this.uncommittedBytes,
+              }
+            : { name: role },
+      }),
+    };
+    return {
+      id: this.id,
+      start: this.start,
+      raft: raft as unknown as Raft,
+      scheduler: { appliedIndex: this.appliedIndex } as unknown as Scheduler,
+      marks: this.marks,
+      checkpointIndex: this.checkpointIndex,
+      queuedBytes: this.queuedBytes,
+      durable: this.durable as unknown as DurableLog,
+      log: this.log as unknown as LogMirror,
+    };
+  }
+}
+
+/** Three peers and what was committed. */
+export class FakeCluster {
+  readonly p1: FakePeer = new FakePeer('p1');
+  readonly p2: FakePeer = new FakePeer('p2');
+  readonly p3: FakePeer = new FakePeer('p3');
+  readonly committed: CommittedLog = new CommittedLog();
+
+  /** Commits what a log holds, up to `index`. */
+  commit(log: FakeLog, index: LogIndex, byTerm: Term = 1): void {
+    for (let at = this.committed.lastIndex + 1; at <= index; at += 1) {
+      const { term, chain } = log.linkAt(at) ?? { term: 0, chain: 0 };
+      this.committed.add({ entry: entryOf(at, term), term, chain, byTerm, by: this.p1.id, atUs: 0 });
+    }
+  }
+
+  get view(): ClusterView {
+    const fakes = [this.p1, this.p2, this.p3];
+    return {
+      get peers() {
+        return fakes.map((fake) => fake.view);
+      },
+      quorum: 2,
+      committed: this.committed,
+      nowUs: 0,
+    };
+  }
+}
+
+export function entryOf(index: LogIndex, term: Term): Entry {
+  return { index, term, kind: EntryKind.noop, data: new Uint8Array(0) };
+}
+
+/** Nothing changed in a log that ends there. */
+export function unchanged(peer: FakePeer): LogChange {
+  const last = peer.log.lastIndex;
+  return { cutFrom: last + 1, oldLast: last, newLast: last };
+}
