@@ -2,10 +2,15 @@
  * The configuration of the cluster as a checkpoint keeps it: who votes.
  *
  *     u8 kind | u8 format | varint count | count × name
+ *
+ * Who votes was settled when the cluster was founded. A file that was edited since must not change it: a peer that counts other
+ * voters than the rest finds a majority where there is none, and two leaders acknowledge at once.
  */
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { PeerId } from '../base/ids.ts';
 import { isName, peerId } from '../base/ids.ts';
+import type { OpenedStorage } from '../storage/storage.ts';
+import { StorageError } from '../storage/storage-error.ts';
 
 const KIND = 1;
 const FORMAT = 1;
@@ -40,4 +45,28 @@ export function decodeConfiguration(bytes: Uint8Array): readonly PeerId[] {
   }
   reader.end();
   return voters;
+}
+
+/**
+ * Compares the members of the file with those that the data directory knows: all of them from its checkpoint, before the first
+ * one those that it heard at the founding.
+ * @throws StorageError `WRONG_CLUSTER` when they differ, DecodeError
+ */
+export function checkVoters(storage: Pick<OpenedStorage, 'founding' | 'state'>, members: readonly PeerId[]): void {
+  const { checkpoint } = storage.state;
+  const known =
+    checkpoint === undefined
+      ? storage.founding.heard.map((founder) => founder.peerId)
+      : decodeConfiguration(checkpoint.configuration);
+  const gone = known.filter((voter) => !members.includes(voter));
+  const added = checkpoint === undefined ? [] : members.filter((member) => !known.includes(member));
+  if (gone.length === 0 && added.length === 0) return;
+  const parts: string[] = [];
+  if (gone.length > 0) parts.push(`${gone.join(', ')} of them missing`);
+  if (added.length > 0) parts.push(`${added.join(', ')} in addition`);
+  throw new StorageError(
+    'WRONG_CLUSTER',
+    `the data directory is of a cluster with the members ${known.join(', ')}, and the configuration has ${parts.join(' and ')}. ` +
+      'Members cannot be changed by editing the file: put it back as it was.',
+  );
 }

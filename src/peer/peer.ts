@@ -31,6 +31,7 @@ import type { TaskFilter, TaskView } from '../scheduler/views.ts';
 import type { Founding, OpenedStorage } from '../storage/storage.ts';
 import type { Refusal } from '../transport/refusal.ts';
 import type { OwnFacts, PeerFacts, TransportHandlers } from '../transport/transport.ts';
+import { checkVoters } from './configuration.ts';
 import { admit, FirstStart, knownIncarnation, rejoinSentence } from './founding.ts';
 import { loadState } from './load-state.ts';
 import { instantOf } from './log-time.ts';
@@ -360,6 +361,10 @@ export class Peer {
       const storage = await ports.openStorage();
       this.#storage = storage;
       for (const note of storage.notes) ports.logger.warn(note);
+      checkVoters(
+        storage,
+        this.#options.cluster.members.map((member) => member.id),
+      );
       this.#state = 'replaying';
       const limits = this.#options.schedulerLimits ?? {};
       this.#scheduler = await loadState(storage.state, { crc32: ports.crc32, limits }, ports.logger);

@@ -5,6 +5,7 @@ import { EnvelopeWriter } from '../../src/peer/envelope.ts';
 import { EntryKind } from '../../src/raft/types.ts';
 import { BatchWriter } from '../../src/scheduler/batch.ts';
 import { MemoryPlatter } from '../../src/storage/memory-disk.ts';
+import { StorageError } from '../../src/storage/storage-error.ts';
 import { OPEN_SESSION, submit, TestCluster } from './support/cluster.ts';
 
 const [P1, P2, P3] = [peerId('p1'), peerId('p2'), peerId('p3')];
@@ -249,6 +250,34 @@ test('the stamps of an earlier term that come with the first entry of the next o
   cluster.process(follower!.self).transport.receive(sender!.self, 'bulk', frame);
   await cluster.time.until('a durable entry', () => follower!.status().durableIndex === lastIndex + 2);
   expect(follower!.logTimeNowMs() - stampMs).toBeGreaterThan(29_000);
+});
+
+describe('a file whose members were edited after the founding', () => {
+  async function startWith(cluster: TestCluster, members: readonly string[]): Promise<string> {
+    for (const { peer } of cluster.running) await cluster.kill(peer.self);
+    const [first] = cluster.config.members;
+    cluster.config = { ...cluster.config, members: members.map((id) => ({ ...first!, id: peerId(id) })) };
+    return cluster.start(P1).then(
+      () => 'started',
+      (error: unknown) => (error instanceof StorageError ? `${error.code}: ${error.message}` : 'another error'),
+    );
+  }
+
+  test('lets no peer become a cluster of its own that forgets what the others hold', async () => {
+    const cluster = await TestCluster.serving(3);
+    expect(await startWith(cluster, ['p1'])).toMatch(
+      /^WRONG_CLUSTER: .* members p1, p2, p3, .* p2, p3 of them missing/,
+    );
+  });
+
+  test('is refused when it has members that the last checkpoint does not know', async () => {
+    const cluster = await TestCluster.serving(3);
+    await cluster.propose(cluster.leader!, OPEN_SESSION);
+    await cluster.time.advance(3_000);
+    expect(cluster.peer(P1).status().checkpointIndex).toBeGreaterThan(0);
+    const members = ['p1', 'p2', 'p4', 'p5'];
+    expect(await startWith(cluster, members)).toMatch(/^WRONG_CLUSTER: .* p3 of them missing and p4, p5 in addition/);
+  });
 });
 
 describe('a first start', () => {

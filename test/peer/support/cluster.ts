@@ -56,7 +56,8 @@ export class TestCluster {
   readonly network: MemoryNetwork = new MemoryNetwork(this.time);
   readonly ids: readonly PeerId[];
   readonly logs: string[] = [];
-  readonly #config: ClusterConfig;
+  /** What each peer that starts finds in its file. */
+  config: ClusterConfig;
   readonly #limits: Partial<PeerLimits>;
   readonly #sites = new Map<PeerId, Site>();
   /** Takes the place of a disk, to make it fail. */
@@ -67,7 +68,7 @@ export class TestCluster {
   constructor(size: number, limits: Partial<PeerLimits> = {}) {
     this.ids = Array.from({ length: size }, (_, at) => peerId(`p${at + 1}`));
     this.#limits = limits;
-    this.#config = {
+    this.config = {
       clusterId: 'test',
       members: this.ids.map((id, at) => ({
         id,
@@ -205,7 +206,7 @@ export class TestCluster {
       alive: true,
       backlog: undefined,
       peer: new Peer(
-        { self: id, cluster: this.#config, limits: this.#limits },
+        { self: id, cluster: this.config, limits: this.#limits },
         {
           clock: site.clock,
           timers,
