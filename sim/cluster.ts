@@ -118,7 +118,8 @@ export class SimCluster implements ClusterView {
   }
 
   #commit(member: SimMember, index: number): void {
-    const entry = member.log.entryAt(index);
+    // What a peer has read into memory since its start, or has had on its disk before.
+    const entry = member.log.entryAt(index) ?? member.platter.entryAt(index);
     const link = member.log.linkAt(index);
     if (entry === undefined || link === undefined) {
       throw new Violation('committed-prefix', `${member.id} believes ${index} to be committed and does not have it`);

@@ -7,6 +7,7 @@
  */
 import { assert } from '../src/base/assert.ts';
 import type { Crc32 } from '../src/base/hash.ts';
+import type { LogIndex } from '../src/base/ids.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
 import type {
   Database,
@@ -18,6 +19,9 @@ import type {
   RangeOptions,
 } from '../src/storage/disk.ts';
 import { HEAD_SLOT_BYTES } from '../src/storage/disk.ts';
+import type { Entry } from '../src/raft/types.ts';
+import { entryKey } from '../src/storage/keys.ts';
+import { LogCodec } from '../src/storage/log-record.ts';
 import { StorageError } from '../src/storage/storage-error.ts';
 import { DurableLog } from './durable-log.ts';
 import type { SimProcess } from './process.ts';
@@ -66,6 +70,7 @@ export class SimPlatter {
   readonly stores: Record<DatabaseName, SortedStore> = { log: new SortedStore(), state: new SortedStore() };
   readonly durableLog: DurableLog;
   readonly #random: SeededRandom;
+  readonly #codec: LogCodec;
   /** HEAD as it reads now; undefined before the first write. */
   head: Slots | undefined;
   /** HEAD as it was when it was synced last, and what was written since. */
@@ -76,7 +81,14 @@ export class SimPlatter {
 
   constructor(random: SeededRandom, crc32: Crc32) {
     this.#random = random;
+    this.#codec = new LogCodec(crc32);
     this.durableLog = new DurableLog(crc32);
+  }
+
+  /** Entry `index` as it lies in the log database, for an observer whom no crash can hit. */
+  entryAt(index: LogIndex): Entry | undefined {
+    const value = this.stores.log.get(entryKey(index));
+    return value === undefined ? undefined : this.#codec.decodeEntry(value, index).entry;
   }
 
   get locked(): boolean {

@@ -29,6 +29,10 @@ export class ResultWait implements Waiter {
     return this.#open;
   }
 
+  isFor(number: number): boolean {
+    return this.#number === number;
+  }
+
   ended(task: TaskView | undefined): void {
     const isOwn = task !== undefined && task.namespace === this.#session.namespace;
     if (isOwn) this.#answer(resultFrame(this.#requestId, task));
@@ -66,8 +70,11 @@ export function awaitResult(session: Session, frame: AwaitResultFrame): void {
   const { requestId } = frame;
   const number = taskNumber(frame.task);
   const { waiters, options, peer } = session.context;
-  if (session.waits.has(requestId)) {
-    return session.refuse(requestId, 'INVALID_ARGUMENT', 'this request id already waits on this connection');
+  const before = session.waits.get(requestId);
+  if (before !== undefined) {
+    // A client that lost sight of the leader, and found it where it was, asks again: the first asking is answered.
+    if (before.isFor(number)) return session.forgetUnanswered();
+    return session.refuse(requestId, 'INVALID_ARGUMENT', 'this request id already waits for another task');
   }
   if (!peer.isLeader) return session.refuseNotLeader(requestId);
   if (session.waits.size >= options.limits.connectionWaitsMax || waiters.isFull) {

@@ -79,6 +79,21 @@ describe('waiting for a result', () => {
     expect(stranger.answersTo(wait)).toMatchObject([{ type: 'error', code: 'NOT_FOUND' }]);
   });
 
+  it('is one wait when it is asked again, as clients do that lost sight of the leader for a moment', async () => {
+    const desk = await Desk.open();
+    const worker = await desk.attached();
+    const client = await desk.client();
+    const number = await desk.submit(client);
+    for (let asked = 0; asked < 3; asked += 1) {
+      client.send({ type: 'awaitResult', requestId: 50, task: [0, 0, number] });
+      await desk.time.advance(1);
+    }
+    await desk.time.until('an assignment', () => assignments(worker).length > 0);
+    await complete(worker, number, assignments(worker)[0]![1]);
+    await desk.time.advance(10);
+    expect(client.answersTo(50)).toMatchObject([{ type: 'result' }]);
+  });
+
   it('is not answered after it was abandoned, and its id may be used again', async () => {
     const desk = await Desk.open();
     const worker = await desk.attached();
@@ -86,7 +101,7 @@ describe('waiting for a result', () => {
     const number = await desk.submit(client);
     desk.peer.holdingReads = true;
     client.send({ type: 'awaitResult', requestId: 50, task: [0, 0, number] });
-    client.send({ type: 'awaitResult', requestId: 50, task: [0, 0, number] });
+    client.send({ type: 'awaitResult', requestId: 50, task: [0, 0, number + 1] });
     await desk.time.advance(1);
     expect(client.answersTo(50)).toMatchObject([{ code: 'INVALID_ARGUMENT' }]);
     client.take();
