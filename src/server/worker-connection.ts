@@ -50,9 +50,7 @@ export class WorkerConnection implements WorkerLink {
   /** Ends the connection without a verdict on the worker, which attaches anew if it lives. */
   end(reason: string): void {
     this.#context.deliveries.detach(this);
-    if (this.#session.worker !== this) return;
-    this.#session.worker = undefined;
-    this.#session.replace(reason);
+    if (this.#session.worker === this) this.#session.replace(reason);
   }
 
   /** The connection is gone. */

@@ -323,10 +323,10 @@ describe('the end of a peer', () => {
     await desk.time.advance(1);
     desk.peer.halt();
     expect(await ending(client)).toEqual(['SHUTTING_DOWN', 1001]);
-    const proposed = desk.commands.length;
+    const { proposals } = desk.peer;
     // Nothing more is judged or proposed: what was known of workers and sessions was let go.
     await desk.time.advance(60_000);
-    expect(desk.commands).toHaveLength(proposed);
+    expect(desk.peer.proposals).toBe(proposals);
     const late = await desk.client();
     expect(await late.ask((requestId) => ({ type: 'openSession', requestId }))).toMatchObject({ code: 'NO_LEADER' });
     expect(await late.ask((requestId) => ({ type: 'status', requestId }))).toMatchObject({ type: 'statusAnswer' });
@@ -335,14 +335,14 @@ describe('the end of a peer', () => {
   it('by a stop ends connections and timers, twice asked or not, and takes up nothing afterwards', async () => {
     const desk = await Desk.open();
     const client = await desk.client();
+    await desk.attached();
     await Promise.all([desk.server.stop(), desk.server.stop()]);
     expect(await ending(client)).toEqual(['SHUTTING_DOWN', 1001]);
     expect(() => desk.listener.dial()).toThrow('nobody listens');
     desk.peer.lead(2);
-    desk.peer.follow(3, 'p2');
-    const proposed = desk.commands.length;
+    const { proposals } = desk.peer;
     await desk.time.advance(60_000);
-    expect(desk.commands).toHaveLength(proposed);
+    expect(desk.peer.proposals).toBe(proposals);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ABORT_REASONS, COMPLETION_ANSWERS, OUTCOME, type TaskRow } from '../../src/protocol/rows.ts';
+import { ABORT_REASONS, COMPLETION_ANSWERS, OUTCOME, type OutcomeCode, type TaskRow } from '../../src/protocol/rows.ts';
 import type { AnswerFrame } from '../../src/protocol/server-frame.ts';
 import { assignments, attachFrame, Desk, taskRow } from './support/desk.ts';
 import type { TestClient } from './support/sockets.ts';
@@ -8,11 +8,16 @@ function tasks(count: number): TaskRow[] {
   return Array.from({ length: count }, () => taskRow());
 }
 
-async function report(worker: TestClient, number: number, token: number): Promise<unknown> {
+async function report(
+  worker: TestClient,
+  number: number,
+  token: number,
+  outcome: OutcomeCode = OUTCOME.done,
+): Promise<unknown> {
   const answer = await worker.ask((requestId) => ({
     type: 'complete',
     requestId,
-    completions: [[number, token, OUTCOME.done, 0, null, null]],
+    completions: [[number, token, outcome, 0, null, null]],
   }));
   return answer.type === 'completed' ? answer.codes.map((code) => COMPLETION_ANSWERS[code]) : answer;
 }
@@ -49,15 +54,18 @@ describe('a worker that attaches', () => {
     const desk = await Desk.open();
     await desk.submit(await desk.client(), tasks(2));
     const first = await desk.attached();
-    const [held] = assignments(first);
+    // Handed back and placed again, so that no token is a number of a task as well.
+    for (const [number, token] of assignments(first)) await report(first, number, token, OUTCOME.returned);
+    const held = assignments(first).findLast(([number]) => number === 1)!;
+    const lost = assignments(first).findLast(([number]) => number === 2)!;
+    expect(new Set([held[1], lost[1]])).toEqual(new Set([3, 4]));
     first.close();
     await desk.time.advance(1);
-    const second = await desk.attached({ held: [held!] });
+    const second = await desk.attached({ held: [held] });
     // The other one goes back to its line and comes again under a token of its own.
-    expect(assignments(second)).toHaveLength(1);
-    expect(assignments(second)[0]![0]).toBe(2);
-    expect(assignments(second)[0]![1]).toBeGreaterThan(assignments(first)[1]![1]);
-    expect(await report(second, ...held!)).toEqual(['ok']);
+    expect(assignments(second)).toEqual([[2, 5]]);
+    expect(await report(second, ...held)).toEqual(['ok']);
+    expect(await report(second, ...lost)).toEqual(['STALE_LEASE']);
   });
 
   it('is told to stop what is no longer its own, and is given that very task anew in the same breath', async () => {

@@ -35,7 +35,9 @@ export class FakePeer {
   quorumMsAgo = 0;
   /** Makes reading a task or its payload fail. */
   broken: Error | undefined;
-  /** Commands in the order in which they were proposed. */
+  /** How often anything was proposed, taken or not. */
+  proposals = 0;
+  /** Commands that were taken, in the order in which they were proposed. */
   readonly proposed: Command[] = [];
   readonly #time: VirtualTime;
   readonly #listeners: PeerListener[] = [];
@@ -87,6 +89,7 @@ export class FakePeer {
   }
 
   propose(lane: ProposalLane, command: Uint8Array, _moves: number, done: ProposalDone): boolean {
+    this.proposals += 1;
     if (this.full) return false;
     if (!this.isLeader) {
       this.#time.soon(() => done({ type: 'dropped' }));
