@@ -28,7 +28,7 @@ export function attach(state: State, command: Attach): Reply {
     return refuse('WORKER_ID_IN_USE');
   }
   const { names } = state.memory;
-  if (names.count + command.types.length + 1 > state.limits.namesMax) return refuse('WORKER_LIMIT');
+  if (names.count + newNames(state, command) > state.limits.namesMax) return refuse('WORKER_LIMIT');
   if (before === undefined && !makeRoom(state)) return refuse('WORKER_LIMIT');
   const namespace = state.namespaceNumber(command.namespace);
   const types = command.types.map((name) => names.intern(namespace, name)).sort((left, right) => left - right);
@@ -51,6 +51,13 @@ export function attach(state: State, command: Attach): Reply {
   state.line.join(worker);
   state.workers.refreshTimers();
   return answer;
+}
+
+/** How many names the command brings that were never used; none when a worker comes back as it was. */
+function newNames(state: State, command: Attach): number {
+  const namespace = state.findNamespace(command.namespace);
+  if (namespace === 0) return 1 + command.types.length;
+  return command.types.filter((name) => state.memory.names.find(namespace, name) === 0).length;
 }
 
 /** The worker as it is known, when it is this very instance and nothing of it was taken yet; else it makes way for a new one. */

@@ -32,7 +32,7 @@ export interface SchedulerLimits {
   readonly liveTasksMax: number;
   /** Bytes of their payloads, headers and checkpoints together. */
   readonly liveBytesMax: number;
-  /** Names of namespaces, types, queues and principals that were ever used. */
+  /** Names of namespaces, types, queues, principals and required labels that were ever used. */
   readonly namesMax: number;
   /** Queues of one namespace. */
   readonly queuesMax: number;

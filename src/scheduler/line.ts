@@ -1,6 +1,6 @@
 /**
  * The line of ready tasks and those who take from it: all groups, all classes of workers, and which class can run which group.
- * Everything here is found again from rows, templates and workers when a state is loaded.
+ * Everything here is found again from rows, templates, workers and names when a state is loaded.
  */
 import { assert } from '../base/assert.ts';
 import { Group, groupName, type GroupTraits } from './groups.ts';
@@ -9,19 +9,27 @@ import type { Rows } from './rows.ts';
 import { type GroupLink, labelsInclude, WorkerClass } from './worker-classes.ts';
 import type { Worker } from './workers.ts';
 
+/** The labels that some task ever required: part of the state, so that every peer tells the same workers apart. */
+export interface RequiredLabels {
+  has(label: string): boolean;
+  /** Adds a label that it has not. */
+  add(label: string): void;
+}
+
 /** All groups and classes. */
 export class Line {
   readonly #rows: Rows;
+  /** Only these tell workers apart. */
+  readonly #requiredLabels: RequiredLabels;
   readonly #groups: Map<string, Group> = new Map();
   readonly #classes: Map<string, WorkerClass> = new Map();
-  /** Names of labels that some group requires; only these tell workers apart. A name stays until a state is loaded anew. */
-  readonly #labelNames: Set<string> = new Set();
 
-  constructor(rows: Rows) {
+  constructor(rows: Rows, requiredLabels: RequiredLabels) {
     this.#rows = rows;
+    this.#requiredLabels = requiredLabels;
   }
 
-  /** All classes, in an order that must not be seen. */
+  /** All classes, in an order that must not be seen; how many there are is the same on all peers. */
   get classes(): Iterable<WorkerClass> {
     return this.#classes.values();
   }
@@ -32,9 +40,10 @@ export class Line {
     let group = this.#groups.get(name);
     if (group === undefined) {
       group = new Group(this.#rows, traits);
+      // Before the group is known: the classes that this makes are linked to it below, with all others.
+      this.#learnLabels(group);
       this.#groups.set(name, group);
       queue.groups.push(group);
-      this.#learnLabels(group);
       for (const workerClass of this.#classes.values()) linkIfMatching(group, workerClass);
     }
     group.references += 1;
@@ -60,7 +69,7 @@ export class Line {
   /** Puts a worker into the class of its kind, before it is updated. */
   join(worker: Worker): void {
     assert(worker.workerClass === undefined, 'a worker is in one class');
-    const labels = worker.labels.filter(([label]) => this.#labelNames.has(label));
+    const labels = worker.labels.filter(([label]) => this.#requiredLabels.has(label));
     const name = `${worker.namespace} ${worker.types.join(',')} ${labels.map((pair) => pair.join('=')).join(',')}`;
     let workerClass = this.#classes.get(name);
     if (workerClass === undefined) {
@@ -91,8 +100,8 @@ export class Line {
   #learnLabels(group: Group): void {
     let learned = false;
     for (const [label] of group.requires) {
-      if (this.#labelNames.has(label)) continue;
-      this.#labelNames.add(label);
+      if (this.#requiredLabels.has(label)) continue;
+      this.#requiredLabels.add(label);
       learned = true;
     }
     if (!learned) return;

@@ -6,7 +6,7 @@ import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
 import type { TaskTemplate } from './command.ts';
-import { Line } from './line.ts';
+import { Line, type RequiredLabels } from './line.ts';
 import type { SchedulerLimits } from './limits.ts';
 import { Checkpoints } from './memory/checkpoints.ts';
 import { DueRows } from './memory/due-rows.ts';
@@ -73,7 +73,7 @@ export class State {
       keysMax: limits.keysMax,
     });
     this.meta = new Meta(crc32);
-    this.line = new Line(this.rows);
+    this.line = new Line(this.rows, this.#requiredLabels());
     this.queues = new Queues(crc32, (nameNumber) => this.memory.names.nameOf(nameNumber));
     this.templates = new Templates(crc32, (id, namespace, bytes, hash, read) =>
       this.#makeTemplate(id, namespace, bytes, hash, read),
@@ -125,6 +125,18 @@ export class State {
   /** The number of a principal's name; 0 when there are too many names. */
   principalNumber(name: string): number {
     return this.memory.names.intern(NO_NAMESPACE, name);
+  }
+
+  /** Kept among the names, under what is no name. There is room: a submission was looked at before. */
+  #requiredLabels(): RequiredLabels {
+    const { names } = this.memory;
+    return {
+      has: (label) => names.find(NO_NAMESPACE, `label ${label}`) !== 0,
+      add: (label) => {
+        const number = names.intern(NO_NAMESPACE, `label ${label}`);
+        assert(number !== 0, 'whoever requires a label has seen that there is room for it');
+      },
+    };
   }
 
   /** A state without any record: the begin of a cluster. */

@@ -171,14 +171,16 @@ function readsDue(state: State, reader: ByteReader, bits: number): boolean {
 function hasRoomForNames(state: State, namespace: number, plans: readonly Plan[]): boolean {
   const { names } = state.memory;
   const queues = new Set<string>();
+  let labels = 0;
   for (const { read } of plans) {
     if (read === undefined) continue;
+    labels += read.requires.length;
     const name = names.find(namespace, read.queue);
     if (name === 0 || state.queues.find(namespace, name) === undefined) queues.add(read.queue);
   }
   if (state.queues.countOf(namespace) + queues.size > state.limits.queuesMax) return false;
-  // Two for each template, one for the namespace, one for the principal.
-  return names.count + 2 * plans.length + 2 <= state.limits.namesMax;
+  // Two and its labels for each template, one for the namespace, one for the principal.
+  return names.count + 2 * plans.length + labels + 2 <= state.limits.namesMax;
 }
 
 /** Finds out which tasks with keys are new, were there before, or contradict what was there. */

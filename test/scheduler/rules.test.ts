@@ -115,6 +115,18 @@ describe('limits', () => {
     expect(driver.scheduler.allWorkers().map((worker) => worker.id)).toEqual(['w2', 'w3']);
   });
 
+  test('a worker comes back though no name more may be used, and one with new types does not come', () => {
+    const driver = new Driver({ namesMax: 5 }).begin();
+    const running = driver.submit({ type: 'mail', queue: 'mail' });
+    driver.attach('w1', { types: ['mail', 'report', 'sum'] });
+    driver.apply({ type: 'termStarted', term: 2 });
+    const held = [driver.held(running)];
+    const attached = driver.attach('w1', { types: ['mail', 'report', 'sum'], held }).replies[0];
+    expect(attached).toEqual({ type: 'attached', stale: [], settled: [] });
+    const refused = driver.attach('w2', { types: ['new'] }).replies[0];
+    expect(refused).toEqual({ type: 'refused', code: 'WORKER_LIMIT', position: -1 });
+  });
+
   test('a lost worker is shown for an hour', () => {
     const driver = new Driver().begin();
     driver.pass(15_000);
