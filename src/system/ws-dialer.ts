@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { Dialer, DialFailure, DialHandlers, DialOptions } from '../base/socket.ts';
-import { WS_LIMITS, WsSocket } from './ws-socket.ts';
+import { wsLimits, WsSocket } from './ws-socket.ts';
 
 /** Of the text with which a server turned us away, as much as a sentence for the operator needs. */
 const REJECTION_BYTES_MAX = 1_024;
@@ -55,8 +55,7 @@ class Dial {
   #open(): WebSocket {
     const { token } = this.#options;
     return new WebSocket(this.#url, this.#options.protocol, {
-      ...WS_LIMITS,
-      maxPayload: this.#options.maxMessageBytes,
+      ...wsLimits(this.#options.maxMessageBytes),
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       followRedirects: false,
       // Masks keep scripts in browsers from making a proxy see what they like (RFC 6455 §10.3). Here no script chooses the

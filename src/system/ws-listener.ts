@@ -6,7 +6,7 @@ import { WebSocketServer } from 'ws';
 import { assert } from '../base/assert.ts';
 import type { Listener, Socket } from '../base/socket.ts';
 import type { Authorize, UpgradeDecision, UpgradeRequest } from '../base/upgrade.ts';
-import { WS_LIMITS, WsSocket } from './ws-socket.ts';
+import { wsLimits, WsSocket } from './ws-socket.ts';
 
 /** What a listener listens for. */
 export interface WsListenerOptions {
@@ -49,10 +49,9 @@ export class WsListener implements Listener {
   constructor(options: WsListenerOptions) {
     this.#options = options;
     this.#ws = new WebSocketServer({
-      ...WS_LIMITS,
+      ...wsLimits(options.maxMessageBytes),
       noServer: true,
       clientTracking: false,
-      maxPayload: options.maxMessageBytes,
       handleProtocols: () => options.protocol,
     });
     this.#http = createServer({

@@ -7,16 +7,37 @@ import { DRAIN_HIGH_BYTES, DRAIN_LOW_BYTES, type Socket, type SocketHandlers } f
 const REASON_BYTES_MAX = 123;
 const UNSUPPORTED_DATA = 1003;
 
-/** What every WebSocket of ours is made with, whichever end it is. */
-export const WS_LIMITS = {
-  // Payloads are small or packed already, and inflating what a stranger sent costs memory that he chooses.
-  perMessageDeflate: false,
-  // Our own ends never fragment; a few are allowed for proxies that do.
-  maxFragments: 64,
-  maxBufferedChunks: 4_096,
-  skipUTF8Validation: false,
-  closeTimeout: 5_000,
-} as const;
+/** Less than a packet of the narrowest line carries, and so than one read from a connection that is busy. */
+const CHUNK_BYTES_LEAST = 512;
+/** Chunks of a message that need not come from a full packet. */
+const CHUNKS_SPARE = 4_096;
+
+/** What a WebSocket of ours is made with, whichever end it is. */
+export interface WsLimits {
+  readonly perMessageDeflate: false;
+  readonly maxFragments: number;
+  readonly maxBufferedChunks: number;
+  readonly maxPayload: number;
+  readonly skipUTF8Validation: false;
+  /** In ms. */
+  readonly closeTimeout: number;
+}
+
+/** The limits of a WebSocket that takes messages of at most `maxMessageBytes`. */
+export function wsLimits(maxMessageBytes: number): WsLimits {
+  return {
+    // Payloads are small or packed already, and inflating what a stranger sent costs memory that he chooses.
+    perMessageDeflate: false,
+    // Our own ends never fragment; a few are allowed for proxies that do.
+    maxFragments: 64,
+    // The largest message must come through however small the pieces are in which the network hands it over: one that never
+    // does is sent again and again, and an entry of the log with all behind it would never reach a peer.
+    maxBufferedChunks: CHUNKS_SPARE + Math.ceil(maxMessageBytes / CHUNK_BYTES_LEAST),
+    maxPayload: maxMessageBytes,
+    skipUTF8Validation: false,
+    closeTimeout: 5_000,
+  };
+}
 
 /** A `Socket` over an open WebSocket of the `ws` package. Both ends of a connection look the same from here. */
 export class WsSocket implements Socket {

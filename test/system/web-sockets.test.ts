@@ -353,6 +353,31 @@ describe('a socket', () => {
     expect(listener.messages.length).toBe(0);
   });
 
+  test('takes the largest message in pieces as small as a narrow line makes them', async () => {
+    const sizeBytes = 2_520_000;
+    const { accepted, listener } = await listen({ maxMessageBytes: sizeBytes });
+    const stream = connect({ host: '127.0.0.1', port: listener.port, noDelay: true });
+    cleanups.push(() => stream.destroy());
+    stream.write(
+      'GET /here HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: test.v1\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+    );
+    const peer = await accepted();
+    const header = Buffer.alloc(14);
+    header.writeUInt8(0x82, 0);
+    header.writeUInt8(0xff, 1);
+    header.writeBigUInt64BE(BigInt(sizeBytes), 2);
+    stream.write(header);
+    const piece = Buffer.alloc(600, 7);
+    for (let sent = 0; sent < sizeBytes && peer.close === undefined; sent += piece.length) {
+      stream.write(piece);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await peer.until(() => peer.messages.length > 0 || peer.close !== undefined);
+    expect(peer.close).toBeUndefined();
+    expect(peer.messages[0]?.length).toBe(sizeBytes);
+  });
+
   test('counts what waits while the other end does not read, and tells once it may go on', async () => {
     const { near, far } = await connected();
     far.socket.pause();
