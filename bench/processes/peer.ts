@@ -19,7 +19,7 @@ const member = await startMember({
   config: own.config,
   peerSecret: undefined,
   clientToken: undefined,
-  logger: pinoLogger({ level: 'warn', fields: { peer: self } }),
+  logger: pinoLogger({ level: 'warn', fields: { self } }),
   onHalted: (reason) => {
     process.stderr.write(`${self} halted: ${reason}\n`);
     process.exit(1);

@@ -64,7 +64,7 @@ async function run(flags: ServerFlags): Promise<void> {
   if (!own.ok) throw new CliError('INVALID_CONFIG', own.problem, EXIT.usage);
   const secrets = readSecrets(flags, cluster.config);
   checkExposure(flags, own.config, secrets);
-  const logger = pinoLogger({ level: flags.logLevel, fields: { peer: self } });
+  const logger = pinoLogger({ level: flags.logLevel, fields: { self } });
   for (const note of cluster.notes) logger.warn(note);
   let halted: (error: CliError) => void = () => {};
   const failure = new Promise<never>((_, reject) => {
