@@ -34,6 +34,12 @@ import type { Leadership, PeerAlarm, PeerPorts, ProposalDone, ProposalLane, Read
 /** Between two rounds of what is not urgent: HEAD is synced, clocks are compared, the log is cut. In ms. */
 const HOUSEKEEPING_MS = 1_000;
 
+/**
+ * Between two attempts to hand leadership over because of a wrong clock, in ms. One that failed would fail again, where links are
+ * broken for instance, and each costs a moment without a leader; stamps follow the median of the clocks meanwhile.
+ */
+const HAND_OVER_PAUSE_MS = 30_000;
+
 /** Between two lines about a replay, in ms. */
 const REPLAY_LOG_MS = 2_000;
 
@@ -80,6 +86,8 @@ export class Member {
   #leads: number | undefined;
   #told: Leadership = { term: 0, leader: undefined, isLeader: false };
   #clockAlarm: PeerAlarm | undefined;
+  /** No hand-over for the sake of the clock before this monotonic instant. */
+  #handOverFromMs = 0;
   readonly #replayTo: LogIndex;
   #replayLoggedMs = 0;
 
@@ -332,7 +340,8 @@ export class Member {
 
   #watchClock(): void {
     const { logger } = this.#parts.ports;
-    const verdict = judgeClock(this.logTime, this.#now(), this.raft.status());
+    const now = this.#now();
+    const verdict = judgeClock(this.logTime, now, this.raft.status());
     if (verdict.type === 'fine') {
       if (this.#clockAlarm !== undefined) logger.info('the wall clock is right again');
       this.#clockAlarm = undefined;
@@ -340,11 +349,11 @@ export class Member {
     }
     const offset = `The wall clock of ${this.#parts.self} is ${Math.round(verdict.offsetMs)} ms off the median of the peers`;
     const message = `${offset}: set it right, with NTP by preference.`;
-    if (this.#clockAlarm === undefined || verdict.type === 'hand-over') {
-      logger.warn(verdict.type === 'hand-over' ? `${offset}: handing leadership to ${verdict.to}.` : message);
-    }
+    if (this.#clockAlarm === undefined) logger.warn(message);
     this.#clockAlarm = { code: 'CLOCK_OFF', message };
-    if (verdict.type !== 'hand-over') return;
+    if (verdict.type !== 'hand-over' || now.monotonicMs < this.#handOverFromMs) return;
+    logger.warn(`${offset}: handing leadership to ${verdict.to}.`);
+    this.#handOverFromMs = now.monotonicMs + HAND_OVER_PAUSE_MS;
     this.raft.transferLeadership(verdict.to);
     this.wake();
   }

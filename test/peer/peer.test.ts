@@ -207,6 +207,22 @@ describe('a wall clock that is wrong', () => {
     expect(Math.abs(first.scheduler.logTimeMs - cluster.site(cluster.leader!.self).clock.wallMs())).toBeLessThan(100);
   });
 
+  test('on a leader that nobody can take over from costs its availability only now and then', async () => {
+    const cluster = await TestCluster.serving(5);
+    const middle = cluster.leader!;
+    for (const from of cluster.ids)
+      for (const to of cluster.ids)
+        if (from !== to && from !== middle.self && to !== middle.self) cluster.network.cut(from, to);
+    await cluster.time.advance(1_000);
+    const { term } = middle;
+    cluster.site(middle.self).clock.jump(3_600_000);
+    await cluster.time.advance(20_000);
+    expect(cluster.logs.join('\n')).toContain('handing leadership to');
+    expect(middle.term - term).toBeLessThan(10);
+    expect(middle.status().alarms.map((alarm) => alarm.code)).toEqual(['CLOCK_OFF']);
+    await cluster.time.until('the same leader', () => cluster.leader === middle);
+  });
+
   test('among the followers moves nothing, however wrong it is: the median is right', async () => {
     const cluster = await TestCluster.serving(3);
     await cluster.time.advance(1_000);
