@@ -73,17 +73,21 @@ export class Attempts {
     }
   }
 
-  /** Tells the handler of an attempt to stop; nothing when the attempt is not held. */
-  abort(fencingToken: number, reason: AbortReason): void {
+  /**
+   * Tells the handler of an attempt to stop. One that never arrived is handed back, since the cluster keeps its slot taken until
+   * it hears that no handler runs; nothing when the attempt is over.
+   */
+  abort(number: number, fencingToken: number, reason: AbortReason): void {
     const running = this.#running.get(fencingToken);
     if (running !== undefined) {
       running.abort(reason);
       return;
     }
     const at = this.#waiting.findIndex((attempt) => attempt.fencingToken === fencingToken);
-    if (at < 0) return;
-    const [attempt] = this.#waiting.splice(at, 1);
-    if (attempt !== undefined) this.#over(attempt, returnedRow(attempt));
+    if (at >= 0) this.#waiting.splice(at, 1);
+    else if (this.#isKnown(fencingToken)) return;
+    const attempt = { number, fencingToken };
+    this.#over(attempt, returnedRow(attempt));
   }
 
   /** Tells every handler to stop. */
@@ -120,22 +124,22 @@ export class Attempts {
     this.#running.set(attempt.fencingToken, attempt);
     this.#owner.started(attempt);
     const handler = this.#handlers[attempt.typeIndex];
+    const done = (value: unknown): void => this.#ended(attempt, doneRow(attempt, value, this.#owner.limits));
+    const thrown = (error: unknown): void => this.#ended(attempt, thrownRow(attempt, error, this.#owner.limits));
     let returned: unknown;
     try {
       if (handler === undefined) throw new NonRetryable('The worker has no handler for the type of this task.');
       returned = handler(payloadOf(attempt), attempt);
+      // Within the `try`: what looks like a promise may be of the handler's own making.
+      if (isThenable(returned)) {
+        returned.then(done, thrown);
+        return;
+      }
     } catch (error) {
-      this.#ended(attempt, thrownRow(attempt, error, this.#owner.limits));
+      thrown(error);
       return;
     }
-    if (!isThenable(returned)) {
-      this.#ended(attempt, doneRow(attempt, returned, this.#owner.limits));
-      return;
-    }
-    returned.then(
-      (value) => this.#ended(attempt, doneRow(attempt, value, this.#owner.limits)),
-      (error: unknown) => this.#ended(attempt, thrownRow(attempt, error, this.#owner.limits)),
-    );
+    done(returned);
   }
 
   #ended(attempt: Attempt, row: CompletionRow): void {
@@ -146,7 +150,7 @@ export class Attempts {
     if (next !== undefined) this.#start(next);
   }
 
-  #over(attempt: Attempt, row: CompletionRow): void {
+  #over(attempt: Pick<Attempt, 'fencingToken'>, row: CompletionRow): void {
     this.#recent[attempt.fencingToken % RECENT_TOKENS] = attempt.fencingToken;
     this.#owner.ended(row);
   }

@@ -20,8 +20,8 @@ export function doneRow(attempt: Attempt, value: unknown, limits: WireLimits): C
     if (bytes.length <= limits.payloadBytes) return [number, fencingToken, OUTCOME.done, encoding, bytes, null];
     problem = `has ${bytes.length} bytes, more than ${limits.payloadBytes}; store it elsewhere and return where it is`;
   } catch (error) {
-    if (!(error instanceof ValueError)) throw error;
-    problem = `cannot be sent: ${error.message}`;
+    // What is not plain may run code of the handler's own while it is read.
+    problem = `cannot be sent: ${error instanceof ValueError ? error.message : 'reading it threw an error'}`;
   }
   // The handler would return the same again.
   return failureRow(attempt, new NonRetryable(`The result ${problem}.`), limits);
@@ -37,7 +37,7 @@ export function thrownRow(attempt: Attempt, error: unknown, limits: WireLimits):
 }
 
 /** The attempt is handed back unfinished. */
-export function returnedRow(attempt: Attempt): CompletionRow {
+export function returnedRow(attempt: Pick<Attempt, 'number' | 'fencingToken'>): CompletionRow {
   return [attempt.number, attempt.fencingToken, OUTCOME.returned, 0, null, null];
 }
 
@@ -57,11 +57,20 @@ function retryAfterMs(error: RetryAfter): number | null {
   }
 }
 
-/** Name, message and stack, cut to what an error may have. */
+/** Name, message and stack, cut to what an error may have. Anything can be thrown, also what has no text or throws when it is read. */
 function encodeError(error: unknown, bytesMax: number): Uint8Array {
-  const name = error instanceof Error ? error.name.slice(0, 100) : 'Error';
-  const message = (error instanceof Error ? error.message : String(error)).slice(0, MESSAGE_CHARS_MAX);
-  const stack = error instanceof Error && typeof error.stack === 'string' ? error.stack.slice(0, STACK_CHARS_MAX) : '';
+  let name = 'Error';
+  let message = 'The handler threw what cannot be read.';
+  let stack = '';
+  try {
+    message = String(error instanceof Error ? error.message : error).slice(0, MESSAGE_CHARS_MAX);
+    if (error instanceof Error) {
+      if (typeof error.name === 'string') name = error.name.slice(0, 100);
+      if (typeof error.stack === 'string') stack = error.stack.slice(0, STACK_CHARS_MAX);
+    }
+  } catch {
+    // What was read so far is told.
+  }
   const whole = encodeValue({ name, message, stack });
   return whole.length <= bytesMax ? whole : encodeValue({ name, message: message.slice(0, 100) });
 }
