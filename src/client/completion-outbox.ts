@@ -16,10 +16,17 @@ import type { PeerLink } from './peer-link.ts';
 const FRAME_RESULT_BYTES = 4 * 1024 * 1024;
 const RETRY_MS = 50;
 
+/** Who hears what became of outcomes. */
+export interface CompletionOutboxOwner {
+  answered(row: CompletionRow, answer: CompletionAnswer): void;
+  /** The cluster refused some for good; they are not waited for any more. */
+  dropped(): void;
+}
+
 /** Outcomes without an answer, at most as many as the worker held attempts. */
 export class CompletionOutbox {
   readonly #client: ClusterClient;
-  readonly #answered: (row: CompletionRow, answer: CompletionAnswer) => void;
+  readonly #owner: CompletionOutboxOwner;
   readonly #logger: Logger;
   /** By fencing token, oldest first. */
   readonly #unanswered = new Map<number, CompletionRow>();
@@ -29,9 +36,9 @@ export class CompletionOutbox {
   #link: PeerLink | undefined;
   #flushing = false;
 
-  constructor(client: ClusterClient, answered: (row: CompletionRow, answer: CompletionAnswer) => void) {
+  constructor(client: ClusterClient, owner: CompletionOutboxOwner) {
     this.#client = client;
-    this.#answered = answered;
+    this.#owner = owner;
     this.#logger = client.connection.logger;
   }
 
@@ -135,6 +142,7 @@ export class CompletionOutbox {
     const dropped = culprit === undefined ? rows : rows.slice(culprit, culprit + 1);
     for (const row of dropped) if (this.#unanswered.get(row[1]) === row) this.#unanswered.delete(row[1]);
     if (culprit !== undefined && rows.length > 1) this.#again(link, rows.toSpliced(culprit, 1));
+    this.#owner.dropped();
   }
 
   #againAfter(link: PeerLink, rows: readonly CompletionRow[], delayMs: number): void {
@@ -149,6 +157,6 @@ export class CompletionOutbox {
 
   #settle(row: CompletionRow, code: number): void {
     this.#unanswered.delete(row[1]);
-    this.#answered(row, COMPLETION_ANSWERS[code] ?? 'NOT_FOUND');
+    this.#owner.answered(row, COMPLETION_ANSWERS[code] ?? 'NOT_FOUND');
   }
 }

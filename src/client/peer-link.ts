@@ -56,6 +56,8 @@ export class PeerLink {
   #open = false;
   #ended = false;
   #failures = 0;
+  /** Why the peer ends a connection that is not open yet, as it said itself: that is told instead of the mere end. */
+  #refusal: TaskraftError | undefined;
   /** Redial, welcome deadline or next beat, by state: one at a time. */
   #timer: Timer | undefined;
   #heartbeatMs = 3000;
@@ -125,6 +127,7 @@ export class PeerLink {
       return;
     }
     this.#socket = socket;
+    this.#refusal = undefined;
     socket.handle({
       message: (bytes) => {
         if (this.#socket === socket) this.#message(socket, bytes);
@@ -160,7 +163,7 @@ export class PeerLink {
     else if (frame.type === 'welcome') this.#welcomed(frame);
     else if (frame.type === 'error' && frame.requestId === 0) {
       this.#connection.logger.warn('the peer ends the connection', { url: this.url, code: frame.code });
-      if (!this.#open) this.#handlers.failed(this, new TaskraftError(frame.code, frame.message));
+      this.#refusal ??= new TaskraftError(frame.code, frame.message);
     } else if (this.#open) this.#handlers.frame(this, frame);
   }
 
@@ -208,7 +211,7 @@ export class PeerLink {
     if (wasOpen) {
       this.#backOff();
       this.#handlers.closed(this);
-    } else this.#retry(new TaskraftError('UNAVAILABLE', `${this.url} ${why}.`));
+    } else this.#retry(this.#refusal ?? new TaskraftError('UNAVAILABLE', `${this.url} ${why}.`));
   }
 
   #retry(error: TaskraftError): void {

@@ -23,6 +23,12 @@ export interface Submission {
   done(answer: SubmittedFrame | TaskraftError): void;
 }
 
+/** A submission and its place in the order in which they were given. */
+interface Ordered {
+  readonly order: number;
+  readonly submission: Submission;
+}
+
 /** Submissions of one client, in the order in which they are given. */
 export class Submissions {
   readonly #client: ClusterClient;
@@ -32,8 +38,12 @@ export class Submissions {
   #nextSequence = 1;
   /** Sequences of the session without an answer, lowest first. */
   readonly #unanswered = new Set<number>();
-  /** Not sent yet: for want of a session or of room in the window. At most UNANSWERED_MAX. */
-  #waiting: Submission[] = [];
+  /**
+   * Not sent yet: for want of a session or of room in the window. At most UNANSWERED_MAX, and as many again that were sent in a
+   * session which had ended. Invariant: in order.
+   */
+  #waiting: Ordered[] = [];
+  #lastOrder = 0;
   #bytes = 0;
 
   constructor(client: ClusterClient, timeoutMs: number) {
@@ -49,7 +59,8 @@ export class Submissions {
       return;
     }
     this.#bytes += submission.sizeBytes;
-    this.#waiting.push(submission);
+    this.#lastOrder += 1;
+    this.#waiting.push({ order: this.#lastOrder, submission });
     this.#pump();
   }
 
@@ -65,7 +76,7 @@ export class Submissions {
       return;
     }
     while (this.#waiting.length > 0 && this.#nextSequence - this.#lowestUnanswered() < UNANSWERED_MAX) {
-      this.#send(this.#session, this.#waiting.shift() as Submission);
+      this.#send(this.#session, this.#waiting.shift() as Ordered);
     }
   }
 
@@ -96,14 +107,14 @@ export class Submissions {
     // A time-out here means that no submission left: it says so, whatever became of the session.
     const told =
       error.code === 'TIMEOUT' ? new TaskraftError('UNAVAILABLE', 'No session could be opened in time.') : error;
-    for (const submission of this.#waiting.splice(0)) this.#finish(submission, told);
+    for (const { submission } of this.#waiting.splice(0)) this.#finish(submission, told);
   }
 
-  #send(session: string, submission: Submission): void {
+  #send(session: string, ordered: Ordered): void {
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
     this.#unanswered.add(sequence);
-    const { templates, tasks } = submission;
+    const { templates, tasks } = ordered.submission;
     this.#client.requests.add({
       make: (requestId) => ({
         type: 'submit',
@@ -116,27 +127,34 @@ export class Submissions {
       }),
       timeoutMs: this.#timeoutMs,
       changes: true,
-      done: (answer, sends) => this.#answered(session, sequence, submission, answer, sends),
+      done: (answer, sends) => this.#answered(session, sequence, ordered, answer, sends),
     });
   }
 
   #answered(
     session: string,
     sequence: number,
-    submission: Submission,
+    ordered: Ordered,
     answer: AnswerFrame | TaskraftError,
     sends: number,
   ): void {
+    const { submission } = ordered;
     const current = this.#session === session;
     if (current) this.#unanswered.delete(sequence);
     if (answer instanceof TaskraftError && answer.code === 'SESSION_EXPIRED') {
       if (current) this.#session = undefined;
       // Refused at its only sending it was not executed, so that another session may carry it.
-      if (sends === 1) this.#waiting.unshift(submission);
+      if (sends === 1) this.#putBack(ordered);
       else this.#finish(submission, answer);
     } else if (answer instanceof TaskraftError || answer.type === 'submitted') this.#finish(submission, answer);
     else this.#finish(submission, new TaskraftError('INTERNAL', 'The peer answered something else.'));
     this.#pump();
+  }
+
+  /** Before all that were given later. */
+  #putBack(ordered: Ordered): void {
+    const at = this.#waiting.findIndex(({ order }) => order > ordered.order);
+    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, ordered);
   }
 
   #finish(submission: Submission, answer: SubmittedFrame | TaskraftError): void {

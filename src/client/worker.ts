@@ -2,6 +2,7 @@
  * Runs handlers for tasks that the cluster places on it. It attaches to the leader, starts what it is assigned, reports what
  * came of it until the cluster has answered, and stops its handlers when it cannot be sure that the tasks are still its own.
  */
+import type { Timer } from '../base/clock.ts';
 import { isName } from '../base/ids.ts';
 import { below } from '../base/random.ts';
 import type { LogFields } from '../base/logger.ts';
@@ -61,6 +62,7 @@ const DRAIN_MS_DEFAULT = 30_000;
 /** For handlers to heed their signals, and for the last outcomes to be answered. */
 const STOP_GRACE_MS = 5000;
 const DETACH_TIMEOUT_MS = 2000;
+const DRAIN_RETRY_MS = 100;
 const REQUEST_TIMEOUT_MS = 10_000;
 const PROGRESS_EVERY_MS = 1000;
 /** Log lines and progress are dropped while more than this waits for the network. */
@@ -86,6 +88,7 @@ export class Worker {
   #run: { readonly promise: Promise<void>; resolve(): void; reject(error: TaskraftError): void } | undefined;
   #stopped: Promise<void> | undefined;
   #drainEndsAtMs = 0;
+  #drainAgain: Timer | undefined;
   /** Those who wait for running handlers or answers; only while stopping. */
   #waiters: Waiter[] = [];
 
@@ -111,7 +114,10 @@ export class Worker {
         if (hopeless) this.#fail(error);
       },
     });
-    this.#outbox = new CompletionOutbox(this.#core, (row, answer) => this.#answered(row, answer));
+    this.#outbox = new CompletionOutbox(this.#core, {
+      answered: (row, answer) => this.#answered(row, answer),
+      dropped: () => this.#wake(),
+    });
     this.#attempts = new Attempts(this.#attemptsOwner(), handlers, slots);
     this.#attachment = new WorkerAttachment(this.#core, this.#attachmentOwner());
   }
@@ -203,7 +209,7 @@ export class Worker {
   }
 
   #attached(link: PeerLink, frame: AttachedFrame): void {
-    for (const [, fencingToken] of frame.stale) this.#attempts.abort(fencingToken, 'lease-lost');
+    for (const [number, fencingToken] of frame.stale) this.#attempts.abort(number, fencingToken, 'lease-lost');
     for (const [, fencingToken, code] of frame.settled) this.#outbox.settled(fencingToken, code);
     this.#outbox.attached(link);
     if (this.#state === 'stopping') this.#sendDrain();
@@ -214,8 +220,8 @@ export class Worker {
     if (!this.#attachment.accepts(link, frame.term)) return;
     if (frame.type === 'assign') this.#attempts.assign(frame.assignments, frame.term);
     else {
-      for (const [, fencingToken, reason] of frame.aborts) {
-        this.#attempts.abort(fencingToken, ABORT_REASONS[reason] ?? 'lease-lost');
+      for (const [number, fencingToken, reason] of frame.aborts) {
+        this.#attempts.abort(number, fencingToken, ABORT_REASONS[reason] ?? 'lease-lost');
       }
     }
   }
@@ -283,7 +289,7 @@ export class Worker {
   }
 
   #log(attempt: Attempt, level: number, message: string, fields: LogFields | undefined): void {
-    const said = fields === undefined ? message : `${message} ${JSON.stringify(fields)}`;
+    const said = fields === undefined ? message : `${message} ${jsonOf(fields)}`;
     const { number, fencingToken } = attempt;
     this.#chatterLink()?.send({ type: 'log', number, fencingToken, level, text: said.slice(0, LOG_CHARS_MAX) });
   }
@@ -303,8 +309,14 @@ export class Worker {
       timeoutMs: REQUEST_TIMEOUT_MS,
       changes: true,
       only: link,
-      // What is assigned all the same is handed back.
-      done() {},
+      // What is assigned until then is handed back, and may be placed here again at once: so this is not left to chance.
+      done: (answer) => {
+        if (!(answer instanceof TaskraftError) || !answer.retryable) return;
+        this.#drainAgain?.cancel();
+        this.#drainAgain = this.#core.ports.timers.after(answer.retryAfterMs ?? DRAIN_RETRY_MS, () =>
+          this.#sendDrain(),
+        );
+      },
     });
   }
 
@@ -334,6 +346,7 @@ export class Worker {
 
   #end(): void {
     this.#state = 'stopped';
+    this.#drainAgain?.cancel();
     this.#attachment.close();
     this.#core.close();
     for (const waiter of this.#waiters.splice(0)) waiter.done();
@@ -385,6 +398,15 @@ function handlerOf(handlers: Readonly<Record<string, Handler>>, type: string): H
   const handler = handlers[type];
   if (typeof handler !== 'function') throw invalidArgument(`The handler of "${type}" is a function.`);
   return handler;
+}
+
+/** What is said must not make a handler fail. */
+function jsonOf(fields: LogFields): string {
+  try {
+    return JSON.stringify(fields);
+  } catch {
+    return '(fields that are no JSON)';
+  }
 }
 
 /** 64 random bits as a name. */

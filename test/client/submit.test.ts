@@ -330,6 +330,16 @@ describe('a session that the cluster has ended', () => {
     expect(cluster.tasks).toHaveLength(2);
   });
 
+  it('is replaced for all that was under way, which keeps its order', async () => {
+    const cluster = new FakeCluster(1);
+    const client = await connect(cluster);
+    await cluster.time.finish(client.submit({ type: 'mail' }));
+    cluster.sessions.clear();
+    const calls = [1, 2, 3, 4].map((at) => client.submitMany([{ type: 'mail', payload: Uint8Array.of(at) }]));
+    await cluster.time.finish(Promise.all(calls));
+    expect(cluster.tasks.slice(1).map((task) => task.payload[0])).toEqual([1, 2, 3, 4]);
+  });
+
   it('is told to the caller when the submission was sent before, and nothing is executed', async () => {
     const cluster = new FakeCluster(2);
     const client = await connect(cluster);

@@ -111,7 +111,7 @@ describe('when the leader changes', () => {
   });
 
   it('drops the one outcome that is refused for good and keeps the others', async () => {
-    const { cluster } = await attached(1);
+    const { cluster, worker } = await attached(1);
     cluster.peer(0).script.complete = (connection, { requestId, completions }) => {
       const at = completions.findIndex((row) => row[1] === 2);
       return at >= 0 && connection.refuse(requestId, 'PAYLOAD_TOO_LARGE', { position: at });
@@ -122,6 +122,13 @@ describe('when the leader changes', () => {
     cluster.elect(cluster.peer(0));
     await cluster.time.until('the attach', () => cluster.peer(0).got('attach').length === 2);
     expect(cluster.peer(0).got('attach')[1]).toMatchObject({ held: [], unanswered: [] });
+    // Nor does a worker that stops wait for an answer to it.
+    cluster.assign([assignRow(4, 2, 1)]);
+    await cluster.time.advance(1);
+    const stopped = worker.stop();
+    const { nowMs } = cluster.time;
+    await cluster.time.finish(stopped);
+    expect(cluster.time.nowMs - nowMs).toBeLessThan(100);
   });
 });
 

@@ -3,7 +3,7 @@ import type { Handler } from '../../src/client/attempts.ts';
 import { NonRetryable, RetryAfter, TaskraftError } from '../../src/client/errors.ts';
 import { Worker, type WorkerOptions } from '../../src/client/worker.ts';
 import { decodeValue, encodeValue } from '../../src/protocol/codec.ts';
-import { OUTCOME } from '../../src/protocol/rows.ts';
+import { ABORT_REASONS, OUTCOME } from '../../src/protocol/rows.ts';
 import { formatTaskId } from '../../src/protocol/task-id.ts';
 import { attached } from './desk.ts';
 import { assignRow, FakeCluster } from './fake-cluster.ts';
@@ -164,7 +164,6 @@ describe('aborts', () => {
       aborts: [
         [1, 1, 0],
         [2, 2, 1],
-        [3, 3, 0],
       ],
     });
     await cluster.time.until('the aborts', () => desk.aborted.size === 2);
@@ -201,6 +200,18 @@ describe('aborts', () => {
     await cluster.time.advance(10);
     go();
     expect(seen).toEqual([true, 'cancelled']);
+  });
+
+  it('of an attempt that never came are answered with it handed back, and it is not started any more', async () => {
+    const { cluster, desk } = await attached(1);
+    cluster.peer(0).push({ type: 'abort', term: 1, aborts: [[7, 70, ABORT_REASONS.indexOf('timeout')]] });
+    await cluster.time.until('the report', () => cluster.completed.has(70));
+    expect(cluster.peer(0).got('complete')[0]?.completions[0]?.slice(0, 3)).toEqual([7, 70, OUTCOME.returned]);
+    cluster.assign([assignRow(7, 70)]);
+    cluster.peer(0).push({ type: 'abort', term: 1, aborts: [[7, 70, ABORT_REASONS.indexOf('timeout')]] });
+    await cluster.time.advance(100);
+    expect(desk.open.size).toBe(0);
+    expect(cluster.peer(0).got('complete')).toHaveLength(1);
   });
 
   it('that a handler ignores leave its slot taken: what is assigned next waits', async () => {
@@ -320,6 +331,27 @@ describe('stopping', () => {
   });
 });
 
+describe('draining that is refused for now', () => {
+  it('is asked for again, so that what is handed back is not placed here anew', async () => {
+    const { cluster, worker, desk, ended } = await attached(1);
+    cluster.assign([assignRow(1, 1)]);
+    await cluster.time.until('the start', () => desk.open.size === 1);
+    let refusals = 0;
+    cluster.peer(0).script.drainWorker = (connection, { requestId }) =>
+      (refusals += 1) <= 2 && connection.refuse(requestId, 'OVERLOADED', { retryAfterMs: 200 });
+    const stopped = worker.stop({ drainMs: '10s' });
+    await cluster.time.advance(1000);
+    expect(
+      cluster
+        .peer(0)
+        .got('drainWorker')
+        .map((frame) => frame.deadlineMs > 9000),
+    ).toEqual([true, true, true]);
+    desk.at(1).resolve();
+    await cluster.time.finish(Promise.all([stopped, ended]));
+  });
+});
+
 describe('options', () => {
   it.each<[string, Partial<WorkerOptions>]>([
     ['no handler', { handlers: {} }],
@@ -341,5 +373,25 @@ describe('options', () => {
     cluster.peer(0).dialStatus = 401;
     const worker = new Worker({ urls: cluster.peer(0).url, handlers: { a: () => 1 } }, cluster.ports());
     await expect(cluster.time.finish(worker.run())).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  });
+
+  it('of a version that no peer speaks end the worker, however many peers there are', async () => {
+    const cluster = new FakeCluster(3);
+    for (const peer of cluster.peers) {
+      peer.script.hello = (connection) => {
+        connection.refuse(0, 'UNSUPPORTED_VERSION');
+        connection.socket.close(1008, 'UNSUPPORTED_VERSION');
+        return true;
+      };
+    }
+    const urls = cluster.peers.map((peer) => peer.url);
+    // One of them is slower than the others.
+    cluster.peer(2).dialStatus = 'refused';
+    const worker = new Worker({ urls, handlers: { a: () => 1 } }, cluster.ports());
+    const ended = worker.run();
+    ended.catch(() => undefined);
+    await cluster.time.advance(500);
+    cluster.peer(2).dialStatus = undefined;
+    await expect(cluster.time.finish(ended)).rejects.toMatchObject({ code: 'UNSUPPORTED_VERSION' });
   });
 });
