@@ -5,6 +5,13 @@ import type { Message } from './message.ts';
 import type { PersistAck, PersistBatch } from './ready.ts';
 import type { HardState } from './types.ts';
 
+/**
+ * Most data bytes, and entries, of one batch; a single entry may be larger. A follower that is brought up to date gets more than
+ * a disk takes in one piece: the host would be held for as long as all of it is put together.
+ */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+const BATCH_ENTRIES_MAX = 1_024;
+
 /** The batch that the host is writing. */
 interface InFlight {
   readonly ack: PersistAck;
@@ -109,19 +116,22 @@ export class Persistence {
     return this.#inFlight === undefined && (this.#promises.length > 0 || this.#unsaved(hardState, lastIndex));
   }
 
-  /** The next batch; `undefined` while one is in flight or when nothing is unsaved. */
+  /** The next batch, of all that is unsaved or of its beginning; `undefined` while one is in flight or when nothing is unsaved. */
   takeBatch(hardState: HardState, log: RaftLog): PersistBatch | undefined {
     if (this.#inFlight !== undefined || !this.#unsaved(hardState, log.lastIndex)) return undefined;
-    const { lastIndex, lastTerm } = log;
     const changed = !sameHardState(hardState, this.#handed);
     const from = this.#handedIndex + 1;
+    const to = Math.min(log.lastIndex, this.#handedIndex + BATCH_ENTRIES_MAX);
+    const entries = from <= to ? log.slice(from, to, BATCH_BYTES_MAX) : [];
+    const lastIndex = this.#handedIndex + entries.length;
+    const whole = lastIndex === log.lastIndex;
     this.#sequence += 1;
-    const ack = { sequence: this.#sequence, term: hardState.term, lastIndex, lastTerm };
+    const ack = { sequence: this.#sequence, term: hardState.term, lastIndex, lastTerm: log.term(lastIndex) };
     const batch: PersistBatch = {
       hardState: changed ? hardState : undefined,
       truncateFrom: this.#truncateFrom,
-      entries: from <= lastIndex ? log.slice(from, lastIndex, Number.POSITIVE_INFINITY) : [],
-      messages: this.#promises,
+      entries,
+      messages: whole ? this.#promises : keptBy(this.#promises, lastIndex),
       ack,
     };
     this.#inFlight = { ack, hardState, validTo: lastIndex };
@@ -129,7 +139,7 @@ export class Persistence {
     this.#handed = hardState;
     this.#handedIndex = lastIndex;
     this.#truncateFrom = undefined;
-    this.#promises = [];
+    if (whole) this.#promises = [];
     return batch;
   }
 
@@ -159,6 +169,19 @@ export class Persistence {
   #unsaved(hardState: HardState, lastIndex: LogIndex): boolean {
     return this.#handedIndex < lastIndex || this.#truncateFrom !== undefined || !sameHardState(hardState, this.#handed);
   }
+}
+
+/**
+ * What may leave after a batch that ends at `lastIndex`, while more of the log waits: acknowledgements, as far as they go. An
+ * entry that is held like the leader's has everything before it like the leader's.
+ */
+function keptBy(promises: readonly Message[], lastIndex: LogIndex): Message[] {
+  const kept: Message[] = [];
+  for (const message of promises) {
+    if (message.type !== 'append-accepted') continue;
+    kept.push({ ...message, matchIndex: Math.min(message.matchIndex, lastIndex) });
+  }
+  return kept;
 }
 
 function sameHardState(left: HardState, right: HardState): boolean {

@@ -6,7 +6,7 @@ import type { Entry, HardState, RoleName } from './types.ts';
 export interface PersistAck {
   /** Counts the batches of one run of the core. */
   readonly sequence: number;
-  /** Term, and last entry of the log, when the batch was made. */
+  /** Term when the batch was made, and the last entry of the log that is durable with it. */
   readonly term: Term;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
@@ -14,7 +14,7 @@ export interface PersistAck {
 
 /**
  * What the host writes as one atomic, synced batch: the hard state, then the log cut from `truncateFrom` on, then
- * `entries` behind it. At least one of the three is there. One batch is in flight at a time.
+ * `entries` behind it, bounded in number and bytes. At least one of the three is there. One batch is in flight at a time.
  */
 export interface PersistBatch {
   readonly hardState: HardState | undefined;

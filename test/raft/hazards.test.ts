@@ -115,6 +115,37 @@ describe('promises and the disk', () => {
     expect(lab.raft.commitIndex).toBe(1);
   });
 
+  it('a log that grew by more than a batch is written piece by piece, each acknowledged as far as it goes', () => {
+    const lab = new Lab({ log: [1], term: 1 });
+    lab.member.diskStalled = true;
+    lab.hears('n2', append(2, 1, 1, [2]));
+    lab.hears(
+      'n2',
+      append(
+        2,
+        2,
+        2,
+        Array.from({ length: 2_500 }, () => 2),
+      ),
+    );
+    lab.hears('n2', { type: 'pre-vote-request', term: 3, lastLogIndex: 5_000, lastLogTerm: 2 });
+    const acknowledged: number[] = [];
+    let written = 1;
+    while (lab.member.disk.pending !== undefined) {
+      const { entries } = lab.member.disk.pending;
+      expect(entries.length).toBeLessThanOrEqual(1_024);
+      expect(entries[0]?.index).toBe(written + 1);
+      written += entries.length;
+      const sent = lab.sync();
+      for (const { matchIndex } of only(sent, 'append-accepted')) acknowledged.push(matchIndex);
+      // What rests on the whole log waits for the whole log.
+      expect(only(sent, 'pre-vote-response')).toHaveLength(written === 2_502 ? 1 : 0);
+      expect(lab.raft.status().durableIndex).toBe(written);
+    }
+    expect(acknowledged).toEqual([2, 1_026, 2_050, 2_502]);
+    expect(lab.member.disk.entries).toHaveLength(2_502);
+  });
+
   it('while a disk hangs, what waits for it stays bounded', () => {
     const lab = new Lab({ log: [1], term: 3 });
     lab.member.diskStalled = true;
