@@ -31,6 +31,9 @@ export interface LifecycleReport {
   readonly seconds: number;
   readonly tasks: number;
   readonly fileSystem: string;
+  /** Calls of fdatasync during the measured time, by peer, and tasks for each of them. */
+  readonly fdatasyncs: Readonly<Record<string, number>>;
+  readonly tasksPerFdatasync: number;
   /** From the call of `submit` to the start of the handler at low load, in ms. */
   readonly submitToStartMs: { readonly p50: number; readonly p99: number };
   /** From the worker's own record: tasks that were acknowledged and never started, and starts beyond the first. */
@@ -82,6 +85,7 @@ async function measureLoad(
   const tasks = after.done - before.done;
   const seconds = (after.atMs - before.atMs) / 1_000;
   const perProcess = [...used].map(([name, { usage }]) => [name, usage] as const);
+  const onDisk = perProcess.filter(([, usage]) => usage.syncs > 0);
   return {
     lifecyclesPerSecond: Math.round(tasks / seconds),
     longestHoldMs: round(Math.max(...perProcess.map(([, usage]) => usage.longestHoldMs))),
@@ -90,6 +94,8 @@ async function measureLoad(
     cpuUsPerTaskTotal: round(perProcess.reduce((sum, [, usage]) => sum + usage.cpuUs, 0) / tasks),
     seconds: round(seconds),
     tasks,
+    fdatasyncs: Object.fromEntries(onDisk.map(([name, usage]) => [name, usage.syncs])),
+    tasksPerFdatasync: Math.round((tasks * onDisk.length) / onDisk.reduce((sum, [, usage]) => sum + usage.syncs, 0)),
     neverStarted: acknowledged - record.distinct,
     startedAgain: record.repeated,
   };

@@ -58,6 +58,7 @@ function describe(report: LifecycleReport): string {
   return [
     `life cycles a second     ${report.lifecyclesPerSecond}`,
     `tasks                    ${report.tasks} in ${report.seconds} s on ${report.fileSystem}`,
+    `fdatasync                ${Object.values(report.fdatasyncs).join(' + ')} calls, ${report.tasksPerFdatasync} tasks each`,
     `submit to start, alone   p50 ${report.submitToStartMs.p50} ms, p99 ${report.submitToStartMs.p99} ms`,
     `never started            ${report.neverStarted}`,
     `started again            ${report.startedAgain}`,

@@ -1,4 +1,4 @@
-/** What the processes of a bench say to each other over the channel that node gives to forked processes. */
+/** What the processes of a bench say to each other over the channel between a process and those that it forked. */
 
 /** What a process used between two moments. */
 export interface Usage {
@@ -6,6 +6,8 @@ export interface Usage {
   readonly cpuUs: number;
   /** Longest time for which the event loop was held, in ms. */
   readonly longestHoldMs: number;
+  /** Calls of fdatasync; 0 for a process without a disk of its own. */
+  readonly syncs: number;
 }
 
 /** To every process: begin to count, or tell what was counted. */

@@ -13,7 +13,6 @@ if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
 const own = peerConfig(loaded.config, self, data);
 if (!own.ok) throw new Error(own.problem);
 
-const meter = new UsageMeter();
 const member = await startMember({
   cluster: loaded.config,
   config: own.config,
@@ -25,6 +24,8 @@ const member = await startMember({
     process.exit(1);
   },
 });
+
+const meter = new UsageMeter(() => member.syncCount());
 
 process.on('message', (message: ToProcess) => {
   if (message.type === 'count') meter.begin();

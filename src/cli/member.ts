@@ -43,6 +43,8 @@ export interface MemberOptions {
 /** A member that runs. */
 export interface Member {
   readonly peer: Peer;
+  /** How often it forced data to the disk since it was started. */
+  syncCount(): number;
   /** Hands leadership over, tells clients, and closes everything. */
   stop(): Promise<void>;
 }
@@ -64,19 +66,22 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const { cluster, config, logger } = options;
   const ports = realPorts();
   const transport = makeTransport(options, config.self);
+  let disk: LevelDisk | undefined;
   const peer = new Peer(
     { self: config.self, cluster },
     {
       ...ports,
       logger,
       transport,
-      openStorage: () =>
-        openDataDirectory(new LevelDisk(config.dataDirectory), {
+      async openStorage() {
+        disk = new LevelDisk(config.dataDirectory);
+        return openDataDirectory(disk, {
           clusterId: cluster.clusterId,
           peerId: config.self,
           random: ports.random,
           crc32: ports.crc32,
-        }),
+        });
+      },
     },
   );
   peer.subscribe({ applied: () => {}, leadership: () => {}, halted: options.onHalted });
@@ -91,6 +96,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   }
   return {
     peer,
+    syncCount: () => disk?.syncCount ?? 0,
     async stop() {
       // First the peer, so that a successor is there by the time that clients are sent away.
       await peer.stop();

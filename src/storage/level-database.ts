@@ -9,16 +9,23 @@ type LevelBatch = ReturnType<ByteLevel['batch']>;
 
 const SYNCED = { sync: true } as const;
 
+/** Counts what is asked of the disk; LevelDB itself syncs a little more, when it makes and merges tables. */
+export interface SyncCount {
+  count: number;
+}
+
 /** `Database` on LevelDB. Batches are of the chained form, which is several times cheaper than the array form. */
 export class LevelDatabase implements Database {
   readonly #level: ByteLevel;
+  readonly #syncs: SyncCount;
 
-  constructor(level: ByteLevel) {
+  constructor(level: ByteLevel, syncs: SyncCount) {
     this.#level = level;
+    this.#syncs = syncs;
   }
 
   batch(): DatabaseBatch {
-    return new LevelDatabaseBatch(this.#level.batch());
+    return new LevelDatabaseBatch(this.#level.batch(), this.#syncs);
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -66,10 +73,12 @@ function plain<Bytes extends Uint8Array | undefined>(bytes: Bytes): Bytes | Uint
 
 class LevelDatabaseBatch implements DatabaseBatch {
   readonly #batch: LevelBatch;
+  readonly #syncs: SyncCount;
   #open = true;
 
-  constructor(batch: LevelBatch) {
+  constructor(batch: LevelBatch, syncs: SyncCount) {
     this.#batch = batch;
+    this.#syncs = syncs;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
@@ -82,6 +91,7 @@ class LevelDatabaseBatch implements DatabaseBatch {
 
   write(): Promise<void> {
     this.#open = false;
+    this.#syncs.count += 1;
     return this.#batch.write(SYNCED);
   }
 

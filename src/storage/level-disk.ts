@@ -53,6 +53,7 @@ export class LevelDisk implements Disk {
   /** True while the directory entry of HEAD may not be durable. */
   #headIsNew = false;
   #closed = false;
+  readonly #syncs: SyncCount = { count: 0 };
 
   /**
    * Takes `location` as data directory, made where there is none.
@@ -67,6 +68,11 @@ export class LevelDisk implements Disk {
       if (error instanceof StorageError) throw error;
       throw unusable(location, error);
     }
+  }
+
+  /** How often data was forced to the disk for what was asked of this disk: batches of both databases, and HEAD. */
+  get syncCount(): number {
+    return this.#syncs.count;
   }
 
   async openDatabase(name: DatabaseName): Promise<Database> {
@@ -85,7 +91,7 @@ export class LevelDisk implements Disk {
       });
       await level.open();
       syncDirectory(this.location);
-      return new LevelDatabase(level);
+      return new LevelDatabase(level, this.#syncs);
     } catch (error) {
       throw this.#openFailure(name, location, error);
     }
@@ -113,6 +119,7 @@ export class LevelDisk implements Disk {
   async syncHead(): Promise<void> {
     assert(!this.#closed, 'a closed disk syncs nothing');
     if (this.#headFile === undefined) return;
+    this.#syncs.count += 1;
     await fdatasyncAsync(this.#headFile);
     if (!this.#headIsNew) return;
     syncDirectory(this.location);
