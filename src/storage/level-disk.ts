@@ -18,7 +18,7 @@ import { damaged } from './damage.ts';
 import type { Database, DatabaseName, Disk, HeadSlot } from './disk.ts';
 import { HEAD_SLOT_BYTES } from './disk.ts';
 import { describeCause } from './failure-latch.ts';
-import { LevelDatabase, type ByteLevel } from './level-database.ts';
+import { type ByteLevel, LevelDatabase, type SyncCount } from './level-database.ts';
 import { StorageError } from './storage-error.ts';
 
 const fdatasyncAsync = promisify(fdatasync);
