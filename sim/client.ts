@@ -127,8 +127,11 @@ export class SimClient extends Program {
     const worker = `w${1 + below(process.random, this.context.options.workload.workers)}`;
     const lot = below(process.random, 6);
     this.#call(process, `operate ${lot} ${worker}`, async () => {
-      if (lot === 0) await operator.drainWorker(worker, below(process.random, 2_000));
-      else if (lot <= 2) await operator.resumeWorker(worker);
+      if (lot === 0 && !this.context.calm()) {
+        await operator.drainWorker(worker, below(process.random, 2_000));
+        // It may have been under way while everything was healed.
+        if (this.context.calm()) this.resumeWorkers([worker]);
+      } else if (lot <= 2) await operator.resumeWorker(worker);
       else if (lot === 3) await operator.queues();
       else if (lot === 4) await operator.workers();
       else await operator.status();

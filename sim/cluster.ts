@@ -43,7 +43,7 @@ export class SimCluster implements ClusterView {
   ) {
     this.#world = world;
     this.#witness = witness;
-    const cluster = clusterConfig(options.peers);
+    const cluster = clusterConfig(options.peers, options.tickMs);
     const full: MemberContext = {
       world,
       options,
@@ -150,12 +150,12 @@ export class SimCluster implements ClusterView {
   }
 }
 
-function clusterConfig(count: number): ClusterConfig {
+function clusterConfig(count: number, tickMs: number): ClusterConfig {
   const members = Array.from({ length: count }, (_, at) => {
     const id = peerId(`p${at + 1}`);
     return { id, peer: { host: id, port: PEER_PORT }, client: { host: id, port: CLIENT_PORT } };
   });
-  return { clusterId: 'simulated', members, timings: TIMINGS_DEFAULT, security: {} };
+  return { clusterId: 'simulated', members, timings: { ...TIMINGS_DEFAULT, tickMs }, security: {} };
 }
 
 /** The clocks of a host. */

@@ -59,6 +59,8 @@ export interface WorkloadOptions {
 export interface SimOptions {
   readonly seed: number;
   readonly peers: number;
+  /** The step in which peers count time, in ms. */
+  readonly tickMs: number;
   readonly network: NetworkOptions;
   readonly disk: DiskOptions;
   /** Clocks of the hosts: rates in parts per thousand off, skew in ms at most. */
@@ -98,6 +100,7 @@ export function drawOptions(seed: number): SimOptions {
   return {
     seed,
     peers: draw.pick([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 1]),
+    tickMs: draw.pick([10, 25, 25, 50]),
     network: {
       delayUsMin: draw.between(50, 2_000),
       delayUsMean: draw.logarithmic(100, 20_000),
