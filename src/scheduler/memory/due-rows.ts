@@ -3,6 +3,8 @@ import { DueHeap } from './due-heap.ts';
 
 /** Rows due within one span stand in one list until log time comes near. */
 const SPAN_MS = 1_000;
+/** Rows of one list; further ones of its second go into the heap at once, so that no second costs much when it comes. */
+const LIST_ROWS_MAX = 8_192;
 /** Maps stay small: growing a large one holds the event loop. */
 const SHARDS = 256;
 const SEGMENT_BITS = 14;
@@ -24,11 +26,11 @@ interface Segment {
  * Rows by the instant at which they fall due, as in `DueHeap`, for many rows of which few ever fall due: most timers are
  * timeouts of tasks that end long before. Those are set and removed in constant time.
  *
- *     set ──far──▶ list of its second ──advance reaches the second──▶ heap ──▶ first
- *       └──near─────────────────────────────────────────────────────▶
+ *     set ──far──▶ list of its second ──its second has come, and no row of the heap is due before──▶ heap ──▶ first
+ *       └──near, or the list is full─────────────────────────────────────────────────────────────▶
  *
- * Invariant: every row of the heap is due before `#heapEndMs`, every row of a list at or after it. Which rows are where is no
- * state: what is due first by a given time never depends on it.
+ * Lists come into the heap one at a time, as rows are taken from it: a leap of time, or a million rows of one instant, costs
+ * whoever asks for the first row a list at most. Which rows are where is no state: what is due first never depends on it.
  */
 export class DueRows {
   readonly #heap = new DueHeap();
@@ -37,10 +39,19 @@ export class DueRows {
   readonly #slotOfSpan: Map<number, number>[] = Array.from({ length: SHARDS }, () => new Map());
   readonly #segments: Segment[] = [];
   readonly #heads: number[] = [];
+  readonly #counts: number[] = [];
   readonly #spans: number[] = [];
   readonly #idle: number[] = [];
   #listed = 0;
+  #nowMs = 0;
+  /** What is due before this goes into the heap at once. */
   #heapEndMs = 0;
+  readonly #listRowsMax: number;
+
+  constructor(listRowsMax: number = LIST_ROWS_MAX) {
+    assert(listRowsMax >= 1, 'a list has room for a row');
+    this.#listRowsMax = listRowsMax;
+  }
 
   get length(): number {
     return this.#heap.length + this.#listed;
@@ -48,6 +59,7 @@ export class DueRows {
 
   /** The row that is due first among those that are due by the last `advance`; -1 when there is none. */
   get first(): number {
+    this.#pull();
     return this.#heap.first;
   }
 
@@ -56,7 +68,10 @@ export class DueRows {
    * second early. Undefined when there is no row.
    */
   get firstDueMs(): number | undefined {
-    return this.#heap.firstDueMs ?? this.#lists.firstDueMs;
+    this.#pull();
+    const heapMs = this.#heap.firstDueMs;
+    const listMs = this.#lists.firstDueMs;
+    return heapMs === undefined || (listMs !== undefined && listMs < heapMs) ? listMs : heapMs;
   }
 
   /** When `row` is due; undefined when it has no timer. */
@@ -68,25 +83,20 @@ export class DueRows {
 
   /** Makes `first` and `firstDueMs` exact for everything that is due by `nowMs`. Never called with an earlier time than before. */
   advance(nowMs: number): void {
-    if (nowMs < this.#heapEndMs) return;
-    this.#heapEndMs = (Math.floor(nowMs / SPAN_MS) + 1) * SPAN_MS;
-    for (;;) {
-      const beginMs = this.#lists.firstDueMs;
-      if (beginMs === undefined || beginMs >= this.#heapEndMs) return;
-      this.#intoHeap(this.#lists.first);
-    }
+    this.#nowMs = nowMs;
+    if (nowMs >= this.#heapEndMs) this.#heapEndMs = (Math.floor(nowMs / SPAN_MS) + 1) * SPAN_MS;
   }
 
   /** Gives `row` a timer, or another one. `tie` is unique among rows. */
   set(row: number, dueMs: number, tie: number): void {
-    if (dueMs < this.#heapEndMs) {
-      this.#unlist(row);
+    this.#unlist(row);
+    const slot = dueMs < this.#heapEndMs ? NONE : this.#slotFor(Math.floor(dueMs / SPAN_MS));
+    if (slot === NONE || (this.#counts[slot] as number) >= this.#listRowsMax) {
       this.#heap.set(row, dueMs, tie);
       return;
     }
     this.#heap.remove(row);
-    this.#unlist(row);
-    this.#list(row, dueMs, tie);
+    this.#list(row, dueMs, tie, slot);
   }
 
   /** Takes the timer of `row` away; nothing happens when it has none. */
@@ -94,11 +104,21 @@ export class DueRows {
     if (!this.#unlist(row)) this.#heap.remove(row);
   }
 
-  #list(row: number, dueMs: number, tie: number): void {
+  /** Brings the list of the earliest second in, while it has come and may hold the first row. */
+  #pull(): void {
+    for (;;) {
+      const beginMs = this.#lists.firstDueMs;
+      if (beginMs === undefined || beginMs > this.#nowMs) return;
+      const heapMs = this.#heap.firstDueMs;
+      if (heapMs !== undefined && heapMs < beginMs) return;
+      this.#intoHeap(this.#lists.first);
+    }
+  }
+
+  #list(row: number, dueMs: number, tie: number, slot: number): void {
     while (row >>> SEGMENT_BITS >= this.#segments.length) this.#segments.push(newSegment());
     const segment = this.#segments[row >>> SEGMENT_BITS] as Segment;
     const at = row & MASK;
-    const slot = this.#slotFor(Math.floor(dueMs / SPAN_MS));
     const head = this.#heads[slot] as number;
     segment.dueMs[at] = dueMs;
     segment.ties[at] = tie;
@@ -107,6 +127,7 @@ export class DueRows {
     segment.list[at] = slot;
     if (head !== NONE) (this.#segments[head >>> SEGMENT_BITS] as Segment).previous[head & MASK] = row;
     this.#heads[slot] = row;
+    this.#counts[slot] = (this.#counts[slot] as number) + 1;
     this.#listed += 1;
   }
 
@@ -126,6 +147,7 @@ export class DueRows {
       if (next === NONE) this.#close(slot);
     }
     segment.list[at] = NONE;
+    this.#counts[slot] = (this.#counts[slot] as number) - 1;
     this.#listed -= 1;
     return true;
   }
@@ -151,6 +173,7 @@ export class DueRows {
     if (known !== undefined) return known;
     const slot = this.#idle.pop() ?? this.#heads.length;
     this.#heads[slot] = NONE;
+    this.#counts[slot] = 0;
     this.#spans[slot] = span;
     shard.set(span, slot);
     this.#lists.set(slot, span * SPAN_MS, slot);
