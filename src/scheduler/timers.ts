@@ -1,6 +1,6 @@
 /**
- * What time alone does, at the head of every entry: timers of tasks in the order of their instants, then of their numbers; drain
- * deadlines; keys and lost workers whose time is over. A task is never early: an instant is due when log time has reached it.
+ * What time alone does, at the head of every entry: drain deadlines, and lost workers whose time is over; timers of tasks in the
+ * order of their instants, then of their numbers; then keys whose time is over. A task is never early: an instant is due when log time has reached it.
  */
 import { failByTimeout } from './complete.ts';
 import { startEmptying } from './emptying.ts';
@@ -21,7 +21,14 @@ export function fireTimers(state: State, movesMax: number): number {
   state.running.advance(nowMs);
   if (mayTake(state) && state.workers.nextDrainMs <= nowMs) endDrains(state);
   if (state.workers.nextForgetMs <= nowMs) forgetWorkers(state);
-  let moves = state.memory.keys.expire(nowMs, movesMax);
+  const moves = fireTasks(state, movesMax);
+  // Last: nobody waits for a key to fall free as for a task to begin.
+  return moves + state.memory.keys.expire(nowMs, movesMax - moves);
+}
+
+function fireTasks(state: State, movesMax: number): number {
+  const { nowMs } = state;
+  let moves = 0;
   while (moves < movesMax) {
     const waitingMs = state.waiting.firstDueMs ?? NEVER_MS;
     const runningMs = mayTake(state) ? (state.running.firstDueMs ?? NEVER_MS) : NEVER_MS;

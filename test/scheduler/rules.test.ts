@@ -300,6 +300,21 @@ describe('queues', () => {
   });
 });
 
+describe('keys', () => {
+  test('that fall free by the hundred hold up no task that is due, and all of them do', () => {
+    const driver = new Driver({ movesMax: 10 }).begin();
+    driver.attach('w1', { slots: 10 });
+    for (let at = 0; at < 100; at += 1) driver.done(driver.submit({}, { key: `k${at}` }));
+    const delayed = driver.submit({}, { delayMs: 24 * HOUR_MS });
+    driver.nowMs += 24 * HOUR_MS;
+    expect(driver.apply({ type: 'tick' }).assigned).toEqual([delayed]);
+    expect(driver.scheduler.openCursors).toBe(true);
+    driver.pass(0);
+    const [again] = driver.apply(driver.submitCommand([{ key: 'k0', text: 'other' }, { key: 'k99' }])).replies;
+    expect(again).toMatchObject({ type: 'submitted', created: 2, existing: [] });
+  });
+});
+
 describe('entries', () => {
   test('are applied once, in order, and log time never goes back', () => {
     const driver = new Driver().begin();
