@@ -5,6 +5,7 @@
 import { BenchProcess, type BenchCluster, startCluster } from './processes/cluster.ts';
 import type { FromProcess, Usage } from './processes/messages.ts';
 
+/** What to run, and for how long. */
 export interface LifecycleOptions {
   /** Measured time, after the warm-up. */
   readonly seconds: number;
@@ -20,6 +21,7 @@ export interface LifecycleOptions {
   readonly progress: (line: string) => void;
 }
 
+/** What was measured; `docs/BENCHMARKS.md` tells how to read it. */
 export interface LifecycleReport {
   readonly lifecyclesPerSecond: number;
   /** Longest hold of an event loop during the measured time, by process, in ms. */
