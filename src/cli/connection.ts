@@ -5,34 +5,50 @@ import { readSecret } from '../system/secrets.ts';
 import type { OutputFormat } from './output.ts';
 import { words } from './parse.ts';
 
-/** What `withConnection` adds to a command. */
-export interface ConnectionFlags {
+/** What `withCluster` adds to a command. */
+export interface ClusterFlags {
   readonly url: readonly string[];
   readonly namespace: string;
   readonly tokenFile?: string;
+}
+
+/** What `withConnection` adds to a command. */
+export interface ConnectionFlags extends ClusterFlags {
   readonly timeout: string;
   readonly output: OutputFormat;
 }
 
 const DEFAULT_URLS: readonly string[] = ['ws://127.0.0.1:7400'];
 
-/** Adds the options that every command needs which talks to a cluster. */
+const GROUP = 'Which cluster, and how to print:';
+
+/** Adds the options by which a command finds its cluster. */
+export function withCluster(command: Command): Command {
+  const options = [
+    new Option('--url <url>', 'any peer of the cluster; may be repeated, or several with commas')
+      .env('TASKRAFT_URL')
+      .default(DEFAULT_URLS, DEFAULT_URLS.join(','))
+      .argParser(words(DEFAULT_URLS)),
+    new Option('--namespace <name>', 'namespace').env('TASKRAFT_NAMESPACE').default('default'),
+    new Option('--token-file <file>', 'file with the client token; or set TASKRAFT_TOKEN'),
+  ];
+  for (const option of options) command.addOption(option.helpGroup(GROUP));
+  return command;
+}
+
+/** Adds the options of a command that asks a cluster and prints what it answers. */
 export function withConnection(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--url <url>', 'any peer of the cluster; may be repeated, or several with commas')
-        .env('TASKRAFT_URL')
-        .default(DEFAULT_URLS)
-        .argParser(words(DEFAULT_URLS)),
-    )
-    .addOption(new Option('--namespace <name>', 'namespace').env('TASKRAFT_NAMESPACE').default('default'))
-    .addOption(new Option('--token-file <file>', 'file with the client token; or set TASKRAFT_TOKEN'))
-    .addOption(new Option('--timeout <duration>', 'how long to wait for the cluster').default('10s'))
-    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'));
+  const options = [
+    new Option('--timeout <duration>', 'how long to wait for the cluster').default('10s'),
+    new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'),
+  ];
+  withCluster(command);
+  for (const option of options) command.addOption(option.helpGroup(GROUP));
+  return command;
 }
 
 /** The token of a client: from a private file or the environment, never from an argument. @throws SecretError */
-export function clientToken(flags: Pick<ConnectionFlags, 'tokenFile'>): string | undefined {
+function clientToken(flags: Pick<ClusterFlags, 'tokenFile'>): string | undefined {
   return readSecret({
     name: 'the client token',
     ...(flags.tokenFile === undefined ? {} : { file: flags.tokenFile }),
@@ -41,7 +57,7 @@ export function clientToken(flags: Pick<ConnectionFlags, 'tokenFile'>): string |
 }
 
 /** What `Client` and `Worker` take. */
-export function connectionOptions(flags: ConnectionFlags): {
+export function connectionOptions(flags: ClusterFlags): {
   urls: readonly string[];
   namespace: string;
   token?: string;

@@ -1,4 +1,5 @@
 /** How commands end: exit codes, and errors that people and programs can read. */
+import { CommanderError } from 'commander';
 import { TaskraftError } from '../client/errors.ts';
 import { exitCodeOf } from '../protocol/error-code.ts';
 import { StorageError } from '../storage/storage-error.ts';
@@ -42,6 +43,7 @@ export function required<Value>(value: Value | undefined, option: string): Value
 /** What an error means to whoever called the command. */
 export interface Ending {
   readonly code: string;
+  /** Empty when everything has been said. */
   readonly message: string;
   readonly retryable: boolean;
   readonly exitCode: number;
@@ -58,10 +60,19 @@ export function endingOf(error: unknown): Ending {
   if (error instanceof StorageError || error instanceof SecretError) {
     return { code: error.code, message: error.message, retryable: false, exitCode: EXIT.failed };
   }
+  if (error instanceof CommanderError) return usageEnding(error);
   const address = addressProblem(error);
   if (address !== undefined) return address;
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { code: 'INTERNAL', message, retryable: false, exitCode: EXIT.failed };
+}
+
+/** The ending for arguments that cannot be used; asking for help or the version ends in this way too. */
+function usageEnding(error: CommanderError): Ending {
+  const { code, exitCode } = error;
+  const isShown = exitCode === 0 || code === 'commander.help';
+  const message = isShown ? '' : error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+  return { code: 'USAGE', message, retryable: false, exitCode: exitCode === 0 ? EXIT.ok : EXIT.usage };
 }
 
 /** The ending for an address that cannot be listened at. */

@@ -13,35 +13,9 @@
  * What it does not do: there is no logic of scheduling or consensus here. This folder puts parts together: `member.ts` a real
  * peer, `local-cluster.ts` several of them as processes, `demo/` the tour of the product.
  */
-import { Command, CommanderError } from 'commander';
-import { clusterCommand } from './commands/cluster.ts';
-import { devCommand } from './commands/dev.ts';
-import { queueCommand } from './commands/queue.ts';
-import { serverCommand } from './commands/server.ts';
-import { taskCommand } from './commands/task.ts';
-import { workerCommand } from './commands/worker.ts';
-import { demoCommand } from './demo/demo.ts';
-import { demoWorkerCommand } from './demo/demo-worker.ts';
-import { endingOf, EXIT } from './exit.ts';
+import { type Ending, endingOf, EXIT } from './exit.ts';
 import { printable } from './output.ts';
-import { VERSION } from './version.ts';
-
-const program = new Command('taskraft')
-  .description('A replicated task scheduler: clients submit tasks, workers run them, a cluster of peers loses none.')
-  .version(VERSION, '-V, --version', 'print the version')
-  .addHelpText('after', '\nStart here:\n  taskraft dev');
-for (const command of [
-  devCommand(),
-  serverCommand(),
-  taskCommand(),
-  queueCommand(),
-  workerCommand(),
-  clusterCommand(),
-]) {
-  program.addCommand(command);
-}
-program.addCommand(demoCommand()).addCommand(demoWorkerCommand(), { hidden: true });
-settle(program);
+import { makeProgram } from './program.ts';
 
 // Whoever reads may stop reading: `taskraft task list | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
@@ -51,31 +25,18 @@ const exitCode = await run(process.argv);
 await new Promise((resolve) => process.stdout.write('', resolve));
 process.exit(exitCode);
 
-/** Gives every command the ways of the program. */
-function settle(command: Command): void {
-  command.exitOverride().configureOutput({ outputError: () => {} });
-  for (const child of command.commands) settle(child);
-}
-
 async function run(argv: readonly string[]): Promise<number> {
   try {
-    await program.parseAsync(argv);
+    await makeProgram().parseAsync(argv);
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
-    if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return EXIT.ok;
-      // Without a verb, commander has shown what there is.
-      if (error.code !== 'commander.help')
-        tellError('USAGE', error.message.replace(/^error: /, '').replaceAll('\n', ' '), false);
-      return EXIT.usage;
-    }
     const ending = endingOf(error);
-    tellError(ending.code, ending.message, ending.retryable);
+    if (ending.message !== '') tellError(ending);
     return ending.exitCode;
   }
 }
 
-function tellError(code: string, message: string, retryable: boolean): void {
+function tellError({ code, message, retryable }: Ending): void {
   if (wantsJson(process.argv)) process.stdout.write(`${JSON.stringify({ error: { code, message, retryable } })}\n`);
   const lines = message.split('\n').map((line) => printable(line));
   process.stderr.write(`error: ${lines.join('\n')} (${code})\n`);

@@ -209,6 +209,7 @@ export class Worker {
   }
 
   #attached(link: PeerLink, frame: AttachedFrame): void {
+    this.#core.connection.logger.info('attached', { url: link.url, term: frame.term });
     for (const [number, fencingToken] of frame.stale) this.#attempts.abort(number, fencingToken, 'lease-lost');
     for (const [, fencingToken, code] of frame.settled) this.#outbox.settled(fencingToken, code);
     this.#outbox.attached(link);

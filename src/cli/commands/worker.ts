@@ -8,13 +8,20 @@ import { durationMs } from '../../client/duration.ts';
 import { Worker } from '../../index.ts';
 import { pinoLogger } from '../../system/pino-logger.ts';
 import { onStopSignals } from '../../system/signals.ts';
-import { type ConnectionFlags, connectionOptions, withClient, withConnection } from '../connection.ts';
+import {
+  type ClusterFlags,
+  type ConnectionFlags,
+  connectionOptions,
+  withClient,
+  withCluster,
+  withConnection,
+} from '../connection.ts';
 import { CliError, EXIT } from '../exit.ts';
 import { formatAge, formatTable, pairsText, print } from '../output.ts';
 import { pair, wholeNumber, words } from '../parse.ts';
 import { ShellHandler } from '../shell-handler.ts';
 
-interface RunFlags extends ConnectionFlags {
+interface RunFlags extends ClusterFlags {
   readonly allowExec: boolean;
   readonly id?: string;
   readonly slots: number;
@@ -77,14 +84,14 @@ export function workerCommand(): Command {
 }
 
 function runCommand(): Command {
-  return withConnection(new Command('run'))
+  return withCluster(new Command('run'))
     .description('run tasks of type shell, each as a process of its own, until SIGTERM or Ctrl-C')
     .option('--allow-exec', 'yes, whoever may submit tasks may run commands on this computer', false)
     .option('--id <name>', 'name of this worker, unique among live ones (default: a random one)')
     .option('--slots <n>', 'tasks at a time', wholeNumber, 4)
     .addOption(
       new Option('--types <type>', 'task types that are run as commands; may be repeated')
-        .default(TYPES_DEFAULT)
+        .default(TYPES_DEFAULT, TYPES_DEFAULT.join(','))
         .argParser(words(TYPES_DEFAULT)),
     )
     .addOption(new Option('--label <name=value>', 'what tasks may require; may be repeated').argParser(pair))
@@ -120,13 +127,23 @@ async function run(flags: RunFlags): Promise<void> {
     throw new CliError('USAGE', message, EXIT.usage);
   }
   const drainMs = durationMs(flags.drain, 'drain');
-  const temporary = flags.workDir === undefined ? mkdtempSync(path.join(tmpdir(), 'taskraft-worker-')) : undefined;
+  const environment = allowedEnvironment(flags.env);
+  if (flags.workDir !== undefined) return runIn(path.resolve(flags.workDir), flags, environment, drainMs);
+  const temporary = mkdtempSync(path.join(tmpdir(), 'taskraft-worker-'));
+  // Also when it is asked twice to stop, and ends at once.
+  const remove = (): void => rmSync(temporary, { recursive: true, force: true });
+  process.once('exit', remove);
+  await runIn(temporary, flags, environment, drainMs);
+}
+
+async function runIn(
+  workDirectory: string,
+  flags: RunFlags,
+  environment: Readonly<Record<string, string>>,
+  drainMs: number,
+): Promise<void> {
   const logger = pinoLogger({ level: 'info', fields: {} });
-  const shell = new ShellHandler({
-    workDirectory: path.resolve(temporary ?? flags.workDir ?? '.'),
-    environment: allowedEnvironment(flags.env),
-    outputBytesMax: flags.outputLimit,
-  });
+  const shell = new ShellHandler({ workDirectory, environment, outputBytesMax: flags.outputLimit });
   const worker = new Worker({
     ...connectionOptions(flags),
     logger,
@@ -142,16 +159,11 @@ async function run(flags: RunFlags): Promise<void> {
     },
     force: () => {
       shell.killAll();
-      if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
       process.exit(EXIT.failed);
     },
   });
   logger.info('the worker runs', { worker: worker.workerId, types: flags.types.join(','), slots: flags.slots });
-  try {
-    await worker.run();
-  } finally {
-    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
-  }
+  await worker.run();
 }
 
 function allowedEnvironment(names: readonly string[]): Record<string, string> {
