@@ -265,6 +265,13 @@ export function handBack(state: State, row: number, event: number, reason: numbe
     return;
   }
   noteEvent(state, row, event, reason, by, 0);
+  // Its time may have run out while nothing could be taken from workers: then no other attempt begins.
+  const totalMs = totalDeadlineMs(templateOf(state, row), segment.createdAtMs[at] as number);
+  if (totalMs !== 0 && totalMs <= state.nowMs) {
+    const ending = { to: STATE.failed, reason: REASON.totalTimeout, by: BY.peer, principal: 0 };
+    finish(state, row, ending, NOTHING, 0, lingers);
+    return;
+  }
   leaveWorker(state, row, lingers);
   makeReady(state, row, true);
 }

@@ -77,20 +77,19 @@ export class Model {
       if (isForgotten && worker.emptying === undefined) this.workers = this.workers.filter((one) => one !== worker);
     }
     this.settleEmptied();
+    for (; this.moves > 0; this.moves -= 1) {
+      const due = this.tasks
+        .filter((task) => this.dueOf(task) <= this.nowMs && (task.state !== 'running' || this.nowMs >= this.gateMs))
+        .sort((left, right) => this.dueOf(left) - this.dueOf(right) || left.number - right.number)[0];
+      if (due === undefined) break;
+      this.fireOne(due);
+    }
     const expired = [...this.keys]
       .filter(([, key]) => key.freeAtMs > 0 && key.freeAtMs <= this.nowMs)
       .sort(([, left], [, right]) => left.freeAtMs - right.freeAtMs || left.number - right.number);
     for (const [name] of expired.slice(0, this.moves)) {
       this.keys.delete(name);
       this.moves -= 1;
-    }
-    while (this.moves > 0) {
-      const due = this.tasks
-        .filter((task) => this.dueOf(task) <= this.nowMs && (task.state !== 'running' || this.nowMs >= this.gateMs))
-        .sort((left, right) => this.dueOf(left) - this.dueOf(right) || left.number - right.number)[0];
-      if (due === undefined) return;
-      this.moves -= 1;
-      this.fireOne(due);
     }
   }
 
@@ -146,7 +145,9 @@ export class Model {
   }
 
   private handBack(task: ModelTask): void {
+    const { totalMs } = task.template.timeouts;
     if (task.cancelling) this.finish(task, 'cancelled', 'cancelled');
+    else if (totalMs > 0 && task.createdAtMs + totalMs <= this.nowMs) this.finish(task, 'failed', 'total-timeout');
     else this.ready(task, true);
   }
 

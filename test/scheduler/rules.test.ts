@@ -300,6 +300,25 @@ describe('queues', () => {
   });
 });
 
+describe('a total timeout', () => {
+  test.each<[string, (driver: Driver, number: number) => void]>([
+    ['handed back', (driver, number) => driver.complete(number, RETURNED)],
+    ['lost with its worker', (driver) => driver.apply({ type: 'workerLeft', worker: 'w1', instance: 'w1-1' })],
+  ])('that passed in the first lease of a term ends a task that is %s, which is not started again', (_, end) => {
+    const driver = new Driver().begin();
+    driver.attach('w1');
+    const number = driver.submit({ timeouts: { runMs: 0, queueMs: 0, totalMs: 10_000 } });
+    driver.nowMs += 9_000;
+    driver.apply({ type: 'termStarted', term: 2 });
+    driver.attach('w1', { held: [driver.held(number)] });
+    driver.attach('w2');
+    driver.pass(2_000);
+    expect(driver.task(number).state).toBe('running');
+    end(driver, number);
+    expect(driver.task(number)).toMatchObject({ state: 'failed', reason: 'total-timeout', deliveries: 1 });
+  });
+});
+
 describe('keys', () => {
   test('that fall free by the hundred hold up no task that is due, and all of them do', () => {
     const driver = new Driver({ movesMax: 10 }).begin();
