@@ -248,6 +248,8 @@ describe('the end', () => {
     const shell = `while [ ! -e ${gate} ]; do sleep 0.05; done; echo finished`;
     const id = await submit('--payload', JSON.stringify({ shell }));
     while (((await json('task', 'get', id)).value as { state: string }).state !== 'running');
+    // Else it would take the name over.
+    if (rival.child.exitCode === null) await rival.stop();
     worker.kill('SIGTERM');
     await worker.said('finishing what runs');
     writeFileSync(gate, '');
