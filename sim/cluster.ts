@@ -53,6 +53,8 @@ export class SimCluster implements ClusterView {
       datagrams: () => context.datagrams(),
       disk: () => context.disk(),
       writing: (member) => context.writing(member),
+      fails: (member) => context.fails(member),
+      halted: (member) => context.halted(member),
       sent: (member, message) => this.#sent(member, message),
     };
     this.members = cluster.members.map(({ id }) => new SimMember(id, hostClock(world, id, options), full));

@@ -45,6 +45,8 @@ export interface DiskUse {
   speed(): DiskOptions;
   /** Something was just handed to it to write: the process may die right here. */
   writing(): void;
+  /** True when this write or sync is to fail. */
+  fails(): boolean;
 }
 
 type Slots = [Uint8Array, Uint8Array];
@@ -192,6 +194,7 @@ export class SimDisk implements Disk {
     const platter = this.#platter;
     const covered = platter.unsyncedHead.length;
     await this.#wait(this.#writeUs());
+    if (this.#use.fails()) throw new Error('EIO: the disk failed');
     const durable = platter.unsyncedHead.splice(0, covered);
     if (durable.length === 0) return;
     platter.syncedHead ??= emptySlots();
@@ -213,6 +216,12 @@ export class SimDisk implements Disk {
     this.#platter.inFlight.add(write);
     this.#use.writing();
     await this.#wait(this.#writeUs());
+    if (this.#use.fails()) {
+      // Nothing is known of it: it may be there after the next open, or not.
+      if (below(this.#random, 2) === 0) this.#platter.settle(write);
+      this.#platter.inFlight.delete(write);
+      throw new Error('EIO: the disk failed');
+    }
     this.#platter.settle(write);
   }
 

@@ -25,6 +25,7 @@ export interface FaultCounts {
   powerLosses: number;
   /** Crashes that met a batch on its way to a disk. */
   crashesInWrite: number;
+  diskFailures: number;
   gracefulStops: number;
   pauses: number;
   partitions: number;
@@ -44,6 +45,7 @@ export class Faults {
     crashes: 0,
     powerLosses: 0,
     crashesInWrite: 0,
+    diskFailures: 0,
     gracefulStops: 0,
     pauses: 0,
     partitions: 0,
@@ -111,6 +113,26 @@ export class Faults {
     process.kill();
     this.#world.schedule(this.#world.nowUs, 'fault', undefined, () => {
       if (member.process === process) this.#crash(member);
+    });
+  }
+
+  /** True when this write or sync of the member's disk is to fail. */
+  diskFails(member: SimMember): boolean {
+    const perMillion = this.#options.failPerMillionWrites;
+    if (!this.#active || perMillion === 0 || below(this.#random, 1_000_000) >= perMillion) return false;
+    this.#world.line(member.id, 'its disk fails');
+    this.counts.diskFailures += 1;
+    return true;
+  }
+
+  /** A member ended itself because its disk failed: its process is started again. */
+  halted(member: SimMember): void {
+    const { process } = member;
+    this.#world.schedule(this.#world.nowUs + 1_000, 'fault', undefined, () => {
+      if (member.process !== process || !member.up) return;
+      member.crash(false);
+      this.#stopping.delete(member);
+      this.#bootLater(member);
     });
   }
 

@@ -51,6 +51,10 @@ export interface MemberContext {
   sent(member: SimMember, message: Message): void;
   /** Something is being written; may end the process on the spot. */
   writing(member: SimMember): void;
+  /** True when a write or sync of the member's disk is to fail. */
+  fails(member: SimMember): boolean;
+  /** The member halted because its disk failed, as it should. */
+  halted(member: SimMember): void;
 }
 
 interface Run {
@@ -58,6 +62,8 @@ interface Run {
   readonly peer: Peer;
   readonly server: Server;
   readonly transport: SocketTransport;
+  /** A write or sync has failed in this run. */
+  diskFailed: boolean;
 }
 
 /** See the head of this file. */
@@ -133,17 +139,24 @@ export class SimMember implements PeerView {
     const transport = this.#makeTransport(process);
     const peer = this.#makePeer(process, transport);
     const server = this.#makeServer(process, peer);
-    this.#run = { process, peer, server, transport };
+    const run: Run = { process, peer, server, transport, diskFailed: false };
+    this.#run = run;
     world.line(this.id, `starts for the ${this.#start}. time`);
     peer.subscribe({
       applied: () => {},
       leadership: () => {},
       halted: (reason) => {
-        if (process.alive) world.fail(new Violation('no-halt', `${this.id} has halted: ${reason}`));
+        if (!process.alive) return;
+        if (run.diskFailed) this.#context.halted(this);
+        else world.fail(new Violation('no-halt', `${this.id} has halted: ${reason}`));
       },
     });
     const failed = (error: unknown): void => {
       if (!process.alive) return;
+      if (run.diskFailed) {
+        this.#context.halted(this);
+        return;
+      }
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       world.fail(new Violation('no-halt', `${this.id} does not start: ${words}`, error));
     };
@@ -196,6 +209,10 @@ export class SimMember implements PeerView {
         });
       })
       .catch((error: unknown) => {
+        if (run.diskFailed) {
+          this.#context.halted(this);
+          return;
+        }
         const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
         world.fail(new Violation('no-halt', `${this.id} does not stop: ${words}`, error));
       });
@@ -243,6 +260,11 @@ export class SimMember implements PeerView {
       const disk = new SimDisk(world, this.platter, process, {
         speed: () => context.disk(),
         writing: () => context.writing(this),
+        fails: () => {
+          if (!context.fails(this)) return false;
+          if (this.#run !== undefined) this.#run.diskFailed = true;
+          return true;
+        },
       });
       return openDataDirectory(plants.disk?.(disk, this.id) ?? disk, {
         clusterId: cluster.clusterId,

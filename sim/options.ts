@@ -19,6 +19,8 @@ export interface FaultOptions {
   readonly powerPercent: number;
   /** In a thousand writes to a disk, those at which the process dies in the middle of what it does. */
   readonly crashPerThousandWrites: number;
+  /** In a million writes and syncs, those that fail. */
+  readonly failPerMillionWrites: number;
   readonly gracefulStops: number;
   readonly pauses: number;
   readonly pauseMsMax: number;
@@ -138,6 +140,7 @@ function drawFaults(draw: Draw, leaseMs: number): FaultOptions {
     crashes: rate(0.03, 0.6),
     powerPercent: draw.pick([0, 30, 100]),
     crashPerThousandWrites: on() ? draw.logarithmic(1, 20) : 0,
+    failPerMillionWrites: draw.chance(25) ? draw.logarithmic(50, 2_000) : 0,
     gracefulStops: rate(0.02, 0.1),
     pauses: rate(0.05, 0.6),
     pauseMsMax: draw.logarithmic(50, 6_000),

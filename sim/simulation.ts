@@ -93,6 +93,8 @@ export class Simulation {
       datagrams: () => (this.#faults.active ? options.faults.datagrams : undefined),
       disk: () => (this.#faults.active ? options.disk : CALM_DISK),
       writing: (member) => this.#faults.writing(member),
+      fails: (member) => this.#faults.diskFails(member),
+      halted: (member) => this.#faults.halted(member),
     });
     const cluster: ClusterView = this.#cluster;
     this.#elections = new ElectionSafety(cluster);

@@ -237,9 +237,15 @@ describe('a checker stops', () => {
     checker.witnessed(entry(2, [submit(1)], [{ ...first, repeated: true }]));
     checker.witnessed(entry(3, [submit(1)], [{ type: 'refused', code: 'SESSION_EXPIRED', position: -1 }]));
     expect(checker.repeated).toBe(1);
-    expect(() => checker.witnessed(entry(4, [submit(1)], [{ ...first, firstNumber: 3 }]))).toThrow('its first answer was');
-    expect(() => checker.witnessed(entry(5, [submit(2)], [{ ...first, repeated: true }]))).toThrow('never answered before');
-    expect(() => checker.witnessed(entry(6, [submit(3)], [{ ...first, firstNumber: 2 }]))).toThrow('makes task 2 after 2');
+    expect(() => checker.witnessed(entry(4, [submit(1)], [{ ...first, firstNumber: 3 }]))).toThrow(
+      'its first answer was',
+    );
+    expect(() => checker.witnessed(entry(5, [submit(2)], [{ ...first, repeated: true }]))).toThrow(
+      'never answered before',
+    );
+    expect(() => checker.witnessed(entry(6, [submit(3)], [{ ...first, firstNumber: 2 }]))).toThrow(
+      'makes task 2 after 2',
+    );
   });
 
   test('a token that is started twice, or placed elsewhere', () => {

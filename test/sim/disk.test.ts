@@ -19,6 +19,7 @@ class Desk {
   readonly drive: Drive;
   #starts = 0;
   process: SimProcess;
+  failing = false;
 
   constructor(seed: number) {
     this.world = new World(seed, new Trace());
@@ -30,7 +31,11 @@ class Desk {
   open(writing: () => void = () => {}): SimDisk {
     this.#starts += 1;
     this.process = new SimProcess(this.world, 'p1', `p1#${this.#starts}`, CLOCK);
-    return new SimDisk(this.world, this.platter, this.process, { speed: () => CALM_DISK, writing });
+    return new SimDisk(this.world, this.platter, this.process, {
+      speed: () => CALM_DISK,
+      writing,
+      fails: () => this.failing,
+    });
   }
 
   crash(power: boolean): void {
@@ -117,6 +122,22 @@ describe('a crash of the simulated disk', () => {
     desk.crash(false);
     await desk.world.run(desk.world.nowUs + 10_000_000);
     expect(heard).toBe(false);
+  });
+
+  test('is not needed for a write to fail, of which nothing is known then', async () => {
+    const found = new Set<number | undefined>();
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const desk = new Desk(seed);
+      const database = await desk.drive.through(desk.open().openDatabase('state'));
+      const batch = database.batch();
+      batch.put(bytes('a'), Uint8Array.of(1));
+      desk.failing = true;
+      await expect(desk.drive.through(batch.write())).rejects.toThrow('EIO');
+      desk.failing = false;
+      desk.crash(false);
+      found.add(await read(desk, 'a'));
+    }
+    expect(found).toEqual(new Set([1, undefined]));
   });
 
   test('can happen in the middle of a write, after which the process says nothing', async () => {
