@@ -7,7 +7,7 @@ import { REAL_CLOCK, REAL_TIMERS } from '../../src/system/real-clock.ts';
 import { pinoLogger } from '../../src/system/pino-logger.ts';
 import { RealRandom } from '../../src/system/real-random.ts';
 import { readSecret, SecretError, type SecretSource } from '../../src/system/secrets.ts';
-import { onStopSignals } from '../../src/system/signals.ts';
+import { onStopSignals, type StopHandlers } from '../../src/system/signals.ts';
 
 let directory: string;
 
@@ -158,18 +158,39 @@ describe('signals', () => {
     '%s asks to stop, a second one forces, and more change nothing',
     (signal) => {
       const asked: string[] = [];
-      const release = onStopSignals({
+      let nowMs = 0;
+      const handlers: StopHandlers = {
         stop: (name) => asked.push(`stop ${name}`),
         force: (name) => asked.push(`force ${name}`),
-      });
+      };
+      const release = onStopSignals(handlers, { monotonicMs: () => nowMs, wallMs: () => 0 });
       // Told to the handlers as the system would; a real one would end the test if the handlers were missing.
       process.emit(signal, signal);
+      nowMs += 500;
       process.emit('SIGTERM', 'SIGTERM');
+      nowMs += 500;
       process.emit(signal, signal);
       release();
       expect(asked).toEqual([`stop ${signal}`, 'force SIGTERM']);
     },
   );
+
+  test('the same one again at once is an echo, another one is not', () => {
+    const asked: string[] = [];
+    let nowMs = 0;
+    const handlers: StopHandlers = {
+      stop: (name) => asked.push(`stop ${name}`),
+      force: (name) => asked.push(`force ${name}`),
+    };
+    const release = onStopSignals(handlers, { monotonicMs: () => nowMs, wallMs: () => 0 });
+    process.emit('SIGINT', 'SIGINT');
+    nowMs += 499;
+    process.emit('SIGINT', 'SIGINT');
+    expect(asked).toEqual(['stop SIGINT']);
+    process.emit('SIGTERM', 'SIGTERM');
+    release();
+    expect(asked).toEqual(['stop SIGINT', 'force SIGTERM']);
+  });
 
   test('are left to the system once released', () => {
     const before = process.listenerCount('SIGTERM');
