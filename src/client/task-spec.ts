@@ -47,12 +47,20 @@ const NO_LABELS: readonly LabelRow[] = [];
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const NOTHING: BlobRow = [0, NO_BYTES];
 
+/** The fields of a task that its template is made from. */
+type Source = {
+  readonly [Field in 'type' | 'queue' | 'priority' | 'requires' | 'retry' | 'timeouts' | 'retention']:
+    | TaskSpec[Field]
+    | undefined;
+};
+type Fields = Readonly<Record<string, unknown>>;
+
 /** Collects the tasks of one submission. */
 export class SubmissionBuilder {
   readonly templates: TemplateRow[] = [];
   readonly tasks: TaskRow[] = [];
-  /** The task from which each template was made. */
-  readonly #sources: TaskSpec[] = [];
+  /** What each template was made from. */
+  readonly #sources: Source[] = [];
   readonly #limits: WireLimits;
 
   constructor(limits: WireLimits) {
@@ -90,13 +98,13 @@ export class SubmissionBuilder {
   #templateOf(spec: TaskSpec, position: number): number {
     const count = this.templates.length;
     for (let at = count - 1; at >= 0 && at >= count - TEMPLATES_COMPARED; at -= 1) {
-      if (sameTemplate(this.#sources[at] as TaskSpec, spec)) return at;
+      if (sameTemplate(this.#sources[at] as Source, spec)) return at;
     }
     const template = templateOf(spec);
     const words = templateProblem(template);
     if (words !== undefined) throw new TaskraftError('INVALID_ARGUMENT', words, { position });
     this.templates.push(template);
-    this.#sources.push(spec);
+    this.#sources.push(sourceOf(spec));
     return count;
   }
 }
@@ -121,16 +129,35 @@ function encodePayload(payload: unknown, position: number): BlobRow {
   }
 }
 
-function sameTemplate(left: TaskSpec, right: TaskSpec): boolean {
+/** A copy: the caller may change the object for its next task. */
+function sourceOf({ type, queue, priority, requires, retry, timeouts, retention }: TaskSpec): Source {
+  return {
+    type,
+    queue,
+    priority,
+    requires: requires && { ...requires },
+    retry: retry && { ...retry },
+    timeouts: timeouts && { ...timeouts },
+    retention: retention && { ...retention },
+  };
+}
+
+function sameTemplate(left: Source, right: TaskSpec): boolean {
   return (
     left.type === right.type &&
     left.queue === right.queue &&
     left.priority === right.priority &&
-    left.requires === right.requires &&
-    left.retry === right.retry &&
-    left.timeouts === right.timeouts &&
-    left.retention === right.retention
+    sameFields(left.requires, right.requires) &&
+    sameFields(left.retry, right.retry) &&
+    sameFields(left.timeouts, right.timeouts) &&
+    sameFields(left.retention, right.retention)
   );
+}
+
+function sameFields(left: Fields | undefined, right: Fields | undefined): boolean {
+  if (left === undefined || right === undefined) return left === right;
+  const names = Object.keys(left);
+  return names.length === Object.keys(right).length && names.every((name) => left[name] === right[name]);
 }
 
 function templateOf(spec: TaskSpec): TemplateRow {

@@ -42,6 +42,29 @@ describe('submitting', () => {
     ).toEqual([1000, 17, 1]);
   });
 
+  it('takes a task as it is when it is given, whatever becomes of the object that told it', async () => {
+    const cluster = new FakeCluster(1);
+    const client = await connect(cluster);
+    const requires: Record<string, string> = { zone: 'a' };
+    const spec = { type: 'mail', priority: 1, requires, timeouts: { run: 1000 } };
+    const calls = [client.submit(spec)];
+    spec.type = 'report';
+    calls.push(client.submit(spec));
+    requires['zone'] = 'b';
+    calls.push(client.submit(spec));
+    spec.timeouts.run = 2000;
+    calls.push(client.submit(spec), client.submit({ ...spec, requires: { zone: 'b' }, timeouts: { run: 2000 } }));
+    await cluster.time.finish(Promise.all(calls));
+    const [frame] = cluster.peer(0).got('submit');
+    expect(frame?.tasks.map((task) => task[0])).toEqual([0, 1, 2, 3, 3]);
+    expect(frame?.templates.map((of) => [of[0], of[3], of[5]?.[0]])).toEqual([
+      ['mail', [['zone', 'a']], 1000],
+      ['report', [['zone', 'a']], 1000],
+      ['report', [['zone', 'b']], 1000],
+      ['report', [['zone', 'b']], 2000],
+    ]);
+  });
+
   it('refuses one of the joined tasks and submits the others without it', async () => {
     const cluster = new FakeCluster(1);
     const client = await connect(cluster);
