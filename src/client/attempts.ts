@@ -42,6 +42,7 @@ export class Attempts {
   /** The last token over, at its remainder by RECENT_TOKENS. */
   readonly #recent = new Float64Array(RECENT_TOKENS);
   #accepting = true;
+  #starting = false;
 
   constructor(owner: AttemptsOwner, handlers: readonly Handler[], slots: number) {
     this.#owner = owner;
@@ -146,8 +147,22 @@ export class Attempts {
     // Handed back while it still ran: what it ends with does not count any more.
     if (!this.#running.delete(attempt.fencingToken)) return;
     this.#over(attempt, row);
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#start(next);
+    if (this.#waiting.length > 0) this.#startWaiting();
+  }
+
+  /** Handlers that return at once end here within `#start`; the loop that called it goes on, so that they do not pile up. */
+  #startWaiting(): void {
+    if (this.#starting) return;
+    this.#starting = true;
+    try {
+      while (this.#running.size < this.#slots) {
+        const next = this.#waiting.shift();
+        if (next === undefined) return;
+        this.#start(next);
+      }
+    } finally {
+      this.#starting = false;
+    }
   }
 
   #over(attempt: Pick<Attempt, 'fencingToken'>, row: CompletionRow): void {

@@ -214,6 +214,24 @@ describe('aborts', () => {
     expect(cluster.peer(0).got('complete')).toHaveLength(1);
   });
 
+  it('leave room for thousands that waited, one after the other, when a slot is free again', async () => {
+    const count = 8000;
+    const { cluster, desk } = await attached(1, { slots: count });
+    cluster.assign(Array.from({ length: count }, (_, at) => assignRow(at + 1, at + 1)));
+    cluster.assign(
+      Array.from({ length: count }, (_, at) => assignRow(count + at + 1, count + at + 1, 1, Uint8Array.of(1))),
+    );
+    await cluster.time.until('the starts', () => desk.open.size === count);
+    await cluster.time.advance(10);
+    desk.at(1).resolve();
+    await cluster.time.until('the others', () => cluster.completed.size === count + 1);
+    const rows = cluster
+      .peer(0)
+      .got('complete')
+      .flatMap((frame) => frame.completions);
+    expect(rows.every((row) => row[2] === OUTCOME.done)).toBe(true);
+  });
+
   it('that a handler ignores leave its slot taken: what is assigned next waits', async () => {
     const { cluster, desk, story } = await attached(1, { slots: 1 });
     cluster.assign([assignRow(1, 1)]);
