@@ -105,7 +105,7 @@ const TASK_VIEW = row(
   list(row(position(3), text(LOG_CHARS_MAX)), LOG_LINES_MAX),
 );
 const QUEUE = row(WORD, list(UINT, TASK_STATES.length), MAYBE_UINT, UINT, UINT);
-const WORKER = row(WORD, WORD, WORD, TYPES, LABELS, UINT, UINT, WORD, UINT, MAYBE_UINT);
+const WORKER = row(WORD, WORD, WORD, TYPES, LABELS, UINT, UINT, WORD, UINT, MAYBE_UINT, UINT);
 
 /** Frames from client to peer. Kinds are never used again for something else. */
 export const CLIENT_FRAMES: readonly FrameLayout<ClientFrame>[] = [

@@ -208,6 +208,8 @@ export type WorkerRow = readonly [
   attachedAtMs: number,
   /** Ms since the leader heard the worker; `null` when it is not connected. */
   heartbeatAgeMs: number | null,
+  /** Slots kept by handlers whose attempt is over and that have not returned, because they ignore their signal. */
+  lingering: number,
 ];
 
 /** A checkpoint mark: peers with equal indices must have equal digests (16 hexadecimal digits). */

@@ -217,10 +217,11 @@ export function workerRow(worker: WorkerView, heartbeatAgeMs: number | undefined
     worker.types,
     worker.labels,
     worker.slots,
-    worker.running + worker.lingering,
+    worker.running,
     worker.version,
     worker.attachedAtMs,
     heartbeatAgeMs === undefined ? null : Math.floor(heartbeatAgeMs),
+    worker.lingering,
   ];
 }
 

@@ -84,6 +84,13 @@ describe('task', () => {
     expect(other).toMatchObject({ status: 5, value: { error: { code: 'KEY_CONFLICT', retryable: false } } });
   });
 
+  test('a payload over the limit is refused before anything is sent', async () => {
+    const input = JSON.stringify({ argv: ['true', 'x'.repeat(300 * 1024)] });
+    const args = ['task', 'submit', '--type', 'shell', '--payload-file', '-', '-o', 'json'];
+    const { status, stdout } = await taskraft(args, { environment, input });
+    expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { code: 'PAYLOAD_TOO_LARGE' } }]);
+  });
+
   test('a task that fails ends submit --wait and wait with status 1 and its error', async () => {
     const failing = ['--payload', FAIL, '--max-attempts', '1'];
     const { status, stdout, stderr } = await run('task', 'submit', '--type', 'shell', ...failing, '--wait');
@@ -186,7 +193,7 @@ describe('queue, worker, cluster', () => {
     expect((await run('worker', 'resume', 'builder')).stdout).toBe('builder takes tasks again\n');
     expect((await json('task', 'wait', id)).status).toBe(0);
     expect((await run('worker', 'list')).stdout).toMatch(
-      /^WORKER +STATE +RUNNING .*\nbuilder +online +0\/2 +shell +zone=a /,
+      /^WORKER +STATE +RUNNING .*\nbuilder +online +0\/2 +0 +shell +zone=a /,
     );
     expect(await json('worker', 'drain', 'none-such')).toMatchObject({
       status: 3,

@@ -77,7 +77,7 @@ describe('frames', () => {
     expect([PROTOCOL_VERSION, hash]).toMatchInlineSnapshot(`
       [
         1,
-        "d19a94e94e507f13",
+        "ada070592673b0c7",
       ]
     `);
   });

@@ -151,7 +151,7 @@ export const SERVER_SAMPLES: readonly ServerFrame[] = [
   {
     type: 'workers',
     requestId: 8,
-    workers: [['w1', 'i1', 'online', ['mail'], [['zone', 'a']], 10, 1, '1.0', 900, 40]],
+    workers: [['w1', 'i1', 'online', ['mail'], [['zone', 'a']], 10, 1, '1.0', 900, 40, 2]],
   },
   {
     type: 'statusAnswer',

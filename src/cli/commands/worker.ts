@@ -40,6 +40,8 @@ interface WorkerLine {
   readonly labels: Readonly<Record<string, string>>;
   readonly slots: number;
   readonly running: number;
+  /** Slots of handlers that ignore their signal. */
+  readonly lingering: number;
   readonly version: string;
   readonly instance: string;
   readonly attachedAtMs: number;
@@ -182,13 +184,26 @@ function allowedEnvironment(names: readonly string[]): Record<string, string> {
 async function list(operator: Operator, flags: ConnectionFlags): Promise<void> {
   const rows = await operator.workers();
   const workers = rows.map(
-    ([worker, instance, state, types, labels, slots, running, version, attachedAtMs, heartbeatAgeMs]): WorkerLine => ({
+    ([
+      worker,
+      instance,
+      state,
+      types,
+      labels,
+      slots,
+      running,
+      version,
+      attachedAtMs,
+      heartbeatAgeMs,
+      lingering,
+    ]): WorkerLine => ({
       worker,
       state,
       types,
       labels: Object.fromEntries(labels),
       slots,
       running,
+      lingering,
       version,
       instance,
       attachedAtMs,
@@ -201,6 +216,7 @@ async function list(operator: Operator, flags: ConnectionFlags): Promise<void> {
         { title: 'WORKER', of: (one) => one.worker },
         { title: 'STATE', of: (one) => one.state },
         { title: 'RUNNING', of: (one) => `${one.running}/${one.slots}`, align: 'right' },
+        { title: 'LINGERING', of: (one) => one.lingering, align: 'right' },
         { title: 'TYPES', of: (one) => one.types.join(',') },
         { title: 'LABELS', of: (one) => pairsText(one.labels) },
         { title: 'VERSION', of: (one) => one.version },
