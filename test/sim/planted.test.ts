@@ -23,6 +23,12 @@ async function firstFailure(
 
 const three = (options: SimOptions): SimOptions => ({ ...options, peers: 3 });
 
+/** Elections all the time. */
+const stormy = (options: SimOptions): SimOptions => ({
+  ...three(options),
+  faults: { ...options.faults, crashes: 2, pauses: 2, pauseMsMax: 1_500, partitions: 1, partitionMsMax: 2_000 },
+});
+
 describe('the simulator notices', () => {
   test('a disk that says "written" before it is', async () => {
     const eager = (database: Database): Database => ({
@@ -61,8 +67,13 @@ describe('the simulator notices', () => {
 
   test('a peer that grants every vote', async () => {
     const failure = await firstFailure(
-      { message: (message) => (message.type === 'vote-response' ? { ...message, granted: true } : message) },
-      three,
+      {
+        message: (message) =>
+          message.type === 'vote-response' || message.type === 'pre-vote-response'
+            ? { ...message, granted: true }
+            : message,
+      },
+      stormy,
     );
     expect(['durable-vote', 'durable-term', 'election-safety']).toContain(failure?.checker);
   });
@@ -120,19 +131,24 @@ describe('the simulator notices', () => {
   test('a cluster that never comes to rest', async () => {
     const failure = await firstFailure(
       { message: (message) => (message.type === 'append-accepted' && message.from !== 'p1' ? undefined : message) },
-      (options) => ({ ...three(options), faults: { ...options.faults, crashes: 0, crashPerThousandWrites: 0 } }),
+      (options) => ({
+        ...three(options),
+        tickMs: 50,
+        faults: { ...options.faults, crashes: 0, crashPerThousandWrites: 0 },
+      }),
       1,
     );
     expect(['progress', 'length']).toContain(failure?.checker);
   });
 
   test('chance that is not drawn from the seed', async () => {
-    let calls = 0;
+    let answers = 0;
     const moody: Plants = {
       message: (message) => {
-        calls += 1;
-        // Not a function of the run alone: the second run finds another count.
-        return message.type === 'heartbeat-response' && calls === 400 ? undefined : message;
+        if (message.type !== 'heartbeat-response') return message;
+        // Not a function of the run: the second run goes on counting where the first one ended.
+        answers += 1;
+        return answers === 20 ? undefined : message;
       },
     };
     const { failure } = await runSeed(3, { length: LENGTH, plants: moody, adjust: three, twice: true });
