@@ -16,7 +16,7 @@ export interface TaskSpec {
   readonly type: string;
   /**
    * For the handler: null, booleans, numbers, strings, bytes, arrays and plain objects of these; or one `Uint8Array`, which
-   * travels as it is. Default nothing. At most 256 KiB encoded.
+   * travels as it is, without a copy: leave it alone until the submission is answered. Default nothing. At most 256 KiB encoded.
    */
   readonly payload?: unknown;
   /** Default `default`; made on first use. */
