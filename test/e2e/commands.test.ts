@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TestCluster } from './support/cluster.ts';
 import { Program, type Ran, type RunOptions, taskraft } from './support/program.ts';
 
 let dev: Program;
@@ -212,6 +213,26 @@ describe('queue, worker, cluster', () => {
     expect([status, stderr]).toEqual([2, expect.stringContaining('--allow-exec')]);
     const secret = await run('worker', 'run', '--allow-exec', '--env', 'TASKRAFT_TOKEN');
     expect([secret.status, secret.stderr]).toEqual([2, expect.stringContaining('not handed to commands')]);
+  });
+
+  test('cluster status shows a peer that is down, and what is kept for it', async () => {
+    const own = await TestCluster.make();
+    await own.start();
+    const at = ['--url', own.urls.join(',')];
+    expect((await run('task', 'submit', '--type', 'later', ...at)).status).toBe(0);
+    await own.kill(['p2']);
+    expect((await run('task', 'submit', '--type', 'later', ...at)).status).toBe(0);
+    const { value } = await json('cluster', 'status', ...at);
+    const { peers } = value as { peers: readonly { peer: string }[] };
+    const down = { peer: 'p2', error: { code: 'UNAVAILABLE' }, heldBackBytes: expect.any(Number) };
+    expect(peers.find(({ peer }) => peer === 'p2')).toMatchObject(down);
+    const table = await run('cluster', 'status', ...at);
+    expect(table.stdout).toMatch(/\np2 +ws:\S+ +UNAVAILABLE /);
+    expect(table.stderr).toMatch(/^p2 is behind: .*B of log are kept for it\n$/);
+    await own.kill(['p1']);
+    // A leader that no majority answers knows it after an election timeout.
+    while ((await json('cluster', 'status', ...at)).status !== 6);
+    await own.end();
   });
 
   test('cluster status shows every peer, one leader, and their digests', async () => {

@@ -1,9 +1,13 @@
 /** `taskraft cluster …` */
 import { Command } from 'commander';
-import { Operator, type PeerStatus } from '../../client/operator.ts';
+import type { TaskraftError } from '../../client/errors.ts';
+import { Operator } from '../../client/operator.ts';
+import { normalUrl } from '../../client/ports.ts';
+import type { Client } from '../../index.ts';
+import type { StatusAnswerFrame } from '../../protocol/server-frame.ts';
 import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
 import { EXIT } from '../exit.ts';
-import { formatBytes, formatTable, print } from '../output.ts';
+import { formatBytes, formatTable, print, printable } from '../output.ts';
 
 /** The commands under `cluster`. */
 export function clusterCommand(): Command {
@@ -12,55 +16,89 @@ export function clusterCommand(): Command {
     withConnection(new Command('status'))
       .description('how each peer is, by its own word; exit status 6 when there is no leader')
       .addHelpText('after', '\nExample:\n  taskraft cluster status --url ws://10.0.0.11:7400')
-      .action((flags: ConnectionFlags) => withClient(flags, (client) => status(new Operator(client), flags))),
+      .action((flags: ConnectionFlags) => withClient(flags, (client) => status(client, flags))),
   );
   return cluster;
 }
 
-async function status(operator: Operator, flags: ConnectionFlags): Promise<void> {
-  const peers = await operator.status();
-  const value = peers.map((peer) =>
-    'error' in peer
-      ? { url: peer.url, error: { code: peer.error.code, message: peer.error.message } }
-      : { url: peer.url, ...peer.status },
-  );
-  const leader = peers.find((peer) => 'status' in peer && peer.status.role === 'leader');
-  const heldBack = new Map(
-    leader !== undefined && 'status' in leader
-      ? leader.status.members.map(([peer, , , heldBackBytes]) => [peer, heldBackBytes])
-      : [],
-  );
-  print(flags.output, { peers: value }, () => table(peers, heldBack));
-  for (const peer of peers) {
-    if ('error' in peer) continue;
-    for (const alarm of peer.status.alarms) process.stderr.write(`${peer.status.peer}: ${alarm}\n`);
-  }
-  for (const [peer, heldBackBytes] of heldBack) {
-    if (heldBackBytes === 0) continue;
-    process.stderr.write(`${peer} is behind: ${formatBytes(heldBackBytes)} of log are kept for it\n`);
+/** One line of the answer: what a peer says of itself, or why it says nothing. */
+interface PeerLine {
+  /** Undefined for a peer that never answered and that no other one has named. */
+  readonly peer: string | undefined;
+  readonly url: string;
+  readonly status: StatusAnswerFrame | undefined;
+  readonly error: TaskraftError | undefined;
+  /** Log that the leader keeps only because this peer has not got it yet; undefined without a leader. */
+  readonly heldBackBytes: number | undefined;
+}
+
+async function status(client: Client, flags: ConnectionFlags): Promise<void> {
+  const answers = await new Operator(client).status();
+  const leader = answers.flatMap((one) => ('status' in one && one.status.role === 'leader' ? [one.status] : []))[0];
+  const idOf = new Map(client.core.welcome?.peers.map(([peer, url]) => [normalUrl(url), peer]));
+  const lines = answers.map((one): PeerLine => {
+    const peer = 'status' in one ? one.status.peer : idOf.get(one.url);
+    const member = leader?.members.find(([id]) => id === peer);
+    return {
+      peer,
+      url: one.url,
+      status: 'status' in one ? one.status : undefined,
+      error: 'error' in one ? one.error : undefined,
+      heldBackBytes: member?.[3] ?? (leader === undefined ? undefined : 0),
+    };
+  });
+  print(flags.output, { peers: lines.map(lineValue) }, () => table(lines));
+  for (const { peer, status, heldBackBytes = 0 } of lines) {
+    for (const alarm of status?.alarms ?? []) process.stderr.write(`${peer}: ${printable(alarm)}\n`);
+    if (heldBackBytes > 0)
+      process.stderr.write(`${peer} is behind: ${formatBytes(heldBackBytes)} of log are kept for it\n`);
   }
   if (leader === undefined) process.exitCode = EXIT.unavailable;
 }
 
-function table(peers: readonly PeerStatus[], heldBack: ReadonlyMap<string, number>): string {
-  return formatTable<PeerStatus>(
+/** A line for programs: fields with names in place of rows. */
+function lineValue({ peer, url, status, error, heldBackBytes }: PeerLine): object {
+  if (status === undefined)
+    return {
+      peer,
+      url,
+      heldBackBytes,
+      error: { code: error?.code, message: error?.message, retryable: error?.retryable },
+    };
+  const { type: _type, requestId: _requestId, marks, members, ...rest } = status;
+  return {
+    ...rest,
+    url,
+    heldBackBytes,
+    marks: marks.map(([index, digest]) => ({ index, digest })),
+    members: members.map(([id, connected, matchIndex, behindBytes]) => ({
+      peer: id,
+      connected,
+      matchIndex,
+      heldBackBytes: behindBytes,
+    })),
+  };
+}
+
+function table(lines: readonly PeerLine[]): string {
+  return formatTable<PeerLine>(
     [
-      { title: 'PEER', of: (one) => ('error' in one ? undefined : one.status.peer) },
+      { title: 'PEER', of: (one) => one.peer },
       { title: 'URL', of: (one) => one.url },
-      { title: 'STATE', of: (one) => ('error' in one ? one.error.code : one.status.state) },
-      { title: 'ROLE', of: (one) => ('error' in one ? undefined : one.status.role) },
-      { title: 'TERM', of: (one) => ('error' in one ? undefined : one.status.term), align: 'right' },
-      { title: 'COMMIT', of: (one) => ('error' in one ? undefined : one.status.commitIndex), align: 'right' },
-      { title: 'APPLIED', of: (one) => ('error' in one ? undefined : one.status.appliedIndex), align: 'right' },
-      { title: 'LOG', of: (one) => ('error' in one ? undefined : formatBytes(one.status.logBytes)), align: 'right' },
+      { title: 'STATE', of: (one) => one.status?.state ?? one.error?.code },
+      { title: 'ROLE', of: (one) => one.status?.role },
+      { title: 'TERM', of: (one) => one.status?.term, align: 'right' },
+      { title: 'COMMIT', of: (one) => one.status?.commitIndex, align: 'right' },
+      { title: 'APPLIED', of: (one) => one.status?.appliedIndex, align: 'right' },
+      { title: 'LOG', of: (one) => one.status && formatBytes(one.status.logBytes), align: 'right' },
       {
         title: 'HELD BACK',
-        of: (one) => ('error' in one ? undefined : formatBytes(heldBack.get(one.status.peer) ?? 0)),
+        of: (one) => (one.heldBackBytes === undefined ? undefined : formatBytes(one.heldBackBytes)),
         align: 'right',
       },
-      { title: 'LAST MARK', of: (one) => ('error' in one ? undefined : one.status.marks.at(-1)?.[0]), align: 'right' },
-      { title: 'DIGEST', of: (one) => ('error' in one ? undefined : one.status.marks.at(-1)?.[1]) },
+      { title: 'LAST MARK', of: (one) => one.status?.marks.at(-1)?.[0], align: 'right' },
+      { title: 'DIGEST', of: (one) => one.status?.marks.at(-1)?.[1] },
     ],
-    peers,
+    lines,
   );
 }
