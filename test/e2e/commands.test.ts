@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { TestCluster } from './support/cluster.ts';
 import { Program, type Ran, type RunOptions, taskraft } from './support/program.ts';
 
@@ -217,6 +217,7 @@ describe('queue, worker, cluster', () => {
 
   test('cluster status shows a peer that is down, and what is kept for it', async () => {
     const own = await TestCluster.make();
+    onTestFinished(() => own.end());
     await own.start();
     const at = ['--url', own.urls.join(',')];
     expect((await run('task', 'submit', '--type', 'later', ...at)).status).toBe(0);
@@ -232,7 +233,6 @@ describe('queue, worker, cluster', () => {
     await own.kill(['p1']);
     // A leader that no majority answers knows it after an election timeout.
     while ((await json('cluster', 'status', ...at)).status !== 6);
-    await own.end();
   });
 
   test('cluster status shows every peer, one leader, and their digests', async () => {
@@ -272,7 +272,9 @@ describe('usage', () => {
 
 describe('the end', () => {
   test('a worker that is asked to stop finishes what it runs', async () => {
-    const gate = path.join(mkdtempSync(path.join(tmpdir(), 'taskraft-gate-')), 'open');
+    const directory = mkdtempSync(path.join(tmpdir(), 'taskraft-gate-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const gate = path.join(directory, 'open');
     const shell = `while [ ! -e ${gate} ]; do sleep 0.05; done; echo finished`;
     const id = await submit('--payload', JSON.stringify({ shell }));
     while (((await json('task', 'get', id)).value as { state: string }).state !== 'running');
@@ -284,7 +286,6 @@ describe('the end', () => {
     expect(await worker.ended).toEqual({ status: 0, signal: null });
     expect((await json('task', 'get', id)).value).toMatchObject({ state: 'done', result: { stdout: 'finished\n' } });
     expect((await json('worker', 'list')).value).toEqual({ workers: [] });
-    rmSync(path.dirname(gate), { recursive: true });
   });
 
   test('dev that is asked to stop leaves neither a process nor a file', async () => {

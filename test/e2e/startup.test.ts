@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Client } from '../../src/index.ts';
 import { TestCluster, untilStatus } from './support/cluster.ts';
 import { Program, taskraft } from './support/program.ts';
@@ -187,10 +187,10 @@ describe('data directories', () => {
     await cluster.start();
     const [member] = cluster.members;
     const elsewhere = await TestCluster.make(1);
+    onTestFinished(() => elsewhere.end());
     const moved = writeConfig({ clusterId: 'test', members: [{ ...elsewhere.members[0], id: member?.id }] });
     const said = await refusal(['--config', moved, '--peer', 'p1', '--data', cluster.dataOf('p1')]);
     expect(said).toMatch(/^1 error: .*DATA_DIR_LOCKED/);
-    await elsewhere.end();
     expect(await cluster.stop()).toEqual([0]);
   });
 

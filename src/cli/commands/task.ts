@@ -101,10 +101,10 @@ function submitCommand(): Command {
       'after',
       '\nExample:\n  taskraft task submit --type email.send --payload \'{"to":"ada@example.org"}\' --wait',
     )
-    .action((flags: SubmitFlags) => {
+    .action(async (flags: SubmitFlags) => {
       // Read before anybody is called: what is wrong with the options is said at once.
-      const spec = specOf(flags);
-      return withClient(flags, (client) => submit(client, spec, flags));
+      const spec = await specOf(flags);
+      await withClient(flags, (client) => submit(client, spec, flags));
     });
 }
 
@@ -131,11 +131,11 @@ async function submit(client: Client, spec: TaskSpec, flags: SubmitFlags): Promi
   );
 }
 
-function specOf(flags: SubmitFlags): TaskSpec {
+async function specOf(flags: SubmitFlags): Promise<TaskSpec> {
   if (flags.payload !== undefined && flags.payloadFile !== undefined) {
     throw new CliError('USAGE', 'give --payload or --payload-file, not both', EXIT.usage);
   }
-  const text = flags.payloadFile === undefined ? flags.payload : readText(flags.payloadFile);
+  const text = flags.payloadFile === undefined ? flags.payload : await readText(flags.payloadFile);
   return {
     type: required(flags.type, '--type <type>'),
     ...(text === undefined ? {} : { payload: parseJson(text) }),
@@ -256,6 +256,7 @@ function history(flags: ConnectionFlags, task: TaskInfo): void {
 }
 
 const SHOWN_CHARS = 200;
+const INPUT_BYTES_MAX = 8 * 1024 * 1024;
 
 function shorten(value: unknown): string | undefined {
   if (value === undefined) return undefined;
@@ -263,12 +264,24 @@ function shorten(value: unknown): string | undefined {
   return printable(text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (-o json shows all)` : text);
 }
 
-function readText(file: string): string {
+async function readText(file: string): Promise<string> {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return file === '-' ? await readInput() : readFileSync(file, 'utf8');
   } catch (error) {
     throw new CliError('USAGE', `cannot read ${file}: ${error instanceof Error ? error.message : ''}`, EXIT.usage);
   }
+}
+
+/** All of standard input. More than any payload may have is not read. */
+async function readInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > INPUT_BYTES_MAX) throw new Error(`it has more than ${INPUT_BYTES_MAX} bytes`);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parseJson(text: string): unknown {
