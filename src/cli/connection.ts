@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { Client } from '../index.ts';
 import { readSecret } from '../system/secrets.ts';
 import type { OutputFormat } from './output.ts';
-import { words } from './parse.ts';
+import { duration, words } from './parse.ts';
 
 /** What `withCluster` adds to a command. */
 export interface ClusterFlags {
@@ -39,7 +39,7 @@ export function withCluster(command: Command): Command {
 /** Adds the options of a command that asks a cluster and prints what it answers. */
 export function withConnection(command: Command): Command {
   const options = [
-    new Option('--timeout <duration>', 'how long to wait for the cluster').default('10s'),
+    new Option('--timeout <duration>', 'how long to wait for the cluster').default('10s').argParser(duration),
     new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'),
   ];
   withCluster(command);

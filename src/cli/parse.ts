@@ -7,6 +7,12 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** A length of time with its unit; a bare number could be meant as seconds as well as ms. @throws InvalidArgumentError */
+export function duration(text: string): string {
+  if (!/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) throw new InvalidArgumentError('write it with its unit: 250ms, 30s, 5m');
+  return text;
+}
+
 /** `name=value`, collected. @throws InvalidArgumentError */
 export function pair(text: string, before: Readonly<Record<string, string>> | undefined): Record<string, string> {
   const at = text.indexOf('=');

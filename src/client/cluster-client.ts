@@ -37,6 +37,8 @@ export class ClusterClient {
   readonly #observer: ClusterObserver;
   /** Of the latest welcome. */
   #limits: WireLimits = DEFAULT_WIRE_LIMITS;
+  /** Why the latest attempt to open a link failed, for whoever waits in vain. */
+  #lastFailure: string | undefined;
   #welcome: WelcomeFrame | undefined;
   /** Those who wait for the first welcome. */
   readonly #waiting: ((error: TaskraftError | undefined) => void)[] = [];
@@ -79,7 +81,8 @@ export class ClusterClient {
     return new Promise((resolve, reject) => {
       const deadline = this.ports.timers.after(timeoutMs, () => {
         const urls = this.connection.urls.join(', ');
-        settle(new TaskraftError('UNAVAILABLE', `No peer answered within ${timeoutMs} ms at ${urls}.`));
+        const why = this.#lastFailure === undefined ? '.' : `: ${this.#lastFailure}`;
+        settle(new TaskraftError('UNAVAILABLE', `No peer answered within ${timeoutMs} ms at ${urls}${why}`));
       });
       const settle = (error: TaskraftError | undefined): void => {
         deadline.cancel();
@@ -124,6 +127,7 @@ export class ClusterClient {
 
   #failed(link: PeerLink, error: TaskraftError): void {
     this.requests.linkClosed(link);
+    this.#lastFailure = error.message;
     // Another peer may still accept us; when all refuse, waiting is no use.
     if (error.retryable) this.#refused.delete(link.url);
     else this.#refused.add(link.url);

@@ -234,7 +234,7 @@ export class PeerLink {
 }
 
 function dialError(url: string, failure: DialFailure): TaskraftError {
-  if (failure.kind !== 'rejected') return new TaskraftError('UNAVAILABLE', `${url} ${failure.message}`);
+  if (failure.kind !== 'rejected') return new TaskraftError('UNAVAILABLE', failure.message);
   if (failure.status === 401) return new TaskraftError('UNAUTHORIZED', `${url} does not accept the token.`);
   if (failure.status === 403) return new TaskraftError('FORBIDDEN', `${url} refuses this client: ${failure.message}`);
   return new TaskraftError('UNAVAILABLE', `${url} answered ${failure.status}: ${failure.message}`);

@@ -36,12 +36,12 @@ describe('connecting', () => {
     expect(cluster.dialOptions[0]?.token).toBe('wrong');
   });
 
-  it('gives up with UNAVAILABLE when nobody answers in time, and stops dialling', async () => {
+  it('gives up with UNAVAILABLE and the reason when nobody answers in time, and stops dialling', async () => {
     const cluster = new FakeCluster(1);
     cluster.peer(0).dialStatus = 'refused';
-    expect(await codeOf(cluster, Client.connect({ urls: cluster.peer(0).url, timeoutMs: '2s' }, cluster.ports()))).toBe(
-      'UNAVAILABLE',
-    );
+    const connecting = Client.connect({ urls: cluster.peer(0).url, timeoutMs: '2s' }, cluster.ports());
+    expect(await codeOf(cluster, connecting)).toBe('UNAVAILABLE');
+    await expect(connecting).rejects.toThrow(/^No peer answered within 2000 ms at .*: nobody listens$/);
     const { dials } = cluster.peer(0);
     expect(dials).toBeGreaterThan(3);
     await cluster.time.advance(60_000);

@@ -96,7 +96,9 @@ describe('task', () => {
     const failing = ['--payload', FAIL, '--max-attempts', '1'];
     const { status, stdout, stderr } = await run('task', 'submit', '--type', 'shell', ...failing, '--wait');
     expect([status, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(/^error: The task failed: .*exit status 7: broken.*\(TASK_FAILED\)\n$/);
+    expect(stderr).toMatch(
+      /^t\S+ is submitted: waiting for its end\nerror: The task failed: .*exit status 7: broken.*\(TASK_FAILED\)\n$/,
+    );
     const id = await submit(...failing);
     const waited = await json('task', 'wait', id);
     expect(waited).toMatchObject({ status: 1, value: { error: { code: 'TASK_FAILED' } } });

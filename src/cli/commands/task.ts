@@ -6,7 +6,7 @@ import { TASK_STATES, type TaskState } from '../../protocol/rows.ts';
 import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
 import { CliError, EXIT, required } from '../exit.ts';
 import { formatAge, formatFields, formatInstant, formatTable, pairsText, print, printable } from '../output.ts';
-import { pair, wholeNumber } from '../parse.ts';
+import { duration, pair, wholeNumber } from '../parse.ts';
 
 interface SubmitFlags extends ConnectionFlags {
   readonly type?: string;
@@ -56,7 +56,7 @@ export function taskCommand(): Command {
     withConnection(new Command('wait'))
       .description('wait for the end of a task and print its result; exit status 1 when it failed')
       .argument('<id>')
-      .option('--wait-timeout <duration>', 'give up after this long; the task goes on')
+      .option('--wait-timeout <duration>', 'give up after this long; the task goes on', duration)
       .addHelpText('after', '\nExample:\n  taskraft task wait ID --wait-timeout 5m')
       .action((id: string, flags: WaitFlags) => withClient(flags, (client) => waitFor(client, id, flags))),
   );
@@ -88,14 +88,14 @@ function submitCommand(): Command {
     .option('--queue <queue>', 'queue')
     .option('--priority <1-10>', '1 is first', wholeNumber)
     .option('--key <key>', 'submitted again with the same key it is the same task')
-    .option('--delay <duration>', 'not before this has passed')
+    .option('--delay <duration>', 'not before this has passed', duration)
     .option('--run-at <instant>', 'not before this instant, ISO 8601')
     .addOption(new Option('--require <name=value>', 'label that the worker must have; may be repeated').argParser(pair))
     .addOption(new Option('--header <name=value>', 'header for the handler; may be repeated').argParser(pair))
     .option('--max-attempts <n>', 'attempts before it fails for good', wholeNumber)
-    .option('--run-timeout <duration>', 'how long one attempt may run')
-    .option('--queue-timeout <duration>', 'how long it may wait for a slot')
-    .option('--total-timeout <duration>', 'how long everything may take')
+    .option('--run-timeout <duration>', 'how long one attempt may run', duration)
+    .option('--queue-timeout <duration>', 'how long it may wait for a slot', duration)
+    .option('--total-timeout <duration>', 'how long everything may take', duration)
     .option('--wait', 'wait for its end and print the result', false)
     .addHelpText(
       'after',
@@ -122,7 +122,11 @@ function listCommand(): Command {
 
 async function submit(client: Client, spec: TaskSpec, flags: SubmitFlags): Promise<void> {
   const handle = await client.submit(spec);
-  if (flags.wait) return waitFor(client, handle.id, flags);
+  if (flags.wait) {
+    // Whoever gives up waiting still has its name.
+    process.stderr.write(`${handle.id} is submitted: waiting for its end\n`);
+    return waitFor(client, handle.id, flags);
+  }
   print(flags.output, { id: handle.id, deduplicated: handle.deduplicated }, () =>
     formatFields([
       ['id', handle.id],

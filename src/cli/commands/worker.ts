@@ -18,7 +18,7 @@ import {
 } from '../connection.ts';
 import { CliError, EXIT } from '../exit.ts';
 import { formatAge, formatTable, pairsText, print } from '../output.ts';
-import { pair, wholeNumber, words } from '../parse.ts';
+import { duration, pair, wholeNumber, words } from '../parse.ts';
 import { ShellHandler } from '../shell-handler.ts';
 
 interface RunFlags extends ClusterFlags {
@@ -66,7 +66,7 @@ export function workerCommand(): Command {
     withConnection(new Command('drain'))
       .description('let a worker finish: it gets nothing new, and hands back what still runs after the deadline')
       .argument('<worker>')
-      .option('--deadline <duration>', 'how long running tasks may still take', '30s')
+      .option('--deadline <duration>', 'how long running tasks may still take', duration, '30s')
       .addHelpText('after', '\nExample:\n  taskraft worker drain build-7 --deadline 5m')
       .action((id: string, flags: ConnectionFlags & { readonly deadline: string }) => drain(id, flags)),
   );
@@ -109,7 +109,7 @@ function runCommand(): Command {
       wholeNumber,
       65_536,
     )
-    .option('--drain <duration>', 'how long running tasks may still take when it is stopped', '30s')
+    .option('--drain <duration>', 'how long running tasks may still take when it is stopped', duration, '30s')
     .addHelpText(
       'after',
       `

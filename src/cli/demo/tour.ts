@@ -194,7 +194,7 @@ export class Tour {
     const kill = { atMs: sharedClockMs(), term: leader.term };
     victim.kill('SIGKILL');
     this.#options.say(
-      `${this.#accepted} tasks are done: ${leader.peer}, leader of term ${leader.term}, is killed (SIGKILL)`,
+      `${this.#accepted} of ${this.#options.groups.length} tasks done: ${leader.peer}, leader of term ${leader.term}, is killed (SIGKILL)`,
     );
     return kill;
   }
