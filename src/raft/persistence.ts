@@ -15,6 +15,8 @@ const BATCH_ENTRIES_MAX = 1_024;
 /** The batch that the host is writing. */
 interface InFlight {
   readonly ack: PersistAck;
+  /** What leaves once it is durable; the array that the host holds. */
+  readonly messages: Message[];
   readonly hardState: HardState;
   /** The log agrees with the batch up to here; a truncation meanwhile lowers it. */
   validTo: LogIndex;
@@ -94,11 +96,13 @@ export class Persistence {
   }
 
   /**
-   * The term changed: what was promised before is void. An acknowledgement must not ride on a later batch, which may have
-   * overwritten the entries that it vouches for.
+   * The term changed: what was promised before is void, in the batch in flight too. An acknowledgement must not ride on a later
+   * batch, which may have overwritten the entries that it vouches for; nor should it leave late, when the log holds others in
+   * their place. Nobody misses it: whoever it is for has moved on, or will hear of the new term.
    */
   voidPromises(): void {
     this.#promises = [];
+    this.#inFlight?.messages.splice(0);
   }
 
   /** The log lost its entries from `index` on: they count as neither durable nor handed over. */
@@ -127,14 +131,15 @@ export class Persistence {
     const whole = lastIndex === log.lastIndex;
     this.#sequence += 1;
     const ack = { sequence: this.#sequence, term: hardState.term, lastIndex, lastTerm: log.term(lastIndex) };
+    const messages = whole ? this.#promises : keptBy(this.#promises, lastIndex);
     const batch: PersistBatch = {
       hardState: changed ? hardState : undefined,
       truncateFrom: this.#truncateFrom,
       entries,
-      messages: whole ? this.#promises : keptBy(this.#promises, lastIndex),
+      messages,
       ack,
     };
-    this.#inFlight = { ack, hardState, validTo: lastIndex };
+    this.#inFlight = { ack, hardState, messages, validTo: lastIndex };
     this.#ticksInFlight = 0;
     this.#handed = hardState;
     this.#handedIndex = lastIndex;

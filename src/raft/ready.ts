@@ -21,7 +21,10 @@ export interface PersistBatch {
   /** Entries with this index and later are to go. */
   readonly truncateFrom: LogIndex | undefined;
   readonly entries: readonly Entry[];
-  /** Promises that this batch keeps: sent after it is durable, never before, and not at all when it fails. */
+  /**
+   * Promises that this batch keeps: sent after it is durable, never before, and not at all when it fails. Look at them then, not
+   * earlier: a term that changes meanwhile takes them out.
+   */
   readonly messages: readonly Message[];
   readonly ack: PersistAck;
 }
