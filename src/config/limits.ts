@@ -55,7 +55,7 @@ export interface PeerLimits {
 /** The defaults. */
 export const PEER_LIMITS: PeerLimits = {
   batchBytesMax: MIB,
-  batchMovesMax: 2_000,
+  batchMovesMax: 1_000,
   commandBytesMax: 6 * MIB,
   queueBytesMax: 64 * MIB,
   queueDispatchBytesMax: 48 * MIB,
@@ -66,7 +66,7 @@ export const PEER_LIMITS: PeerLimits = {
   uncommittedBytesMax: 64 * MIB,
   entriesInMemoryBytesMax: 64 * MIB,
   applyBytesMax: 8 * MIB,
-  applySliceMs: 10,
+  applySliceMs: 5,
   checkpointSliceMs: 5,
   checkpointIntervalMs: 1_000,
   checkpointLogBytes: 16 * MIB,

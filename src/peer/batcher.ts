@@ -75,8 +75,9 @@ export class Batcher {
   readonly #writer = new BatchWriter();
   /** In the order in which they enter a batch. */
   readonly #lanes = { completion: new Lane(), dispatch: new Lane(), submission: new Lane() };
-  /** Bytes of all commands in the lanes. */
+  /** Bytes and task moves of all commands in the lanes. */
   #queuedBytes = 0;
+  #queuedMoves = 0;
   /** Ascending by index. */
   #appended: Appended[] = [];
   /** Refused without a place in a lane; answered at the next `settle`. */
@@ -96,6 +97,11 @@ export class Batcher {
     return completion.count + dispatch.count + submission.count;
   }
 
+  /** True when what waits fills a batch, so that nothing is won by waiting for more. */
+  get full(): boolean {
+    return this.#queuedMoves >= this.#limits.batchMovesMax || this.#queuedBytes >= this.#limits.batchBytesMax;
+  }
+
   /** Entries whose outcome is awaited. */
   get appendedCount(): number {
     return this.#appended.length;
@@ -107,6 +113,7 @@ export class Batcher {
     if (this.#queuedBytes + command.length > this.#boundOf(lane)) return false;
     this.#lanes[lane].push({ command, moves, done });
     this.#queuedBytes += command.length;
+    this.#queuedMoves += moves;
     return true;
   }
 
@@ -174,6 +181,7 @@ export class Batcher {
       lane.drop(lane.count);
     }
     this.#queuedBytes = 0;
+    this.#queuedMoves = 0;
     for (const { dones } of appended) for (const done of dones) done(UNKNOWN);
     for (const done of waiting) done(DROPPED);
     this.settle();
@@ -202,7 +210,11 @@ export class Batcher {
   }
 
   #take(lane: Lane, count: number): void {
-    for (let at = 0; at < count; at += 1) this.#queuedBytes -= (lane.peek(at) as Proposal).command.length;
+    for (let at = 0; at < count; at += 1) {
+      const { command, moves } = lane.peek(at) as Proposal;
+      this.#queuedBytes -= command.length;
+      this.#queuedMoves -= moves;
+    }
     lane.drop(count);
   }
 }

@@ -117,8 +117,9 @@ export function rejoinSentence(peer: PeerId, witness: PeerId): string {
   return (
     `${peer} has an empty or foreign data directory, but ${witness} belongs to a cluster that was founded with another one of ` +
     `${peer}. A peer that lost its log must not come back under its old id, because it could vote twice and forget what it ` +
-    `acknowledged. Start ${peer} with the data directory that it had; if that is gone, remove ${peer} from the cluster and add ` +
-    `a new peer under an id that was never used.`
+    `acknowledged. Start ${peer} with the data directory that it had. If that is gone, leave ${peer} stopped: the others go on ` +
+    `without it as long as they are a majority. A member cannot be replaced in this version; only a new cluster, with a new ` +
+    `clusterId and empty directories, has all its members again.`
   );
 }
 

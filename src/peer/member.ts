@@ -266,7 +266,7 @@ export class Member {
     this.#noteLeadership();
     this.batcher.settle();
     this.#reads.ask((id) => this.raft.requestRead(id) === 'queued', this.appliedIndex);
-    if (!this.#loop.writing) this.#proposer.turn();
+    if (!this.#loop.writing || this.batcher.full) this.#proposer.turn();
     this.#loop.perform();
     if (this.#running) this.#proposer.arm();
   }

@@ -5,10 +5,10 @@
  *        ▲                    │                                    │
  *        └────────────────────┴──────── leadership lost ◀──────────┘
  *
- * One entry is made while none is being written, of everything that waits by then. The first entry of a term begins with
- * `TermStarted`; until that is applied nothing else is taken. Without a command an entry is made when a timer of the state is
- * due, when work is left over in the state, and every ten seconds so that the stamps of the others stay fresh. A mark is added
- * about once a second under load.
+ * One entry is made while none is being written, of everything that waits by then; what fills an entry does not wait for that.
+ * The first entry of a term begins with `TermStarted`; until that is applied nothing else is taken. Without a command an entry is
+ * made when a timer of the state is due, when work is left over in the state, and every ten seconds so that the stamps of the
+ * others stay fresh. A mark is added about once a second under load.
  *
  * Pure but for its ports; whatever it does, it does within `turn`.
  */
@@ -103,7 +103,7 @@ export class Proposer {
     this.#parts.batcher.abandon();
   }
 
-  /** Appends what waits, or what is due. Called while no entry is being written. */
+  /** Appends what waits, or what is due. Called while no entry is being written, or when what waits fills one. */
   turn(): void {
     if (this.#term === undefined || this.#held) return;
     const { batcher, limits } = this.#parts;

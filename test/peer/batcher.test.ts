@@ -81,6 +81,20 @@ describe('what goes into one entry', () => {
     expect(run.results.map(([name]) => name)).toEqual(['a', 'b', 'c']);
   });
 
+  test('what fills an entry is seen as such, and no longer once it was taken or given up', () => {
+    const run = new Run();
+    run.propose('submission', 'a', command('a'), 60);
+    expect(run.batcher.full).toBe(false);
+    run.propose('completion', 'b', command('b'), 60);
+    expect(run.batcher.full).toBe(true);
+    run.close();
+    expect([run.batcher.full, run.batcher.queuedCount]).toEqual([false, 1]);
+    run.propose('submission', 'large', command('large', 4_000));
+    expect(run.batcher.full).toBe(true);
+    run.batcher.abandon();
+    expect(run.batcher.full).toBe(false);
+  });
+
   test('a command over the bounds goes alone, behind nothing and before everything else', () => {
     const run = new Run();
     run.propose('submission', 'small');
