@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  closeSync,
-  fdatasync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, closeSync, fdatasync, fsyncSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
@@ -19,6 +9,7 @@ import type { Database, DatabaseName, Disk, HeadSlot } from './disk.ts';
 import { HEAD_SLOT_BYTES } from './disk.ts';
 import { describeCause } from './failure-latch.ts';
 import { type ByteLevel, LevelDatabase, type SyncCount } from './level-database.ts';
+import { makeDirectories } from './make-directories.ts';
 import { StorageError } from './storage-error.ts';
 
 const fdatasyncAsync = promisify(fdatasync);
@@ -79,7 +70,7 @@ export class LevelDisk implements Disk {
     assert(!this.#closed, 'a closed disk opens no database');
     const location = join(this.location, name);
     try {
-      mkdirSync(location, { recursive: true, mode: 0o700 });
+      makeDirectories(location);
       chmodSync(location, 0o700);
       if (lostCurrent(location)) {
         throw damaged(CODES[name], this.location, `${location} holds files of LevelDB but not its file CURRENT`);
@@ -176,8 +167,7 @@ function lostCurrent(location: string): boolean {
 }
 
 function prepareDirectory(location: string): void {
-  const made = mkdirSync(location, { recursive: true, mode: 0o700 });
-  if (made !== undefined) {
+  if (makeDirectories(location)) {
     syncDirectory(dirname(location));
     return;
   }

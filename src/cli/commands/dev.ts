@@ -1,11 +1,13 @@
 /** `taskraft dev`: a whole cluster on this computer, for whoever writes clients and workers. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
 import { loadConfig } from '../../config/config.ts';
 import { Client } from '../../index.ts';
+import { describeCause } from '../../storage/failure-latch.ts';
+import { makeDirectories } from '../../storage/make-directories.ts';
 import { onStopSignals } from '../../system/signals.ts';
 import { CliError, EXIT } from '../exit.ts';
 import {
@@ -92,20 +94,30 @@ async function prepare(directory: string, flags: DevFlags): Promise<LocalCluster
     throw new CliError('USAGE', `there are no ${2 * count} ports from ${first} on`, EXIT.usage);
   }
   const ports = first === 0 ? await freePorts(2 * count) : Array.from({ length: 2 * count }, (_, at) => first + at);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  tryIn(directory, () => makeDirectories(directory));
   return writeLocalCluster(directory, before?.clusterId ?? `dev-${randomBytes(4).toString('hex')}`, ports);
 }
 
 function readBefore(directory: string): { readonly clusterId: string; readonly peers: number } | undefined {
   const file = path.join(directory, 'cluster.json');
   if (!existsSync(file)) {
-    if (!existsSync(directory) || readdirSync(directory).length === 0) return undefined;
+    if (!existsSync(directory) || tryIn(directory, () => readdirSync(directory)).length === 0) return undefined;
     const message = `${directory} is not empty and holds no cluster of "taskraft dev": give another --data`;
     throw new CliError('USAGE', message, EXIT.usage);
   }
   const loaded = loadConfig(readFileSync(file, 'utf8'));
   if (loaded.ok) return { clusterId: loaded.config.clusterId, peers: loaded.config.members.length };
   throw new CliError('INVALID_CONFIG', `${file} cannot be used: ${loaded.problems.join(' ')}`, EXIT.usage);
+}
+
+/** @throws CliError DATA_DIR_UNUSABLE instead of what the file system throws */
+function tryIn<Result>(directory: string, use: () => Result): Result {
+  try {
+    return use();
+  } catch (error) {
+    const message = `${directory} cannot be used: ${describeCause(error)}. Give another --data.`;
+    throw new CliError('DATA_DIR_UNUSABLE', message);
+  }
 }
 
 /** Fulfilled when all listen and there is a leader. @throws CliError when a peer ends before */
