@@ -13,7 +13,10 @@ interface CliOptions {
   readonly json: boolean;
 }
 
-const program = new Command('bench').description('measures Taskraft on this machine');
+const program = new Command('bench')
+  .description('measures Taskraft on this machine')
+  // 2 for wrong usage: commander's own 1 here means that tasks were not started, or started again.
+  .exitOverride(({ exitCode, code }) => process.exit(exitCode === 0 && code !== 'commander.help' ? 0 : 2));
 
 program
   .command('lifecycle')

@@ -2,7 +2,8 @@
  * The command: `npm run sim -- --seed N` for one run, `--seeds N` for many.
  *
  * Progress and failures go to stderr; totals to stdout, with `--json` as one object. Exits with 1 when a property broke, when a
- * run of `SEEDS_TO_PROVE` seeds or more never saw one of the rare things, or when a checker had nothing to compare.
+ * run of `SEEDS_TO_PROVE` seeds or more never saw one of the rare things, or when a checker had nothing to compare; with 2 when
+ * it was called wrongly.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { Command, InvalidArgumentError } from 'commander';
@@ -45,7 +46,9 @@ async function command(): Promise<void> {
     .option('--twice', `run every seed twice and compare the traces (otherwise every ${TWICE_EVERY}th)`, false)
     .option('--processes <n>', 'run seeds in this many processes', wholeNumber, 2)
     .option('--json', 'print the totals as one JSON object', false)
-    .option('--verbose', 'print the trace of --seed as it grows', false);
+    .option('--verbose', 'print the trace of --seed as it grows', false)
+    // Commander's own status for wrong usage is 1, which here means that a property broke.
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   program.parse();
   const flags = program.opts<Flags>();
   const seeds =
@@ -156,7 +159,7 @@ function report(verdicts: readonly Verdict[], seeds: readonly number[], flags: F
     for (const { seed, checker, message } of failures) console.log(`seed ${seed} broke ${checker}: ${message}`);
     if (absent.length > 0) console.log(`never seen: ${absent.join(', ')}`);
     console.log(
-      failures.length === 0 && !unproved ? `${seeds.length} seeds passed` : `${failures.length} seeds failed`,
+      failures.length === 0 && !unproved ? `${seedCount(seeds.length)} passed` : `${seedCount(failures.length)} failed`,
     );
   }
   if (failures.length > 0 || unproved) process.exitCode = 1;
@@ -169,7 +172,7 @@ function describeTotals(totals: Totals, tookMs: number): string {
       .join('\n');
   const { seeds, simulatedMs, events, requests, messages, entries, tasks, rare, comparisons, faults, answers } = totals;
   const lines = [
-    `${seeds} seeds, ${Math.round(simulatedMs / 1_000)} simulated seconds in ${Math.round(tookMs / 1_000)}: ` +
+    `${seedCount(seeds)}, ${Math.round(simulatedMs / 1_000)} simulated seconds in ${Math.round(tookMs / 1_000)}: ` +
       `${events} events, ${requests} requests, ${messages} messages, ${entries} entries, ${tasks} tasks`,
     `rare events\n${list({ ...rare })}`,
     `faults\n${list(faults)}`,
@@ -177,6 +180,10 @@ function describeTotals(totals: Totals, tookMs: number): string {
     `comparisons\n${list(comparisons)}`,
   ];
   return lines.join('\n');
+}
+
+function seedCount(count: number): string {
+  return count === 1 ? '1 seed' : `${count} seeds`;
 }
 
 function wholeNumber(text: string): number {
