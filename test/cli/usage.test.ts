@@ -24,6 +24,7 @@ test.each([
   [['task', 'submit', '--type', 'x', '--priority', 'high'], 'a whole number is needed'],
   [['task', 'submit', '--type', 'x', '--require', 'gpu'], 'write name=value'],
   [['task', 'list', '--state', 'finished'], 'Allowed choices are'],
+  [['task', 'list', '--state', 'blocked'], 'Allowed choices are scheduled, pending, running,'],
   [['task', 'get'], "missing required argument 'id'"],
   [['task', 'get', 'a', 'b'], 'too many arguments'],
   [['task', 'list', '--url', 'http://x'], 'is no URL of a peer'],

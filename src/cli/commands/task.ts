@@ -8,6 +8,9 @@ import { CliError, EXIT, required } from '../exit.ts';
 import { formatAge, formatFields, formatInstant, formatTable, pairsText, print, printable } from '../output.ts';
 import { duration, pair, wholeNumber } from '../parse.ts';
 
+/** Nothing makes a task wait for another one yet, so that no task is ever blocked. */
+const STATES: readonly string[] = TASK_STATES.filter((state) => state !== 'blocked');
+
 interface SubmitFlags extends ConnectionFlags {
   readonly type?: string;
   readonly payload?: string;
@@ -111,7 +114,7 @@ function submitCommand(): Command {
 function listCommand(): Command {
   return withConnection(new Command('list'))
     .description('tasks, newest first, page by page')
-    .addOption(new Option('--state <state...>', 'only these states').choices([...TASK_STATES]))
+    .addOption(new Option('--state <state...>', 'only these states').choices(STATES))
     .option('--queue <queue>', 'only this queue')
     .option('--type <type>', 'only this type')
     .option('--limit <n>', '1 to 1000', wholeNumber, 50)
