@@ -1,5 +1,5 @@
 /** Reads the fields of a JSON object that people write, and collects everything that is wrong with it. */
-import { nearMiss } from './near-miss.ts';
+import { nearMiss } from '../base/near-miss.ts';
 
 /** A JSON object, or what stands in place of one. */
 export type JsonObject = Readonly<Record<string, unknown>>;

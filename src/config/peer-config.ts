@@ -3,7 +3,7 @@ import type { PeerId } from '../base/ids.ts';
 import { isLoopback } from './address.ts';
 import type { Address, ClusterConfig } from './cluster-config.ts';
 import { memberOf } from './cluster-config.ts';
-import { nearMiss } from './near-miss.ts';
+import { nearMiss } from '../base/near-miss.ts';
 
 /** The directory below which a member keeps its data when neither the file nor the operator names one; its id is added. */
 export const DATA_DIRECTORY_DEFAULT = 'taskraft-data';

@@ -10,7 +10,7 @@ import {
   TIMINGS_DEFAULT,
 } from '../../src/config/cluster-config.ts';
 import { PEER_LIMITS, peerLimits } from '../../src/config/limits.ts';
-import { nearMiss } from '../../src/config/near-miss.ts';
+import { nearMiss } from '../../src/base/near-miss.ts';
 
 const CLUSTER: ClusterConfig = {
   clusterId: 'c1',
