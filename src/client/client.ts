@@ -21,7 +21,8 @@ import { parseTaskId } from '../protocol/task-id.ts';
 import { ClusterClient } from './cluster-client.ts';
 import { type Duration, durationMs } from './duration.ts';
 import { invalidArgument, TaskraftError } from './errors.ts';
-import { type ClientPorts, connectionOf, type ConnectionOptions } from './ports.ts';
+import { type KnownFields, refuseUnknownFields } from './known-fields.ts';
+import { type ClientPorts, CONNECTION_FIELDS, connectionOf, type ConnectionOptions } from './ports.ts';
 import { Submissions } from './submissions.ts';
 import { numbersOf, SubmitBatcher } from './submit-batcher.ts';
 import { SubmittedTask, type TaskHandle } from './task-handle.ts';
@@ -52,6 +53,8 @@ export interface TaskPage {
   readonly cursor: string | undefined;
 }
 
+const CLIENT_FIELDS: KnownFields<ClientOptions> = { ...CONNECTION_FIELDS, timeoutMs: true };
+const LIST_FIELDS: KnownFields<ListOptions> = { states: true, queue: true, type: true, cursor: true, limit: true };
 const TIMEOUT_MS_DEFAULT = 10_000;
 const LIST_LIMIT_DEFAULT = 100;
 
@@ -76,6 +79,7 @@ export class Client {
    * @throws TaskraftError UNAVAILABLE when none answers in time, UNAUTHORIZED, FORBIDDEN, INVALID_ARGUMENT
    */
   static async connect(options: ClientOptions, ports: ClientPorts): Promise<Client> {
+    refuseUnknownFields('the options of a client', options, CLIENT_FIELDS);
     const timeoutMs = durationMs(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, 'timeoutMs');
     const connection = connectionOf(options);
     if (!isName(connection.namespace)) throw invalidArgument('namespace is 1 to 200 characters of [A-Za-z0-9._:/-].');
@@ -158,6 +162,7 @@ export class Client {
 
   /** A page of tasks, newest first. */
   async list(options: ListOptions = {}): Promise<TaskPage> {
+    refuseUnknownFields('the options of a list', options, LIST_FIELDS);
     const states = options.states?.map((state) => {
       const at = TASK_STATES.indexOf(state);
       if (at < 0) throw invalidArgument(`"${state}" is no state; the states are ${TASK_STATES.join(', ')}.`);

@@ -4,6 +4,7 @@ import type { Random } from '../base/random.ts';
 import type { Dialer } from '../base/socket.ts';
 import { CONNECT_PATH, DEFAULT_CLIENT_PORT } from '../protocol/protocol.ts';
 import { invalidArgument } from './errors.ts';
+import type { KnownFields } from './known-fields.ts';
 
 /** What the SDK needs of the world; the real ones are wired in by the package's entry point. */
 export interface ClientPorts {
@@ -24,6 +25,14 @@ export interface ConnectionOptions {
   /** Default: silence. */
   readonly logger?: Logger;
 }
+
+/** For `refuseUnknownFields`. */
+export const CONNECTION_FIELDS: KnownFields<ConnectionOptions> = {
+  urls: true,
+  token: true,
+  namespace: true,
+  logger: true,
+};
 
 /** Options of a connection with every default filled in. */
 export interface Connection {

@@ -4,6 +4,7 @@ import { formatTaskId } from '../protocol/task-id.ts';
 import type { ClusterClient } from './cluster-client.ts';
 import { type Duration, durationMs } from './duration.ts';
 import { TaskraftError } from './errors.ts';
+import { type KnownFields, refuseUnknownFields } from './known-fields.ts';
 import { blobValue } from './task-info.ts';
 
 /** How to wait for a result. */
@@ -13,6 +14,8 @@ export interface ResultOptions {
   /** Ends the wait, not the task. */
   readonly signal?: AbortSignal;
 }
+
+const RESULT_FIELDS: KnownFields<ResultOptions> = { timeoutMs: true, signal: true };
 
 /** What became of a cancel: `cancelling` means that the worker has been asked to stop. */
 export type CancelOutcome = Exclude<CancelAnswer, 'NOT_FOUND'>;
@@ -78,6 +81,7 @@ export class SubmittedTask implements TaskHandle {
 const CANCEL_TIMEOUT_MS = 10_000;
 
 function awaitResult(client: ClusterClient, task: TaskRef, options: ResultOptions): Promise<unknown> {
+  refuseUnknownFields('the options of a result', options, RESULT_FIELDS);
   const { signal } = options;
   const timeoutMs = options.timeoutMs === undefined ? 0 : durationMs(options.timeoutMs, 'timeoutMs');
   return new Promise((resolve, reject) => {
@@ -95,7 +99,9 @@ function awaitResult(client: ClusterClient, task: TaskRef, options: ResultOption
       stop(new TaskraftError('ABORTED', 'The signal ended the wait.', { cause: signal?.reason }));
     };
     const timedOut = (): void => {
-      stop(new TaskraftError('TIMEOUT', `The task was not final within ${timeoutMs} ms.`));
+      const id = formatTaskId(...task);
+      const look = `"taskraft task get ${id}" tells its state and its last error`;
+      stop(new TaskraftError('TIMEOUT', `The task was not final within ${timeoutMs} ms; ${look}.`));
     };
     const deadline = options.timeoutMs === undefined ? undefined : client.ports.timers.after(timeoutMs, timedOut);
     signal?.addEventListener('abort', aborted);

@@ -4,13 +4,17 @@ import { taskProblem, templateProblem, type WireLimits } from '../protocol/reque
 import type { BlobRow, LabelRow, TaskOptionsRow, TaskRow, TemplateRow } from '../protocol/rows.ts';
 import { type Duration, durationMs } from './duration.ts';
 import { invalidArgument, TaskraftError } from './errors.ts';
+import { type KnownFields, refuseUnknownFields } from './known-fields.ts';
 
 /** A date: whatever tells its ms since 1970. */
 export interface Instant {
   getTime(): number;
 }
 
-/** One task to submit. */
+/**
+ * One task to submit. A field that is none of these is refused. Tasks of one call that have `type`, `queue`, `priority`,
+ * `requires`, `retry`, `timeouts` and `retention` in common are looked at once for that: it is there to catch misspelt code.
+ */
 export interface TaskSpec {
   /** Names the handler: 1 to 200 characters of `[A-Za-z0-9._:/-]`, as all names. */
   readonly type: string;
@@ -40,6 +44,24 @@ export interface TaskSpec {
   /** For the handler and for tracing; at most 8 KiB together. */
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+const TASK_FIELDS: KnownFields<TaskSpec> = {
+  type: true,
+  payload: true,
+  queue: true,
+  priority: true,
+  requires: true,
+  runAt: true,
+  delay: true,
+  key: true,
+  timeouts: true,
+  retry: true,
+  retention: true,
+  headers: true,
+};
+const RETRY_FIELDS: KnownFields<NonNullable<TaskSpec['retry']>> = { maxAttempts: true, initial: true, max: true };
+const TIMEOUT_FIELDS: KnownFields<NonNullable<TaskSpec['timeouts']>> = { run: true, queue: true, total: true };
+const RETENTION_FIELDS: KnownFields<NonNullable<TaskSpec['retention']>> = { done: true, failed: true, payload: true };
 
 /** How many templates back a task is compared with; tasks of one call mostly alternate between few. */
 const TEMPLATES_COMPARED = 4;
@@ -100,7 +122,7 @@ export class SubmissionBuilder {
     for (let at = count - 1; at >= 0 && at >= count - TEMPLATES_COMPARED; at -= 1) {
       if (sameTemplate(this.#sources[at] as Source, spec)) return at;
     }
-    const template = templateOf(spec);
+    const template = templateAt(position, spec);
     const words = templateProblem(template);
     if (words !== undefined) throw new TaskraftError('INVALID_ARGUMENT', words, { position });
     this.templates.push(template);
@@ -160,8 +182,21 @@ function sameFields(left: Fields | undefined, right: Fields | undefined): boolea
   return names.length === Object.keys(right).length && names.every((name) => left[name] === right[name]);
 }
 
+/** The template, made with the `position` of its task in what is thrown. */
+function templateAt(position: number, spec: TaskSpec): TemplateRow {
+  try {
+    return templateOf(spec);
+  } catch (error) {
+    throw error instanceof TaskraftError ? new TaskraftError(error.code, error.message, { position }) : error;
+  }
+}
+
 function templateOf(spec: TaskSpec): TemplateRow {
   const { type, retry, timeouts, retention } = spec;
+  refuseUnknownFields('a task', spec, TASK_FIELDS);
+  if (retry !== undefined) refuseUnknownFields('retry', retry, RETRY_FIELDS);
+  if (timeouts !== undefined) refuseUnknownFields('timeouts', timeouts, TIMEOUT_FIELDS);
+  if (retention !== undefined) refuseUnknownFields('retention', retention, RETENTION_FIELDS);
   if (typeof type !== 'string') throw invalidArgument('type names the handler of the task.');
   return [
     type,
