@@ -1,6 +1,6 @@
 /** What tasks of the workload carry, and what handlers make of it. */
 import { below, type Random } from '../src/base/random.ts';
-import { NonRetryable, RetryAfter } from '../src/client/errors.ts';
+import { NonRetryable, RetryAfter } from '../src/client/handler-errors.ts';
 import type { HandlerContext } from '../src/client/handler-context.ts';
 import type { TaskSpec } from '../src/client/task-spec.ts';
 import type { WorkloadOptions } from './options.ts';

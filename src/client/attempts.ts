@@ -4,9 +4,9 @@
  */
 import { ValueError } from '../protocol/codec.ts';
 import type { WireLimits } from '../protocol/request-rules.ts';
-import type { AbortReason, AssignRow, AttemptRow, CompletionRow } from '../protocol/rows.ts';
-import { NonRetryable } from './errors.ts';
+import { type AbortReason, type AssignRow, type AttemptRow, type CompletionRow, OUTCOME } from '../protocol/rows.ts';
 import { Attempt, type AttemptHost, type HandlerContext } from './handler-context.ts';
+import { NonRetryable } from './handler-errors.ts';
 import { doneRow, returnedRow, thrownRow } from './outcome.ts';
 import { decodeBlob } from './task-info.ts';
 
@@ -23,6 +23,8 @@ export interface AttemptsOwner extends AttemptHost {
   started(attempt: Attempt): void;
   /** An attempt is over: its outcome is to be reported. */
   ended(row: CompletionRow): void;
+  /** The handler of this attempt, which is over, failed. */
+  failed(attempt: Attempt, row: CompletionRow): void;
   /** Whether the outcome of this attempt waits for its answer. */
   isReported(fencingToken: number): boolean;
 }
@@ -148,6 +150,7 @@ export class Attempts {
     if (!this.#running.delete(attempt.fencingToken)) return;
     this.#over(attempt, row);
     if (this.#waiting.length > 0) this.#startWaiting();
+    if (row[2] === OUTCOME.failed || row[2] === OUTCOME.failedForGood) this.#owner.failed(attempt, row);
   }
 
   /** Handlers that return at once end here within `#start`; the loop that called it goes on, so that they do not pile up. */

@@ -1,4 +1,4 @@
-/** The errors that the SDK throws, and those that a handler throws to say more than "it failed". */
+/** The errors that the SDK throws. */
 import { type ErrorCode, errorFacts } from '../protocol/error-code.ts';
 
 /** What few errors carry. */
@@ -32,33 +32,6 @@ export class TaskraftError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.position = details.position;
     this.reason = details.reason;
-  }
-}
-
-/** Thrown by a handler: the task fails now, whatever attempts it has left. */
-export class NonRetryable extends Error {
-  override readonly name = 'NonRetryable';
-}
-
-/** Thrown by a handler: the attempt failed; the next one starts after this many ms instead of the computed backoff. */
-export class RetryAfter extends Error {
-  override readonly name = 'RetryAfter';
-  readonly retryAfterMs: number;
-
-  constructor(retryAfterMs: number, message = 'asked to be tried again later') {
-    super(message);
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
-/** Thrown by `context.snooze`: the attempt ends without failure and another starts later. */
-export class Snooze extends Error {
-  override readonly name = 'Snooze';
-  readonly delayMs: number;
-
-  constructor(delayMs: number) {
-    super('the handler asked to be started again later');
-    this.delayMs = delayMs;
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Logger, LogFields } from '../base/logger.ts';
 import type { AbortReason, AssignRow, BlobRow } from '../protocol/rows.ts';
 import { type Duration, durationMs } from './duration.ts';
-import { Snooze } from './errors.ts';
+import { Snooze } from './handler-errors.ts';
 import { blobValue } from './task-info.ts';
 
 /** What a handler may know and do. */

@@ -2,9 +2,8 @@
 import { encodeValue, ValueError } from '../protocol/codec.ts';
 import type { WireLimits } from '../protocol/request-rules.ts';
 import { type CompletionRow, OUTCOME } from '../protocol/rows.ts';
-import { durationMs } from './duration.ts';
-import { NonRetryable, RetryAfter, Snooze, TaskraftError } from './errors.ts';
 import type { Attempt } from './handler-context.ts';
+import { NonRetryable, RetryAfter, Snooze } from './handler-errors.ts';
 import { encodeBlob } from './task-spec.ts';
 
 const MESSAGE_CHARS_MAX = 1000;
@@ -43,18 +42,8 @@ export function returnedRow(attempt: Pick<Attempt, 'number' | 'fencingToken'>): 
 
 function failureRow(attempt: Attempt, error: unknown, limits: WireLimits): CompletionRow {
   const outcome = error instanceof NonRetryable ? OUTCOME.failedForGood : OUTCOME.failed;
-  const extra = error instanceof RetryAfter ? retryAfterMs(error) : null;
+  const extra = error instanceof RetryAfter ? error.retryAfterMs : null;
   return [attempt.number, attempt.fencingToken, outcome, 1, encodeError(error, limits.errorBytes), extra];
-}
-
-/** A delay that is none leaves the computed backoff. */
-function retryAfterMs(error: RetryAfter): number | null {
-  try {
-    return durationMs(error.retryAfterMs, 'retryAfterMs');
-  } catch (problem) {
-    if (problem instanceof TaskraftError) return null;
-    throw problem;
-  }
 }
 
 /** Name, message and stack, cut to what an error may have. Anything can be thrown, also what has no text or throws when it is read. */

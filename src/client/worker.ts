@@ -17,9 +17,11 @@ import { ClusterClient } from './cluster-client.ts';
 import { CompletionOutbox } from './completion-outbox.ts';
 import { type Duration, durationMs } from './duration.ts';
 import { invalidArgument, TaskraftError } from './errors.ts';
+import { FailureLog } from './failure-log.ts';
 import type { Attempt } from './handler-context.ts';
+import { type KnownFields, refuseUnknownFields } from './known-fields.ts';
 import type { PeerLink } from './peer-link.ts';
-import { type ClientPorts, connectionOf, type ConnectionOptions } from './ports.ts';
+import { type ClientPorts, CONNECTION_FIELDS, connectionOf, type ConnectionOptions } from './ports.ts';
 import { encodeBlob, labelRows } from './task-spec.ts';
 import { type AttachmentOwner, WorkerAttachment } from './worker-attachment.ts';
 
@@ -36,7 +38,7 @@ export interface WorkerObserver {
   answered?(taskId: string, fencingToken: number, answer: CompletionAnswer): void;
 }
 
-/** Options of a worker. */
+/** Options of a worker. Its `logger` hears of failed attempts too: one line a second and type, with a count of those left out. */
 export interface WorkerOptions extends ConnectionOptions {
   /** By task type. What a handler returns, or its promise gives, is the task's result. */
   readonly handlers: Readonly<Record<string, Handler>>;
@@ -57,6 +59,16 @@ export interface StopOptions {
   readonly drainMs?: Duration;
 }
 
+const WORKER_FIELDS: KnownFields<WorkerOptions> = {
+  ...CONNECTION_FIELDS,
+  handlers: true,
+  slots: true,
+  labels: true,
+  workerId: true,
+  version: true,
+  observer: true,
+};
+const STOP_FIELDS: KnownFields<StopOptions> = { drainMs: true };
 const SLOTS_DEFAULT = 10;
 const DRAIN_MS_DEFAULT = 30_000;
 /** For handlers to heed their signals, and for the last outcomes to be answered. */
@@ -82,6 +94,7 @@ export class Worker {
   readonly #attachment: WorkerAttachment;
   readonly #attempts: Attempts;
   readonly #outbox: CompletionOutbox;
+  readonly #failures: FailureLog;
   readonly #observer: WorkerObserver | undefined;
   readonly #registration: Omit<AttachFrame, 'requestId' | 'held' | 'unanswered'>;
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new';
@@ -94,6 +107,7 @@ export class Worker {
 
   /** @throws TaskraftError INVALID_ARGUMENT */
   constructor(options: WorkerOptions, ports: ClientPorts) {
+    refuseUnknownFields('the options of a worker', options, WORKER_FIELDS);
     const connection = connectionOf(options);
     if (!isName(connection.namespace)) throw invalidArgument('namespace is 1 to 200 characters of [A-Za-z0-9._:/-].');
     const types = Object.keys(options.handlers);
@@ -118,6 +132,7 @@ export class Worker {
       answered: (row, answer) => this.#answered(row, answer),
       dropped: () => this.#wake(),
     });
+    this.#failures = new FailureLog(connection.logger, ports.clock, types);
     this.#attempts = new Attempts(this.#attemptsOwner(), handlers, slots);
     this.#attachment = new WorkerAttachment(this.#core, this.#attachmentOwner());
   }
@@ -144,6 +159,7 @@ export class Worker {
    * @throws TaskraftError INVALID_ARGUMENT
    */
   stop(options: StopOptions = {}): Promise<void> {
+    refuseUnknownFields('the options of a stop', options, STOP_FIELDS);
     const drainMs = durationMs(options.drainMs ?? DRAIN_MS_DEFAULT, 'drainMs');
     if (this.#state === 'new') this.#state = 'stopped';
     if (this.#state === 'running') this.#stopped = this.#stop(drainMs);
@@ -173,6 +189,7 @@ export class Worker {
       },
       started: (attempt) => this.#observer?.started?.(attempt.taskId, attempt.fencingToken, attempt.term),
       ended: (row) => this.#ended(row),
+      failed: (attempt, row) => this.#failures.failed(attempt.typeIndex, row, (number) => this.#taskId(number)),
       isReported: (fencingToken) => this.#outbox.has(fencingToken),
       taskId: (number) => this.#taskId(number),
       checkpoint: (attempt, data) => this.#checkpoint(attempt, data),

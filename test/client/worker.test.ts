@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Handler } from '../../src/client/attempts.ts';
-import { NonRetryable, RetryAfter, TaskraftError } from '../../src/client/errors.ts';
+import { TaskraftError } from '../../src/client/errors.ts';
+import { NonRetryable, RetryAfter } from '../../src/client/handler-errors.ts';
 import { Worker, type WorkerOptions } from '../../src/client/worker.ts';
 import { decodeValue, encodeValue } from '../../src/protocol/codec.ts';
 import { ABORT_REASONS, OUTCOME } from '../../src/protocol/rows.ts';
@@ -55,6 +56,7 @@ describe('an attempt', () => {
     ['an error', new Error('no route'), OUTCOME.failed, null],
     ['NonRetryable', new NonRetryable('never'), OUTCOME.failedForGood, null],
     ['RetryAfter', new RetryAfter(1500, 'later'), OUTCOME.failed, 1500],
+    ['RetryAfter with a unit', new RetryAfter('1.5m'), OUTCOME.failed, 90_000],
   ])('that throws %s is reported so', async (_, error, outcome, extra) => {
     const { cluster, desk } = await attached(1);
     cluster.assign([assignRow(1, 1)]);
