@@ -27,6 +27,9 @@ export interface LifecycleReport {
   /** Longest hold of an event loop during the measured time, by process, in ms. */
   readonly longestHoldMs: number;
   readonly longestHoldMsOf: Readonly<Record<string, number>>;
+  /** Most CPU time used within one hold, by process, in ms: waits for a core taken off. */
+  readonly longestHoldCpuMs: number;
+  readonly longestHoldCpuMsOf: Readonly<Record<string, number>>;
   /** CPU a task by process, in µs. */
   readonly cpuUsPerTask: Readonly<Record<string, number>>;
   readonly cpuUsPerTaskTotal: number;
@@ -92,6 +95,8 @@ async function measureLoad(
     lifecyclesPerSecond: Math.round(tasks / seconds),
     longestHoldMs: round(Math.max(...perProcess.map(([, usage]) => usage.longestHoldMs))),
     longestHoldMsOf: Object.fromEntries(perProcess.map(([name, usage]) => [name, round(usage.longestHoldMs)])),
+    longestHoldCpuMs: round(Math.max(...perProcess.map(([, usage]) => usage.longestHoldCpuMs))),
+    longestHoldCpuMsOf: Object.fromEntries(perProcess.map(([name, usage]) => [name, round(usage.longestHoldCpuMs)])),
     cpuUsPerTask: Object.fromEntries(perProcess.map(([name, usage]) => [name, round(usage.cpuUs / tasks)])),
     cpuUsPerTaskTotal: round(perProcess.reduce((sum, [, usage]) => sum + usage.cpuUs, 0) / tasks),
     seconds: round(seconds),

@@ -54,9 +54,8 @@ function positive(text: string): number {
 
 function describe(report: LifecycleReport): string {
   const names = Object.keys(report.cpuUsPerTask);
-  const rows = names.map(
-    (name) =>
-      `  ${name.padEnd(8)}${String(report.cpuUsPerTask[name]).padStart(10)}${String(report.longestHoldMsOf[name]).padStart(16)}`,
+  const rows = names.map((name) =>
+    line(name, report.cpuUsPerTask[name], report.longestHoldMsOf[name], report.longestHoldCpuMsOf[name]),
   );
   return [
     `life cycles a second     ${report.lifecyclesPerSecond}`,
@@ -66,9 +65,13 @@ function describe(report: LifecycleReport): string {
     `never started            ${report.neverStarted}`,
     `started again            ${report.startedAgain}`,
     '',
-    `  process  CPU µs/task  longest hold ms`,
+    `  process  CPU µs/task  longest hold ms  of it CPU ms`,
     ...rows,
-    `  all     ${String(report.cpuUsPerTaskTotal).padStart(10)}${String(report.longestHoldMs).padStart(16)}`,
+    line('all', report.cpuUsPerTaskTotal, report.longestHoldMs, report.longestHoldCpuMs),
     '',
   ].join('\n');
+}
+
+function line(name: string, cpuUs = 0, holdMs = 0, holdCpuMs = 0): string {
+  return `  ${name.padEnd(7)}${[cpuUs, holdMs, holdCpuMs].map((value, at) => String(value).padStart([13, 17, 14][at] ?? 0)).join('')}`;
 }

@@ -6,6 +6,8 @@ export interface Usage {
   readonly cpuUs: number;
   /** Longest time for which the event loop was held, in ms. */
   readonly longestHoldMs: number;
+  /** Most CPU time that the process used within one hold, in ms: what is left when waits for a core are taken off. */
+  readonly longestHoldCpuMs: number;
   /** Calls of fdatasync; 0 for a process without a disk of its own. */
   readonly syncs: number;
 }
