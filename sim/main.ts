@@ -7,7 +7,9 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { Command, InvalidArgumentError } from 'commander';
+import { huntMutants } from './mutants/mutants.ts';
 import { drawOptions } from './options.ts';
+import { type Order, TAKES_ORDERS } from './orders.ts';
 import { type Failure, runSeed, type Verdict } from './run-seed.ts';
 import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
 
@@ -24,16 +26,9 @@ interface Flags {
   readonly json: boolean;
   readonly verbose: boolean;
   readonly processes: number;
+  readonly mutants: boolean;
+  readonly mutant?: readonly string[];
 }
-
-/** What a process that runs seeds is told: run these, one after the other. */
-interface Order {
-  readonly seeds: readonly number[];
-  readonly twice: boolean;
-}
-
-/** Put into the environment of a process that takes orders. */
-const TAKES_ORDERS = 'TASKRAFT_SIM_TAKES_ORDERS';
 
 await (process.env[TAKES_ORDERS] === undefined ? command() : takeOrders());
 
@@ -45,12 +40,18 @@ async function command(): Promise<void> {
     .option('--from <n>', 'the first of --seeds', wholeNumber, 1)
     .option('--twice', `run every seed twice and compare the traces (otherwise every ${TWICE_EVERY}th)`, false)
     .option('--processes <n>', 'run seeds in this many processes', wholeNumber, 2)
+    .option('--mutants', 'hunt the planted bugs: each has to be found by the first seeds', false)
+    .option('--mutant <name...>', 'hunt only these')
     .option('--json', 'print the totals as one JSON object', false)
     .option('--verbose', 'print the trace of --seed as it grows', false)
     // Commander's own status for wrong usage is 1, which here means that a property broke.
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   program.parse();
   const flags = program.opts<Flags>();
+  if (flags.mutants || flags.mutant !== undefined) {
+    await huntMutants({ only: flags.mutant, processes: flags.processes, json: flags.json });
+    return;
+  }
   const seeds =
     flags.seed === undefined ? Array.from({ length: flags.seeds ?? 10 }, (_, at) => flags.from + at) : [flags.seed];
   const began = Date.now();

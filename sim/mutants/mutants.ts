@@ -1,0 +1,75 @@
+/**
+ * The simulator on trial: bugs that other systems had are planted into copies of the source one at a time, and each has to be
+ * found by the seeds that everybody runs, with the options that those draw. One that is not found is a hole in the simulator.
+ *
+ *     catalogue ─▶ plant ─▶ build ─▶ seeds 1, 2, 3 … until a property breaks, or there were events enough
+ */
+import { CATALOGUE } from './catalogue.ts';
+import { type Hunt, hunt, HUNT_EVENTS_MAX } from './hunt.ts';
+import type { Mutant } from './mutant.ts';
+
+/** How to hunt. */
+export interface MutantsFlags {
+  /** Only those with one of these names. */
+  readonly only: readonly string[] | undefined;
+  readonly processes: number;
+  readonly json: boolean;
+}
+
+/** Hunts every mutant, prints what came of it, and sets the exit status: 1 when one was not found, 2 for an unknown name. */
+export async function huntMutants(flags: MutantsFlags): Promise<void> {
+  const unknown = flags.only?.filter((name) => !CATALOGUE.some((mutant) => mutant.name === name)) ?? [];
+  if (unknown.length > 0) {
+    console.error(
+      `there is no mutant ${unknown.join(', ')}; there are ${CATALOGUE.map(({ name }) => name).join(', ')}`,
+    );
+    process.exitCode = 2;
+    return;
+  }
+  const wanted = CATALOGUE.filter(({ name }) => flags.only?.includes(name) ?? true);
+  const began = Date.now();
+  const hunts = await huntAll(wanted, flags.processes);
+  report(hunts, flags.json, Date.now() - began);
+}
+
+/** In the order of the catalogue, some at a time. */
+async function huntAll(mutants: readonly Mutant[], processes: number): Promise<Hunt[]> {
+  const hunts = new Map<string, Hunt>();
+  const waiting = [...mutants];
+  const runner = async (): Promise<void> => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const result = await hunt(mutant);
+      hunts.set(mutant.name, result);
+      console.error(`${hunts.size}/${mutants.length} ${describe(result)}`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, processes) }, runner));
+  return mutants.map(({ name }) => hunts.get(name) as Hunt);
+}
+
+function report(hunts: readonly Hunt[], json: boolean, tookMs: number): void {
+  const found = hunts.filter((one) => one.found !== undefined).length;
+  if (json) {
+    const mutants = hunts.map(({ mutant, found: by, seeds, events }) => ({
+      name: mutant.name,
+      origin: mutant.origin,
+      found: by !== undefined,
+      seed: by?.seed,
+      checker: by?.checker,
+      seeds,
+      events,
+    }));
+    console.log(JSON.stringify({ found, total: hunts.length, tookMs, mutants }));
+  } else {
+    for (const one of hunts) console.log(describe(one));
+    console.log(`${found} of ${hunts.length} mutants found in ${Math.round(tookMs / 1_000)} s`);
+  }
+  if (found < hunts.length) process.exitCode = 1;
+}
+
+function describe({ mutant, found, events }: Hunt): string {
+  const name = mutant.name.padEnd(44);
+  const size = String(events).padStart(9);
+  if (found === undefined) return `${name} NOT FOUND in ${size} events (bound ${HUNT_EVENTS_MAX})`;
+  return `${name} seed ${String(found.seed).padStart(3)} ${size} events  ${found.checker}`;
+}

@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { CATALOGUE } from '../../sim/mutants/catalogue.ts';
+import { plant } from '../../sim/mutants/mutant.ts';
+
+describe('the catalogue of planted bugs', () => {
+  test('has each name once', () => {
+    const names = CATALOGUE.map(({ name }) => name);
+    expect(names).toEqual([...new Set(names)]);
+  });
+
+  test.each(CATALOGUE)('$name changes a text that the source has exactly once', (mutant) => {
+    const source = readFileSync(mutant.file, 'utf8');
+    expect(plant(mutant, source)).toContain(mutant.replace);
+  });
+});
+
+describe('planting', () => {
+  const mutant = { name: 'm', origin: 'o', wrong: 'w', file: 'f.ts', find: 'a + b', replace: '$& - b' };
+
+  test('puts the text in as it is', () => {
+    expect(plant(mutant, 'x = a + b;')).toBe('x = $& - b;');
+  });
+
+  test('refuses a text that is not there, or there twice, or that changes nothing', () => {
+    expect(() => plant(mutant, 'x = a;')).toThrow('is not in f.ts');
+    expect(() => plant(mutant, 'a + b + a + b')).toThrow('2 times');
+    expect(() => plant({ ...mutant, replace: mutant.find }, 'a + b')).toThrow('changes nothing');
+  });
+});
