@@ -276,7 +276,8 @@ export class Member {
       this.raft.tick();
       if (this.serving) this.quorum.tick();
       this.#proposer.tick();
-      this.#turn();
+      // Not at once: a turn of the event loop, whatever it begins with, has one turn of the crank.
+      this.wake();
     });
   }
 

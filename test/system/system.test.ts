@@ -148,6 +148,24 @@ describe('timers', () => {
     expect(order).toEqual(['now', 'soon']);
   });
 
+  test('soon lets others in between pieces that take long, and keeps their order', async () => {
+    const order: string[] = [];
+    await new Promise<void>((resolve) => {
+      REAL_TIMERS.soon(() => {
+        setImmediate(() => order.push('another'));
+        const endMs = REAL_CLOCK.monotonicMs() + 5;
+        while (REAL_CLOCK.monotonicMs() < endMs);
+        order.push('long');
+        REAL_TIMERS.soon(() => {
+          order.push('third');
+          resolve();
+        });
+      });
+      REAL_TIMERS.soon(() => order.push('second'));
+    });
+    expect(order).toEqual(['long', 'another', 'second', 'third']);
+  });
+
   test('refuse a delay that Node would cut to a millisecond', () => {
     expect(() => REAL_TIMERS.after(2 ** 31, () => {})).toThrow('out of bounds');
   });
