@@ -6,7 +6,7 @@ import type { PeerId } from '../src/base/ids.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
 import { decodeEnvelope, EnvelopeWriter } from '../src/peer/envelope.ts';
 import type { Message } from '../src/raft/message.ts';
-import type { Lane, Transport, TransportHandlers } from '../src/transport/transport.ts';
+import type { Lane, PeerUrl, Transport, TransportHandlers } from '../src/transport/transport.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
 
@@ -80,6 +80,14 @@ export class WatchedTransport implements Transport {
     if (planted === undefined) return;
     this.#sent(planted);
     this.#inner.send(to, lane, new EnvelopeWriter().frame(planted, wallMs));
+  }
+
+  setPeers(peers: readonly PeerUrl[]): void {
+    this.#inner.setPeers(peers);
+  }
+
+  joining(): readonly PeerId[] {
+    return this.#inner.joining();
   }
 
   bufferedBytes(to: PeerId): number {

@@ -32,6 +32,8 @@ export interface Socket {
   /** Bytes handed to `send` that the network has not taken. */
   readonly bufferedBytes: number;
   handle(handlers: SocketHandlers): void;
+  /** The other end has proved itself: a bound that its listener set on what a stranger may send holds no more. */
+  trusted?(): void;
   /** Queues one message. Silent when the socket is closing or closed. The caller does not touch `bytes` again. */
   send(bytes: Uint8Array): void;
   /** Asks for an orderly end. */

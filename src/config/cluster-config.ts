@@ -2,7 +2,6 @@
  * What all members of a cluster share, as `cluster.json` says it: who they are, where they are reached, and the timings that
  * only work when they are equal everywhere. What one member has for itself is in `peer-config.ts`.
  */
-import { murmur3 } from '../base/hash.ts';
 import type { PeerId } from '../base/ids.ts';
 
 /** Where something listens: a host name, an IPv4 address or an IPv6 address without brackets, and a port. */
@@ -80,13 +79,12 @@ export function memberOf(cluster: ClusterConfig, id: string): MemberConfig | und
 
 /**
  * One short text for everything that must be equal on all members: a readable part for each option, so that a refusal can
- * name the option. Addresses are left out: the way to a member may differ by where one stands.
+ * name the option. Members and addresses are left out: who belongs to a cluster is its log's to tell once it was founded, and
+ * the way to a member may differ by where one stands.
  */
 export function clusterFingerprint(cluster: ClusterConfig): string {
   const { tickMs, heartbeatMs, electionTimeoutMs } = cluster.timings;
-  const members = cluster.members.map((member) => member.id).join(',');
   return [
-    `members=${cluster.members.length}:${hexHash(members)}`,
     `tickMs=${tickMs}`,
     `heartbeatMs=${heartbeatMs}`,
     `electionTimeoutMs=${electionTimeoutMs}`,
@@ -108,10 +106,4 @@ export function fingerprintDifferences(own: string, other: string): readonly str
 function splitPart(part: string): [name: string, value: string] {
   const at = part.indexOf('=');
   return at < 0 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)];
-}
-
-function hexHash(text: string): string {
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at) & 0xff;
-  return murmur3(bytes, 0x7461).toString(16).padStart(8, '0');
 }

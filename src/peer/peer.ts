@@ -24,13 +24,14 @@
  */
 import { assert } from '../base/assert.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
+import { memberOf } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
 import { peerLimits } from '../config/limits.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { TaskFilter, TaskView } from '../scheduler/views.ts';
 import type { Founding, OpenedStorage } from '../storage/storage.ts';
 import type { Refusal } from '../transport/refusal.ts';
-import type { OwnFacts, PeerFacts, TransportHandlers } from '../transport/transport.ts';
+import type { HelloVerdict, OwnFacts, PeerFacts, TransportHandlers } from '../transport/transport.ts';
 import { checkVoters } from './configuration.ts';
 import { admit, FirstStart, knownIncarnation, rejoinSentence } from './founding.ts';
 import { loadState } from './load-state.ts';
@@ -312,15 +313,22 @@ export class Peer {
     // What is on disk counts: an incarnation is told as known only once it is written down.
     const { identity, founding } = this.#storage;
     const known = founding.founded ? knownIncarnation(founding, to) : undefined;
+    const { cluster, self } = this.#options;
+    const own = memberOf(cluster, self);
+    assert(own !== undefined, 'a peer is a member of its cluster');
     return {
       incarnation: identity.incarnation,
       // A founded peer may have voted, and does not pass for one that starts for the first time.
       logEmpty: !founding.founded,
+      featureLevel: 0,
+      founders: cluster.members.map((member) => member.id),
+      addresses: { peer: own.peer, client: own.client },
       ...(known === undefined ? {} : { knownIncarnation: known }),
     };
   }
 
-  #hello(from: PeerId, facts: PeerFacts): 'accept' | { readonly refuse: string } {
+  #hello(from: PeerId, facts: PeerFacts): HelloVerdict {
+    if (memberOf(this.#options.cluster, from) === undefined) return 'joining';
     if (this.#firstStart !== undefined) {
       this.#firstStart.hears(from, facts);
       this.#judgeFirstStart();

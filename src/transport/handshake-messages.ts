@@ -12,18 +12,20 @@
  * | facts | dialer | later, when the facts changed |
  * | ping, pong | dialer, acceptor | later, each second |
  *
- * History of the wire: 1, the first.
+ * History of the wire: 1, the first. 2, facts are a block of their own that may grow, with feature level, founders and
+ * addresses; the fingerprint names no members, who are the log's to tell.
  */
 
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import { isName, peerId, type PeerId } from '../base/ids.ts';
 import type { Refusal, RefusalCode } from './refusal.ts';
-import type { Lane, OwnFacts } from './transport.ts';
+import type { Lane, OwnFacts, PeerAddress } from './transport.ts';
 
 /** The newest version of the wire contract between peers that is spoken here. */
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 
 /** The oldest that is still spoken here. */
-export const WIRE_VERSION_MIN = 1;
+export const WIRE_VERSION_MIN = 2;
 
 /** Bytes of a nonce. */
 export const NONCE_BYTES = 32;
@@ -35,6 +37,9 @@ export const OWN_MESSAGE_BYTES_MAX: number = 8 * 1024;
 export const OWN_MARK: Uint8Array = new Uint8Array(0);
 
 const SENTENCE_BYTES_MAX = 600;
+const FOUNDERS_MAX = 16;
+/** Names and addresses as they stand in a URL, brackets aside. */
+const HOST = /^[A-Za-z0-9._:%-]{1,253}$/;
 const MAGIC = 0x5254_4b54;
 
 const HELLO = 1;
@@ -97,6 +102,7 @@ const CODES: readonly RefusalCode[] = [
   'CONFIG',
   'WRONG_SECRET',
   'INCARNATION',
+  'REMOVED',
   'DECLINED',
   'TIMEOUT',
   'BUSY',
@@ -245,17 +251,50 @@ function readRefuse(reader: ByteReader): OwnMessage {
 }
 
 function writeFacts(writer: ByteWriter, facts: OwnFacts): void {
-  writer.ascii(facts.incarnation);
-  writer.u8(facts.logEmpty ? 1 : 0);
-  writer.ascii(facts.knownIncarnation ?? '');
+  const block = new ByteWriter();
+  block.ascii(facts.incarnation);
+  block.u8(facts.logEmpty ? 1 : 0);
+  block.ascii(facts.knownIncarnation ?? '');
+  block.u16(facts.featureLevel);
+  block.ascii(facts.founders.join(','));
+  writeAddress(block, facts.addresses.peer);
+  writeAddress(block, facts.addresses.client);
+  writer.bytes(block.take());
 }
 
+function writeAddress(writer: ByteWriter, address: PeerAddress): void {
+  writer.ascii(address.host);
+  writer.u16(address.port);
+}
+
+/** What stands behind the last field that is known here was added later and counts for nothing. */
 function readFacts(reader: ByteReader): OwnFacts {
-  const incarnation = reader.ascii();
-  const logEmpty = readFlag(reader);
-  const known = reader.ascii();
+  const block = new ByteReader(reader.bytes());
+  const incarnation = block.ascii();
+  const logEmpty = readFlag(block);
+  const known = block.ascii();
   if (incarnation === '') throw new DecodeError('a peer without an incarnation');
-  return known === '' ? { incarnation, logEmpty } : { incarnation, logEmpty, knownIncarnation: known };
+  const featureLevel = block.u16();
+  const founders = readFounders(block.ascii());
+  const addresses = { peer: readAddress(block), client: readAddress(block) };
+  const facts = { incarnation, logEmpty, featureLevel, founders, addresses };
+  return known === '' ? facts : { ...facts, knownIncarnation: known };
+}
+
+function readFounders(text: string): PeerId[] {
+  const names = text === '' ? [] : text.split(',');
+  if (names.length > FOUNDERS_MAX) throw new DecodeError(`${names.length} founders`);
+  return names.map((name) => {
+    if (!isName(name)) throw new DecodeError('a founder without a name');
+    return peerId(name);
+  });
+}
+
+function readAddress(reader: ByteReader): PeerAddress {
+  const host = reader.ascii();
+  const port = reader.u16();
+  if (!HOST.test(host) || port === 0) throw new DecodeError('an address that cannot be dialed');
+  return { host, port };
 }
 
 function readFlag(reader: ByteReader): boolean {

@@ -43,7 +43,7 @@ import {
 } from './handshake-messages.ts';
 import { type Hmac, proofsEqual } from './hmac.ts';
 import type { Refusal, RefusalCode } from './refusal.ts';
-import type { Lane, OwnFacts, PeerFacts } from './transport.ts';
+import type { HelloVerdict, Lane, OwnFacts, PeerFacts } from './transport.ts';
 
 const DIALER_LABEL = 'taskraft peer proof: dialer';
 const ACCEPTOR_LABEL = 'taskraft peer proof: acceptor';
@@ -53,7 +53,8 @@ const NO_PROOF = new Uint8Array(0);
 export interface HandshakeContext {
   readonly self: PeerId;
   readonly clusterId: string;
-  isMember(peer: string): peer is PeerId;
+  /** False when it is no peer and there is no room for one more that wants to join. */
+  hasRoom(peer: PeerId): boolean;
   /** The configuration that all peers share, as one text, and the names of what differs in another. */
   readonly fingerprint: string;
   differences(own: string, other: string): readonly string[];
@@ -62,7 +63,7 @@ export interface HandshakeContext {
   readonly hmac: Hmac;
   readonly random: Random;
   facts(to: PeerId): OwnFacts;
-  hello(from: PeerId, facts: PeerFacts): 'accept' | { readonly refuse: string };
+  hello(from: PeerId, facts: PeerFacts): HelloVerdict;
 }
 
 /** The handshake is over without a connection. */
@@ -74,10 +75,24 @@ export interface Refused {
   readonly peer: PeerId | undefined;
 }
 
+/** Both ends are proved and want each other. */
+export interface Opened extends Judged {
+  readonly type: 'open';
+  readonly replies: readonly Uint8Array[];
+  readonly peer: PeerId;
+  readonly lane: Lane;
+}
+
+/** What an end said of itself, and whether its frames are taken. */
+export interface Judged {
+  readonly facts: OwnFacts;
+  readonly standing: 'accept' | 'joining';
+}
+
 /** What to do after a message. `replies` are to be sent in every case. */
 export type HandshakeStep =
   | { readonly type: 'wait'; readonly replies: readonly Uint8Array[] }
-  | { readonly type: 'open'; readonly replies: readonly Uint8Array[]; readonly peer: PeerId; readonly lane: Lane }
+  | Opened
   | Refused;
 
 /** Receives messages until the outcome is known; not to be called after. */
@@ -144,9 +159,10 @@ export class DialerHandshake implements Handshake {
     if (!proves(this.#context, ACCEPTOR_LABEL, said, welcome)) {
       return marked(refuse('WRONG_SECRET', `${this.#to} did not prove that it knows the secret`, this.#to));
     }
-    const unwanted = judgeFacts(this.#context, this.#to, this.#facts as OwnFacts, welcome.facts);
-    if (unwanted !== undefined) return marked(unwanted);
-    return { type: 'open', replies: [], peer: this.#to, lane: this.#lane };
+    const judged = judgeFacts(this.#context, this.#to, this.#facts as OwnFacts, welcome.facts);
+    if ('refusal' in judged) return marked(judged);
+    if (judged.standing === 'joining') return marked(refuseIncarnation(this.#context, this.#to));
+    return { type: 'open', replies: [], peer: this.#to, lane: this.#lane, ...judged };
   }
 }
 
@@ -204,9 +220,7 @@ export class AcceptorHandshake implements Handshake {
     if (hello.to !== self) {
       return refuse('WRONG_PEER', `${from} dialed ${to} and reached ${self}: compare the addresses`, undefined);
     }
-    if (!this.#context.isMember(hello.from)) {
-      return refuse('UNKNOWN_MEMBER', `${from} is no member of the cluster as ${self} knows it`, undefined);
-    }
+    if (!isName(hello.from)) throw new DecodeError('the caller has no name');
     if (hello.secured !== (secret !== undefined)) {
       return refuse('WRONG_SECRET', secretMismatch(self, from, secret !== undefined), undefined);
     }
@@ -225,44 +239,54 @@ export class AcceptorHandshake implements Handshake {
       const sentence = `${from} and ${self} have configurations that differ in ${differences.join(', ')}`;
       return refuse('CONFIG', sentence, from);
     }
+    if (!this.#context.hasRoom(from)) {
+      const sentence = `${from} is no member of the cluster as ${self} knows it, and too many others wait to join`;
+      return refuse('UNKNOWN_MEMBER', sentence, from);
+    }
     const own = this.#context.facts(from);
-    const unwanted = judgeFacts(this.#context, from, own, proof.facts);
-    if (unwanted !== undefined) return unwanted;
+    const judged = judgeFacts(this.#context, from, own, proof.facts);
+    if ('refusal' in judged) return judged;
     const answer = prove(this.#context, ACCEPTOR_LABEL, [...said, bytes], own);
     return {
       type: 'open',
       replies: [encodeProof({ type: 'welcome', facts: own, proof: answer })],
       peer: from,
       lane: hello.lane,
+      ...judged,
     };
   }
 }
 
 /**
- * What `other` says of itself, held against what we have written down, and put to the owner.
- *
- * @returns a refusal, or undefined when it is wanted.
+ * What `other` says of itself, held against what we have written down, and put to the owner. One that comes with a log under
+ * another incarnation is refused here; one that starts empty under a known name is the owner's to judge.
  */
 export function judgeFacts(
   context: HandshakeContext,
   from: PeerId,
   own: OwnFacts,
   other: OwnFacts,
-): Refused | undefined {
+): Refused | Judged {
   const knowsMe =
     other.knownIncarnation === undefined
       ? 'not'
       : other.knownIncarnation === own.incarnation
         ? 'as-this'
         : 'as-another';
-  if (own.knownIncarnation !== undefined && own.knownIncarnation !== other.incarnation) {
-    const sentence =
-      `${from} comes with another data directory than the one that ${context.self} knows it by: ` +
-      `it was wiped or replaced. A peer that lost its data has to join as a new member.`;
-    return refuse('INCARNATION', sentence, from);
+  if (own.knownIncarnation !== undefined && own.knownIncarnation !== other.incarnation && !other.logEmpty) {
+    return refuseIncarnation(context, from);
   }
-  const verdict = context.hello(from, { incarnation: other.incarnation, logEmpty: other.logEmpty, knowsMe });
-  return verdict === 'accept' ? undefined : refuse('DECLINED', verdict.refuse, from);
+  const { incarnation, logEmpty, featureLevel, founders, addresses } = other;
+  const verdict = context.hello(from, { incarnation, logEmpty, featureLevel, founders, addresses, knowsMe });
+  if (verdict === 'accept' || verdict === 'joining') return { facts: other, standing: verdict };
+  return refuse(verdict.code ?? 'DECLINED', verdict.refuse, from);
+}
+
+function refuseIncarnation(context: HandshakeContext, peer: PeerId): Refused {
+  const sentence =
+    `${peer} comes with another data directory than the one that ${context.self} knows it by: ` +
+    `it was wiped or replaced. A peer that lost its data has to join as a new member.`;
+  return refuse('INCARNATION', sentence, peer);
 }
 
 /** Bytes from outside that do not read as a message are a refusal, never an error of ours. */

@@ -5,7 +5,7 @@ import { decodeOwnMessage, encodePong, encodeRefuse, OWN_MARK } from './handshak
 import { AcceptorHandshake, type HandshakeContext, judgeFacts } from './handshake.ts';
 import type { Refusal } from './refusal.ts';
 import { CLOSE_CODE } from './timings.ts';
-import type { Lane } from './transport.ts';
+import type { Lane, OwnFacts } from './transport.ts';
 
 /** What an accepted connection tells the transport that owns it. */
 export interface InboundOwner {
@@ -28,6 +28,10 @@ export class InboundConnection implements SocketHandlers {
   #handshake: AcceptorHandshake | undefined;
   #peer: PeerId | undefined;
   #lane: Lane = 'control';
+  /** What the other end said last of itself. */
+  #facts: OwnFacts | undefined;
+  /** The owner does not take its frames, only hears of it. */
+  #joining = false;
   /** The message before was the mark: the next one is for the transport itself. */
   #marked = false;
   /** Sweeps since anything was heard. */
@@ -48,7 +52,7 @@ export class InboundConnection implements SocketHandlers {
       if (this.#peer === undefined) this.#shakeHands(bytes);
       else if (this.#marked) this.#own(this.#peer, bytes);
       else if (bytes.length === 0) this.#marked = true;
-      else this.#owner.frame(this.#peer, this.#lane, bytes);
+      else if (!this.#joining) this.#owner.frame(this.#peer, this.#lane, bytes);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#refuse({ code: 'BAD_FRAME', sentence: `a frame is not ours: ${error.message}`, by: 'us' });
@@ -76,6 +80,17 @@ export class InboundConnection implements SocketHandlers {
     const refusal: Refusal = { code: 'TIMEOUT', sentence: 'the handshake was not finished in time', by: 'us' };
     this.#socket.send(encodeRefuse(refusal));
     this.#leave(refusal);
+  }
+
+  /** True when frames of this connection are dropped because its owner has not taken the caller for a member. */
+  get joining(): boolean {
+    return this.#joining;
+  }
+
+  /** Asks the owner again what it makes of the caller: the peers have changed. */
+  judgeAgain(): void {
+    if (this.#over || this.#peer === undefined || this.#facts === undefined) return;
+    this.#judge(this.#peer, this.#facts);
   }
 
   /** Ends it in order. */
@@ -107,6 +122,9 @@ export class InboundConnection implements SocketHandlers {
       this.#handshake = undefined;
       this.#peer = step.peer;
       this.#lane = step.lane;
+      this.#facts = step.facts;
+      this.#joining = step.standing === 'joining';
+      this.#socket.trusted?.();
       this.#owner.opened(this, step.peer, step.lane);
     }
   }
@@ -119,14 +137,25 @@ export class InboundConnection implements SocketHandlers {
       this.#socket.send(OWN_MARK);
       this.#socket.send(encodePong());
     } else if (message.type === 'facts') {
-      const { context } = this.#owner;
-      const unwanted = judgeFacts(context, peer, context.facts(peer), message.facts);
-      if (unwanted !== undefined && !this.#over) this.#refuse(unwanted.refusal);
+      this.#judge(peer, message.facts);
     } else if (message.type === 'refuse') {
       this.#leave({ code: message.code, sentence: message.sentence, by: 'them' });
     } else {
       throw new DecodeError(`a ${message.type} message came out of order`);
     }
+  }
+
+  #judge(peer: PeerId, facts: OwnFacts): void {
+    const { context } = this.#owner;
+    const judged = judgeFacts(context, peer, context.facts(peer), facts);
+    // The owner was asked, and may have stopped everything.
+    if (this.#over) return;
+    if ('refusal' in judged) {
+      this.#refuse(judged.refusal);
+      return;
+    }
+    this.#facts = facts;
+    this.#joining = judged.standing === 'joining';
   }
 
   /** Says no on a connection that is open. */

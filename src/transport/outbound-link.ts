@@ -48,7 +48,7 @@ interface OpenLane {
  */
 export class OutboundLink {
   readonly peer: PeerId;
-  readonly #url: string;
+  #url: string;
   readonly #owner: OutboundOwner;
   /** One more with each attempt: what an earlier one still hears counts for nothing. */
   #attempt = 0;
@@ -103,6 +103,19 @@ export class OutboundLink {
     this.#end((socket) => socket.terminate());
     this.#failures = 0;
     this.#dial('control');
+  }
+
+  /** Where the peer is dialed. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** The peer has moved: whatever goes on at the address before ends. To be called in an event of its own. */
+  moveTo(url: string): void {
+    if (this.#closed || this.#url === url) return;
+    this.#url = url;
+    this.#failures = 0;
+    this.#lost('its address has changed');
   }
 
   /** Tells the other end the facts as they are now. */

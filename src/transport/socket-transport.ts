@@ -10,16 +10,16 @@ import type { Hmac } from './hmac.ts';
 import { InboundConnection, type InboundOwner } from './inbound-connection.ts';
 import { OutboundLink, type OutboundOwner } from './outbound-link.ts';
 import type { Refusal } from './refusal.ts';
-import { CLOSE_CODE, HANDSHAKES_MAX, TRANSPORT_TIMINGS, type TransportTimings } from './timings.ts';
-import type { Lane, Transport, TransportHandlers } from './transport.ts';
+import { CLOSE_CODE, HANDSHAKES_MAX, JOINING_MAX, TRANSPORT_TIMINGS, type TransportTimings } from './timings.ts';
+import type { Lane, PeerUrl, Transport, TransportHandlers } from './transport.ts';
 
 /** Who this peer is and whom it talks to. */
 export interface SocketTransportOptions {
   readonly self: PeerId;
   /** A name, as for peers. */
   readonly clusterId: string;
-  /** All members with the addresses of their peer listeners, `ws://host:port/v1/peer`; this peer may be among them. */
-  readonly members: readonly { readonly peer: PeerId; readonly url: string }[];
+  /** The peers until `setPeers` names others; this one may be among them. */
+  readonly members: readonly PeerUrl[];
   /** The configuration that all peers share, as one ASCII text of at most 4,096 characters. */
   readonly fingerprint: string;
   /** The names of the options in which two fingerprints differ; empty when both are equal. */
@@ -49,22 +49,27 @@ type Inbound = Partial<Record<Lane, InboundConnection>>;
 
 /**
  * The transport over any sockets: WebSockets in the product, the simulated network in the simulator. It keeps an
- * `OutboundLink` to every other member and the connections that they made to this one.
+ * `OutboundLink` to every other peer and the connections that they, and those who want to join, made to this one.
  */
 export class SocketTransport implements Transport {
   readonly #ports: SocketTransportPorts;
   readonly #timings: TransportTimings;
   readonly #context: HandshakeContext;
   /** Sorted by peer, so that dials and pings have one order. */
-  readonly #links: readonly OutboundLink[];
-  readonly #linkOf: ReadonlyMap<PeerId, OutboundLink>;
-  /** At most one connection for each lane of each member. */
+  #links: readonly OutboundLink[] = [];
+  #linkOf: ReadonlyMap<PeerId, OutboundLink> = new Map();
+  /** Where each link is to lead. */
+  #urlOf: ReadonlyMap<PeerId, string> = new Map();
+  readonly #outboundOwner: OutboundOwner;
+  /** At most one connection for each lane of each peer, and of `JOINING_MAX` names besides. */
   readonly #inboundOf: Map<PeerId, Inbound> = new Map();
   /** Connections that have proved nothing yet, each with its deadline; at most `HANDSHAKES_MAX`. */
   readonly #pending: Map<InboundConnection, Timer> = new Map();
   readonly #lastRefusal: Map<PeerId, string> = new Map();
   readonly #inboundOwner: InboundOwner;
   #handlers: TransportHandlers | undefined;
+  /** True once it listens. */
+  #started = false;
   #sweepTimer: Timer | undefined;
   #logLines = 0;
   #stopped = false;
@@ -74,11 +79,10 @@ export class SocketTransport implements Transport {
     assert(options.fingerprint.length <= FINGERPRINT_BYTES_MAX, 'a fingerprint has at most 4,096 characters');
     this.#ports = ports;
     this.#timings = { ...TRANSPORT_TIMINGS, ...options.timings };
-    const members = new Set<string>(options.members.map((member) => member.peer));
     this.#context = {
       self: options.self,
       clusterId: options.clusterId,
-      isMember: (peer): peer is PeerId => members.has(peer),
+      hasRoom: (peer) => this.#hasRoom(peer),
       fingerprint: options.fingerprint,
       differences: options.differences,
       secret: options.secret,
@@ -87,14 +91,9 @@ export class SocketTransport implements Transport {
       facts: (to) => this.#owner().facts(to),
       hello: (from, facts) => this.#owner().hello(from, facts),
     };
-    const outboundOwner = this.#outboundOwner();
+    this.#outboundOwner = this.#makeOutboundOwner();
     this.#inboundOwner = this.#makeInboundOwner();
-    this.#links = options.members
-      .filter((member) => member.peer !== options.self)
-      .sort((left, right) => (left.peer < right.peer ? -1 : 1))
-      .map((member) => new OutboundLink(member.peer, member.url, outboundOwner));
-    this.#linkOf = new Map(this.#links.map((link) => [link.peer, link]));
-    assert(this.#linkOf.size === this.#links.length, 'each member is given once');
+    this.#link(options.members);
   }
 
   async start(handlers: TransportHandlers): Promise<void> {
@@ -104,14 +103,34 @@ export class SocketTransport implements Transport {
     await this.#ports.listener.listen((socket) => this.#accept(socket));
     // Stopped while the address was being taken.
     if (this.#isStopped()) return this.#ports.listener.close();
+    this.#started = true;
     for (const link of this.#links) link.start();
     this.#sweepLater();
   }
 
   send(to: PeerId, lane: Lane, bytes: Uint8Array): void {
-    const link = this.#linkOf.get(to);
-    assert(link !== undefined, () => `${to} is no other member`);
-    link.send(lane, bytes);
+    assert(to !== this.#context.self, 'a peer sends itself nothing');
+    this.#linkOf.get(to)?.send(lane, bytes);
+  }
+
+  setPeers(peers: readonly PeerUrl[]): void {
+    if (this.#stopped) return;
+    this.#link(peers);
+    if (!this.#started) return;
+    this.#ports.timers.soon(() => {
+      if (this.#stopped) return;
+      for (const link of this.#links) link.moveTo(this.#urlOf.get(link.peer) ?? link.url);
+      this.#judgeAgain();
+    });
+  }
+
+  joining(): readonly PeerId[] {
+    const waiting = (connection: InboundConnection | undefined, peer: PeerId): boolean =>
+      connection !== undefined && (connection.joining || !this.#linkOf.has(peer));
+    return [...this.#inboundOf]
+      .filter(([peer, { control, bulk }]) => waiting(control, peer) || waiting(bulk, peer))
+      .map(([peer]) => peer)
+      .sort();
   }
 
   bufferedBytes(to: PeerId): number {
@@ -144,7 +163,48 @@ export class SocketTransport implements Transport {
     return this.#handlers;
   }
 
-  #outboundOwner(): OutboundOwner {
+  /** Makes the links those to `peers`; one that leads elsewhere now is still to be moved. */
+  #link(peers: readonly PeerUrl[]): void {
+    const before = this.#linkOf;
+    const fresh: OutboundLink[] = [];
+    const links = peers
+      .filter(({ peer }) => peer !== this.#context.self)
+      .sort((left, right) => (left.peer < right.peer ? -1 : 1))
+      .map(({ peer, url }) => {
+        const known = before.get(peer);
+        const link = known ?? new OutboundLink(peer, url, this.#outboundOwner);
+        if (known === undefined) fresh.push(link);
+        return link;
+      });
+    this.#links = links;
+    this.#linkOf = new Map(links.map((link) => [link.peer, link]));
+    this.#urlOf = new Map(peers.map(({ peer, url }) => [peer, url]));
+    assert(this.#linkOf.size === links.length, 'each peer is given once');
+    for (const [peer, link] of before) {
+      if (this.#linkOf.has(peer)) continue;
+      this.#lastRefusal.delete(peer);
+      link.close();
+    }
+    if (this.#started) for (const link of fresh) link.start();
+  }
+
+  /** Those that are held as joining may have become peers, and those that are left out may have been removed. */
+  #judgeAgain(): void {
+    const asked = [...this.#inboundOf].flatMap(([peer, { control, bulk }]) =>
+      [control, bulk].filter((connection) => connection?.joining === true || !this.#linkOf.has(peer)),
+    );
+    for (const connection of asked) connection?.judgeAgain();
+  }
+
+  /** A peer always has room; of others so many names may be connected. */
+  #hasRoom(peer: PeerId): boolean {
+    if (this.#linkOf.has(peer) || this.#inboundOf.has(peer)) return true;
+    let strangers = 0;
+    for (const other of this.#inboundOf.keys()) if (!this.#linkOf.has(other)) strangers += 1;
+    return strangers < JOINING_MAX;
+  }
+
+  #makeOutboundOwner(): OutboundOwner {
     return {
       context: this.#context,
       dialer: this.#ports.dialer,
@@ -165,7 +225,9 @@ export class SocketTransport implements Transport {
     return {
       context: this.#context,
       opened: (connection, peer, lane) => this.#opened(connection, peer, lane),
-      frame: (from, lane, bytes) => this.#owner().frame(from, lane, bytes),
+      frame: (from, lane, bytes) => {
+        if (this.#linkOf.has(from)) this.#owner().frame(from, lane, bytes);
+      },
       refused: (peer, refusal, remote) => this.#refused(peer, refusal, remote),
       ended: (connection) => this.#ended(connection),
     };
@@ -198,9 +260,10 @@ export class SocketTransport implements Transport {
 
   #ended(connection: InboundConnection): void {
     this.#settle(connection);
-    for (const inbound of this.#inboundOf.values()) {
+    for (const [peer, inbound] of this.#inboundOf) {
       if (inbound.control === connection) delete inbound.control;
       if (inbound.bulk === connection) delete inbound.bulk;
+      if (inbound.control === undefined && inbound.bulk === undefined) this.#inboundOf.delete(peer);
     }
   }
 

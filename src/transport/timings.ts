@@ -35,11 +35,20 @@ export const TRANSPORT_TIMINGS: TransportTimings = {
 /** Handshakes of callers that may be under way at once. */
 export const HANDSHAKES_MAX = 64;
 
+/** Callers that are no peers and stay connected in order to join, by name. */
+export const JOINING_MAX = 16;
+
 /** The path of the WebSocket between peers. */
 export const PEER_PATH = '/v1/peer';
 
 /** The WebSocket subprotocol between peers. */
 export const PEER_PROTOCOL = 'taskraft-peer.v1';
+
+/** The URL at which the peer at `address` is dialed; an IPv6 address has no brackets there. */
+export function peerUrl(address: { readonly host: string; readonly port: number }): string {
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `ws://${host}:${address.port}${PEER_PATH}`;
+}
 
 /** Codes with which a peer closes a connection, of RFC 6455 §7.4.1; 4000 is of its private range. */
 export const CLOSE_CODE = {

@@ -22,7 +22,8 @@
  *   connection ended is lost; frames of different lanes overtake each other.
  * - No frame is delivered before the other end has proved who it is and `hello` has accepted it.
  * - `connected` and `disconnected` alternate for a peer; each `disconnected` is followed by one `redialed`, unless the
- *   transport is stopped before.
+ *   transport is stopped before. One that `setPeers` leaves out is disconnected without a word.
+ * - Frames are delivered from those peers alone that `setPeers` named last, though others may be connected, to be heard of.
  * - Handlers are never called after `stop` was called, nor within a call of the transport (but `facts` within `announce`).
  *
  * What it does not do: it repeats nothing (Raft does), encrypts nothing, and does not know what leads or follows.
@@ -40,23 +41,53 @@ export type Lane = 'control' | 'bulk';
 /** Largest frame in bytes. An append of one entry of the largest size fits with room to spare. */
 export const FRAME_BYTES_MAX: number = 16 * 1024 * 1024;
 
-/** What this peer tells each other one of itself. */
-export interface OwnFacts {
+/** Where a peer is reached: a host name or address without brackets, of at most 253 characters, and a port. */
+export interface PeerAddress {
+  readonly host: string;
+  /** 1 to 65,535. */
+  readonly port: number;
+}
+
+/** What a peer says of itself, whomever it speaks to. */
+export interface CommonFacts {
   /** Drawn when the data directory was made: another one under the same id means that the directory was replaced. */
   readonly incarnation: string;
   /** True until the peer was founded: its log is empty and it never voted, so it may be one that starts for the first time. */
   readonly logEmpty: boolean;
+  /** The newest level of features that its version can apply, 0 to 65,535. */
+  readonly featureLevel: number;
+  /**
+   * Who founds or founded the cluster as far as it knows, sorted, at most 16: those of its file until it was founded. Two that
+   * start for the first time may found a cluster only when they name the same; one that joins begins with those of the others.
+   */
+  readonly founders: readonly PeerId[];
+  readonly addresses: { readonly peer: PeerAddress; readonly client: PeerAddress };
+}
+
+/** What this peer tells each other one of itself. */
+export interface OwnFacts extends CommonFacts {
   /** The incarnation of the peer addressed that this peer has written down at its founding; absent when none. */
   readonly knownIncarnation?: string;
 }
 
 /** What another peer has told of itself. */
-export interface PeerFacts {
-  readonly incarnation: string;
-  readonly logEmpty: boolean;
+export interface PeerFacts extends CommonFacts {
   /** What it has written down of this peer: nothing, this very incarnation, or another one. */
   readonly knowsMe: 'not' | 'as-this' | 'as-another';
 }
+
+/**
+ * What the owner makes of another peer.
+ * - `accept`: its frames are taken, once it is among the peers of `setPeers`.
+ * - `joining`: it has proved that it knows the secret and stays connected, so that it can be asked to join and is heard of
+ *   changes; its frames are dropped. For one that is dialed, under the name of a member that had another data directory, it is
+ *   a refusal with the code `INCARNATION`.
+ * - `refuse`: the connection ends; the sentence is told to the other end with the code, `DECLINED` by default.
+ */
+export type HelloVerdict =
+  | 'accept'
+  | 'joining'
+  | { readonly refuse: string; readonly code?: 'DECLINED' | 'INCARNATION' | 'REMOVED' };
 
 /** Result of the dial that follows a disconnection. Only `refused` says something: nobody listens there, the process is gone. */
 export type RedialResult = 'refused' | 'accepted' | 'timeout';
@@ -66,10 +97,11 @@ export interface TransportHandlers {
   /** What to tell `to` now. Called at every handshake and at `announce`. */
   facts(to: PeerId): OwnFacts;
   /**
-   * Another peer has proved who it is and told its facts: at every handshake of either direction before any frame, and again
-   * when it announces. A refusal ends the connection and is told to the other end with its sentence.
+   * Another peer has proved who it is and told its facts: at every handshake of either direction before any frame, again
+   * when it announces, and again after `setPeers` when that may change the verdict. It may be any name but the own: members,
+   * those that want to become one, and those that were.
    */
-  hello(from: PeerId, facts: PeerFacts): 'accept' | { readonly refuse: string };
+  hello(from: PeerId, facts: PeerFacts): HelloVerdict;
   /**
    * One whole frame; the bytes belong to the receiver. They may be a view into a larger buffer of the network: copy what is kept
    * for long.
@@ -86,6 +118,13 @@ export interface TransportHandlers {
   refused(peer: PeerId, refusal: Refusal): void;
 }
 
+/** A peer and where it is dialed. */
+export interface PeerUrl {
+  readonly peer: PeerId;
+  /** `ws://host:port/v1/peer`, see `peerUrl`. */
+  readonly url: string;
+}
+
 /** Carries frames to the other peers. One for each process; `SocketTransport` is the implementation. */
 export interface Transport {
   /** Starts listening and dialing. @throws when the own address is taken or not ours. */
@@ -95,6 +134,15 @@ export interface Transport {
    * not connected or too much is waiting for it: Raft repeats.
    */
   send(to: PeerId, lane: Lane, bytes: Uint8Array): void;
+  /**
+   * From now on these are the peers, each given once; this one may be among them. Links to new ones are dialed, those to others
+   * end after what was sent, and one whose address has changed is dialed anew. Connections that are held as joining, or come
+   * from a peer that is left out, are put to `hello` again. Before `start` it replaces the peers of the constructor. Not to be called within `hello`
+   * for every call of it.
+   */
+  setPeers(peers: readonly PeerUrl[]): void;
+  /** Who is connected and no peer: they proved who they are and their frames are dropped. Sorted; at most `JOINING_MAX`. */
+  joining(): readonly PeerId[];
   /** Bytes of the bulk lane that the network has not taken; 0 when not connected. */
   bufferedBytes(to: PeerId): number;
   connectedTo(peer: PeerId): boolean;

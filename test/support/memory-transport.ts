@@ -102,6 +102,12 @@ export class MemoryTransport implements Transport {
     });
   }
 
+  setPeers(): void {}
+
+  joining(): readonly PeerId[] {
+    return [];
+  }
+
   bufferedBytes(): number {
     return 0;
   }
@@ -153,7 +159,7 @@ export class MemoryTransport implements Transport {
     const theirs = other.facts(this.self);
     if (theirs === undefined) return false;
     const answer = this.#handlers.hello(other.self, factsFor(own, theirs));
-    if (answer === 'accept') return true;
+    if (answer === 'accept' || answer === 'joining') return true;
     other.refused(this.self, answer.refuse);
     return false;
   }
@@ -199,5 +205,6 @@ export class MemoryTransport implements Transport {
 function factsFor(own: OwnFacts, theirs: OwnFacts): PeerFacts {
   const known = theirs.knownIncarnation;
   const knowsMe = known === undefined ? 'not' : known === own.incarnation ? 'as-this' : 'as-another';
-  return { incarnation: theirs.incarnation, logEmpty: theirs.logEmpty, knowsMe };
+  const { incarnation, logEmpty, featureLevel, founders, addresses } = theirs;
+  return { incarnation, logEmpty, featureLevel, founders, addresses, knowsMe };
 }

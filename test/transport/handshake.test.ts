@@ -24,7 +24,7 @@ import {
   WIRE_VERSION,
 } from '../../src/transport/handshake-messages.ts';
 import type { PeerFacts } from '../../src/transport/transport.ts';
-import { P1, P2, P3 } from './harness.ts';
+import { factsOf, P1, P2, P3 } from './harness.ts';
 
 interface End extends HandshakeContext {
   readonly heard: { readonly from: PeerId; readonly facts: PeerFacts }[];
@@ -39,13 +39,13 @@ function end(self: PeerId, changes: Partial<HandshakeContext> = {}): End {
   return {
     self,
     clusterId: 'a',
-    isMember: (peer): peer is PeerId => ['p1', 'p2'].includes(peer),
+    hasRoom: (peer) => ['p1', 'p2'].includes(peer),
     fingerprint: 'same',
     differences: (own, other) => (own === other ? [] : ['tickMs', 'heartbeatMs']),
     secret: SECRET,
     hmac: hmacSha256,
     random: new SeededRandom(seed),
-    facts: () => ({ incarnation: `${self}-first`, logEmpty: true }),
+    facts: () => factsOf(self),
     hello: (from, facts) => {
       heard.push({ from, facts });
       return 'accept';
@@ -107,8 +107,8 @@ describe('a handshake between two that want each other', () => {
     const { dialer, acceptor } = shake(one, two);
     expect(dialer).toMatchObject({ type: 'open', peer: 'p2', lane: 'bulk' });
     expect(acceptor).toMatchObject({ type: 'open', peer: 'p1', lane: 'bulk' });
-    expect(one.heard).toEqual([{ from: 'p2', facts: { incarnation: 'p2-first', logEmpty: true, knowsMe: 'not' } }]);
-    expect(two.heard).toEqual([{ from: 'p1', facts: { incarnation: 'p1-first', logEmpty: true, knowsMe: 'not' } }]);
+    expect(one.heard).toEqual([{ from: 'p2', facts: { ...factsOf(P2), knowsMe: 'not' } }]);
+    expect(two.heard).toEqual([{ from: 'p1', facts: { ...factsOf(P1), knowsMe: 'not' } }]);
   });
 
   test('opens without a secret when neither has one', () => {
@@ -120,11 +120,11 @@ describe('a handshake between two that want each other', () => {
     { known: undefined, knowsMe: 'not' },
     { known: 'p2-first', knowsMe: 'as-this' },
   ])('tells whether the caller knows this incarnation: $knowsMe', ({ known, knowsMe }) => {
-    const facts = { incarnation: 'p1-first', logEmpty: false };
+    const facts = factsOf(P1, { logEmpty: false });
     const one = end(P1, { facts: () => (known === undefined ? facts : { ...facts, knownIncarnation: known }) });
     const two = end(P2);
     shake(one, two);
-    expect(two.heard[0]?.facts).toEqual({ incarnation: 'p1-first', logEmpty: false, knowsMe });
+    expect(two.heard[0]?.facts).toEqual({ ...facts, knowsMe });
   });
 
   test('never sends the secret, nor a nonce or proof twice', () => {
@@ -155,10 +155,11 @@ describe('refusals', () => {
       sentence: 'them WRONG_CLUSTER: p2 belongs to another cluster than p1',
     },
     {
-      what: 'no member',
+      what: 'one more that wants to join than there is room for',
       dialing: end(P3),
       accepting: end(P2),
-      sentence: 'them UNKNOWN_MEMBER: p3 is no member of the cluster as p2 knows it',
+      sentence:
+        'them UNKNOWN_MEMBER: p3 is no member of the cluster as p2 knows it, and too many others wait to join',
     },
     {
       what: 'an address that leads elsewhere',
@@ -209,16 +210,33 @@ describe('refusals', () => {
   });
 
   test('a data directory that was replaced is refused by the end that knows the old one', () => {
-    const knowing = { facts: () => ({ incarnation: 'x', logEmpty: false, knownIncarnation: 'old' }) };
-    const byAcceptor = shake(end(P1), end(P2, knowing));
+    const knowing = { facts: () => factsOf(P1, { incarnation: 'x', logEmpty: false, knownIncarnation: 'old' }) };
+    const begun = (self: PeerId): Partial<HandshakeContext> => ({ facts: () => factsOf(self, { logEmpty: false }) });
+    const byAcceptor = shake(end(P1, begun(P1)), end(P2, knowing));
     expect(refusal(byAcceptor.dialer)).toContain('them INCARNATION: p1 comes with another data directory');
-    const replaced = end(P2);
+    const replaced = end(P2, begun(P2));
     const byDialer = shake(end(P1, knowing), replaced);
     expect(refusal(byDialer.dialer)).toContain('us INCARNATION: p2 comes with another data directory');
     // The replaced one has heard it by proof, and not only by a refusal that anybody could send.
     expect(replaced.heard[0]?.facts.knowsMe).toBe('as-another');
     // It takes the connection for open, so the refusal has a mark before it.
     expect(byDialer.dialer?.replies.map((reply) => reply.length > 0)).toEqual([false, true]);
+  });
+
+  test('one that comes back empty is the owner to judge: held as joining when it calls, refused when it is called', () => {
+    const knowing = {
+      facts: () => factsOf(P1, { incarnation: 'x', logEmpty: false, knownIncarnation: 'old' }),
+      hello: () => 'joining' as const,
+    };
+    const called = shake(end(P1), end(P2, knowing));
+    expect([called.dialer?.type, called.acceptor]).toMatchObject(['open', { type: 'open', standing: 'joining' }]);
+    const calling = shake(end(P1, knowing), end(P2));
+    expect(refusal(calling.dialer)).toContain('us INCARNATION: p2 comes with another data directory');
+  });
+
+  test('one that was removed hears so by its code', () => {
+    const { dialer } = shake(end(P1), end(P2, { hello: () => ({ refuse: 'p1 was removed', code: 'REMOVED' }) }));
+    expect(refusal(dialer)).toBe('them REMOVED: p1 was removed');
   });
 
   test('a caller that proved nothing is nobody, and one that did is named', () => {
@@ -239,7 +257,7 @@ describe('refusals', () => {
     const unreadable = new Uint8Array([...later.subarray(0, 9), 1, 2, 3]);
     for (const bytes of [later, unreadable]) {
       const step = new AcceptorHandshake(end(P2)).receive(bytes);
-      expect(refusal(step)).toBe('us VERSION: p2 speaks versions 1 to 1 between peers, the caller 2 to 5');
+      expect(refusal(step)).toBe('us VERSION: p2 speaks versions 2 to 2 between peers, the caller 3 to 6');
     }
     const dialer = new DialerHandshake(end(P1), P2, 'bulk');
     const picked = encodeChallenge({ version: 9, secured: true, nonce: new Uint8Array(32) });
@@ -254,8 +272,8 @@ describe('refusals', () => {
 
 function hello(): Parameters<typeof encodeHello>[0] {
   return {
-    versionMin: 1,
-    versionMax: 1,
+    versionMin: 2,
+    versionMax: 2,
     lane: 'control',
     clusterId: 'a',
     from: 'p1',
@@ -300,11 +318,11 @@ describe('against one who listens or changes what is said', () => {
     // Its own hello names p2 as the caller: it is not taken from itself.
     expect(refusal(acceptor.receive(dialer.first))).toContain('us SELF');
     // Its own proof, as if it were a welcome, is a proof of the wrong role.
-    const answered = dialer.receive(encodeChallenge({ version: 1, secured: true, nonce: new Uint8Array(32) }));
+    const answered = dialer.receive(encodeChallenge({ version: 2, secured: true, nonce: new Uint8Array(32) }));
     const reflected = new Uint8Array(answered.replies[0]!);
     reflected[0] = encodeProof({
       type: 'welcome',
-      facts: { incarnation: 'x', logEmpty: true },
+      facts: factsOf(P1),
       proof: new Uint8Array(0),
     })[0]!;
     expect(refusal(dialer.receive(reflected))).toContain('us WRONG_SECRET');
@@ -328,7 +346,7 @@ describe('against one who listens or changes what is said', () => {
         const at = from % bytes.length;
         return new Uint8Array([...bytes.subarray(0, at), ...bytes.subarray(at + (length % 40))]);
       }),
-      fc.constantFrom(encodePing(), encodePong(), encodeFacts({ incarnation: 'x', logEmpty: true })),
+      fc.constantFrom(encodePing(), encodePong(), encodeFacts(factsOf(P1))),
     );
     fc.assert(
       fc.property(garbage, fc.boolean(), fc.boolean(), (bytes, dialing, later) => {
@@ -343,7 +361,7 @@ describe('against one who listens or changes what is said', () => {
 });
 
 describe('messages', () => {
-  const facts = { incarnation: 'p1-first', logEmpty: false, knownIncarnation: 'p2-first' };
+  const facts = factsOf(P1, { logEmpty: false, knownIncarnation: 'p2-first' });
   const messages: readonly (readonly [bytes: Uint8Array, message: OwnMessage])[] = [
     [encodeHello(hello()), { type: 'hello', ...hello() }],
     [
@@ -364,7 +382,7 @@ describe('messages', () => {
     for (const [bytes, message] of messages) expect(decodeOwnMessage(bytes)).toEqual(message);
   });
 
-  test('the layout is the one of version 1', () => {
+  test('the layout is the one of version 2', () => {
     expect(messages.map(([bytes]) => Buffer.from(bytes).toString('hex'))).toMatchInlineSnapshot(`
       [
         "01544b5452010001000001610270310270320473616d65010303030303030303030303030303030303030303030303030303030303030303",
@@ -383,6 +401,22 @@ describe('messages', () => {
       expect(() => decodeOwnMessage(new Uint8Array([...bytes, 0]))).toThrow(DecodeError);
       expect(() => decodeOwnMessage(bytes.subarray(0, bytes.length - 1))).toThrow(DecodeError);
     }
+  });
+
+  test('facts that a later version has made longer read as before', () => {
+    const [, body] = [0, encodeFacts(facts)];
+    const longer = new Uint8Array([...body, 1, 2, 3]);
+    longer[1] = (body[1] as number) + 3;
+    expect(decodeOwnMessage(longer)).toEqual({ type: 'facts', facts });
+  });
+
+  test.each([
+    ['a name that is none', { founders: ['a b' as PeerId] }],
+    ['17 founders', { founders: Array.from({ length: 17 }, () => P1) }],
+    ['a host of no network', { addresses: { peer: { host: 'a/b', port: 1 }, client: { host: 'a', port: 1 } } }],
+    ['port 0', { addresses: { peer: { host: 'a', port: 1 }, client: { host: 'a', port: 0 } } }],
+  ])('facts with %s are none', (_, changes) => {
+    expect(() => decodeOwnMessage(encodeFacts(factsOf(P1, changes)))).toThrow(DecodeError);
   });
 
   test('a code of a later version is a refusal all the same', () => {

@@ -4,6 +4,7 @@ import type { Dialer, Listener } from '../../src/base/socket.ts';
 import type { Refusal } from '../../src/transport/refusal.ts';
 import type { TransportTimings } from '../../src/transport/timings.ts';
 import type {
+  HelloVerdict,
   Lane,
   OwnFacts,
   PeerFacts,
@@ -41,24 +42,36 @@ export const P1: PeerId = peerId('p1');
 export const P2: PeerId = peerId('p2');
 export const P3: PeerId = peerId('p3');
 
+/** What a peer says of itself that starts for the first time, with `changes`. */
+export function factsOf(self: PeerId, changes: Partial<OwnFacts> = {}): OwnFacts {
+  return {
+    incarnation: `${self}-first`,
+    logEmpty: true,
+    featureLevel: 1,
+    founders: [P1, P2, P3],
+    addresses: { peer: { host: '10.0.0.1', port: 7401 }, client: { host: 'fe80::1', port: 7400 } },
+    ...changes,
+  };
+}
+
 /** A peer above a transport that remembers what it hears, as lines that read like a story. */
 export class RecordingPeer implements TransportHandlers {
   readonly log: string[] = [];
   readonly frames: { readonly from: PeerId; readonly lane: Lane; readonly bytes: Uint8Array }[] = [];
   readonly refusals: Refusal[] = [];
   own: (to: PeerId) => OwnFacts;
-  verdict: (from: PeerId, facts: PeerFacts) => 'accept' | { readonly refuse: string } = () => 'accept';
+  verdict: (from: PeerId, facts: PeerFacts) => HelloVerdict = () => 'accept';
   onFrame: (bytes: Uint8Array) => void = () => {};
 
   constructor(self: PeerId) {
-    this.own = () => ({ incarnation: `${self}-first`, logEmpty: true });
+    this.own = () => factsOf(self);
   }
 
   facts(to: PeerId): OwnFacts {
     return this.own(to);
   }
 
-  hello(from: PeerId, facts: PeerFacts): 'accept' | { readonly refuse: string } {
+  hello(from: PeerId, facts: PeerFacts): HelloVerdict {
     this.log.push(
       `hello ${from} ${facts.incarnation} ${facts.logEmpty ? 'empty' : 'with a log'} knows me ${facts.knowsMe}`,
     );
