@@ -24,7 +24,7 @@ import { WsDialer } from '../system/ws-dialer.ts';
 import { WsListener } from '../system/ws-listener.ts';
 import { SocketTransport } from '../transport/socket-transport.ts';
 import { FRAME_BYTES_MAX as PEER_FRAME_BYTES_MAX } from '../transport/transport.ts';
-import { PEER_PATH, PEER_PROTOCOL } from '../transport/timings.ts';
+import { PEER_PATH, PEER_PROTOCOL, peerUrl, STRANGER_BYTES_MAX } from '../transport/timings.ts';
 import { VERSION } from './version.ts';
 
 /** What a member is started with. */
@@ -115,7 +115,7 @@ function makeTransport(options: MemberOptions, self: PeerId): SocketTransport {
       clusterId: cluster.clusterId,
       members: cluster.members.map((member) => ({
         peer: member.id,
-        url: `ws://${formatAddress(member.peer)}${PEER_PATH}`,
+        url: peerUrl(member.peer),
       })),
       fingerprint: clusterFingerprint(cluster),
       differences: fingerprintDifferences,
@@ -131,6 +131,7 @@ function makeTransport(options: MemberOptions, self: PeerId): SocketTransport {
         path: PEER_PATH,
         protocol: PEER_PROTOCOL,
         maxMessageBytes: PEER_FRAME_BYTES_MAX,
+        strangerBytesMax: STRANGER_BYTES_MAX,
         authorize: refuseBrowsers,
       }),
     },

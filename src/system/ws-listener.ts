@@ -19,6 +19,8 @@ export interface WsListenerOptions {
   /** The only subprotocol that is spoken; a caller that does not offer it is turned away with both names. */
   readonly protocol: string;
   readonly maxMessageBytes: number;
+  /** Bytes that a connection may send in all until its owner calls `trusted`; more end it. Default: no bound of its own. */
+  readonly strangerBytesMax?: number;
   readonly authorize: Authorize;
   /** Open WebSockets at once. Default 10,000. */
   readonly connectionsMax?: number;
@@ -132,7 +134,8 @@ export class WsListener implements Listener {
       socket.emit(UPGRADED);
       this.#enter(asked.remoteAddress);
       ws.once('close', () => this.#leave(asked.remoteAddress));
-      this.#accepted?.(new WsSocket(ws, socket, `${asked.remoteAddress}:${request.socket.remotePort ?? 0}`));
+      const remote = `${asked.remoteAddress}:${request.socket.remotePort ?? 0}`;
+      this.#accepted?.(new WsSocket(ws, socket, remote, this.#options.strangerBytesMax));
     });
   }
 

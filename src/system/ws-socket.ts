@@ -54,14 +54,17 @@ export class WsSocket implements Socket {
   /** `bufferedBytes` went above the high mark and `drained` is owed. */
   #full = false;
   #closing = false;
+  /** Counts what a stranger sends; absent once he is none, or where that is not bounded. */
+  #counter: ((chunk: Uint8Array) => void) | undefined;
   /** One function for all messages: a closure for each would be garbage for each. */
   readonly #taken: () => void = () => this.#drain();
 
   /**
    * @param ws in the state OPEN, in the very event in which it opened.
    * @param stream the connection that it took over.
+   * @param strangerBytesMax bytes that may come before `trusted` is called; more end the connection.
    */
-  constructor(ws: WebSocket, stream: Duplex, remote: string) {
+  constructor(ws: WebSocket, stream: Duplex, remote: string, strangerBytesMax?: number) {
     assert(ws.readyState === ws.OPEN, 'a socket is made of a WebSocket that is open');
     this.remote = remote;
     this.#ws = ws;
@@ -70,6 +73,7 @@ export class WsSocket implements Socket {
     ws.on('close', (code, reason) => this.#closed(code, reason.toString('utf8')));
     // The close event that follows tells what there is to tell: a limit has a code of its own, a broken connection has 1006.
     ws.on('error', () => {});
+    if (strangerBytesMax !== undefined) this.#count(strangerBytesMax);
   }
 
   get bufferedBytes(): number {
@@ -79,6 +83,11 @@ export class WsSocket implements Socket {
   handle(handlers: SocketHandlers): void {
     assert(this.#handlers === undefined, 'a socket is handled once');
     this.#handlers = handlers;
+  }
+
+  trusted(): void {
+    if (this.#counter !== undefined) this.#stream.off('data', this.#counter);
+    this.#counter = undefined;
   }
 
   send(bytes: Uint8Array): void {
@@ -112,6 +121,18 @@ export class WsSocket implements Socket {
 
   resume(): void {
     this.#ws.resume();
+  }
+
+  /** Of the connection and not of messages: one that is announced as large would be gathered before anybody could look at it. */
+  #count(bytesMax: number): void {
+    let count = 0;
+    this.#counter = (chunk) => {
+      count += chunk.length;
+      if (count <= bytesMax) return;
+      this.trusted();
+      this.terminate();
+    };
+    this.#stream.on('data', this.#counter);
   }
 
   #receive(data: RawData, isBinary: boolean): void {

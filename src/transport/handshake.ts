@@ -90,10 +90,7 @@ export interface Judged {
 }
 
 /** What to do after a message. `replies` are to be sent in every case. */
-export type HandshakeStep =
-  | { readonly type: 'wait'; readonly replies: readonly Uint8Array[] }
-  | Opened
-  | Refused;
+export type HandshakeStep = { readonly type: 'wait'; readonly replies: readonly Uint8Array[] } | Opened | Refused;
 
 /** Receives messages until the outcome is known; not to be called after. */
 export interface Handshake {
@@ -261,12 +258,7 @@ export class AcceptorHandshake implements Handshake {
  * What `other` says of itself, held against what we have written down, and put to the owner. One that comes with a log under
  * another incarnation is refused here; one that starts empty under a known name is the owner's to judge.
  */
-export function judgeFacts(
-  context: HandshakeContext,
-  from: PeerId,
-  own: OwnFacts,
-  other: OwnFacts,
-): Refused | Judged {
+export function judgeFacts(context: HandshakeContext, from: PeerId, own: OwnFacts, other: OwnFacts): Refused | Judged {
   const knowsMe =
     other.knownIncarnation === undefined
       ? 'not'

@@ -35,6 +35,12 @@ export const TRANSPORT_TIMINGS: TransportTimings = {
 /** Handshakes of callers that may be under way at once. */
 export const HANDSHAKES_MAX = 64;
 
+/**
+ * Bytes that a caller may send in all before it has proved who it is: several times a handshake. Without it each of
+ * `HANDSHAKES_MAX` strangers could make this peer hold a frame of the largest size.
+ */
+export const STRANGER_BYTES_MAX: number = 64 * 1024;
+
 /** Callers that are no peers and stay connected in order to join, by name. */
 export const JOINING_MAX = 16;
 

@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto';
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { SILENT_LOGGER } from '../../src/base/logger.ts';
-import type { PeerId } from '../../src/base/ids.ts';
+import { peerId, type PeerId } from '../../src/base/ids.ts';
 import { deriveSeed, SeededRandom } from '../../src/base/random.ts';
 import type { Dialer, Listener } from '../../src/base/socket.ts';
 import type { Timers } from '../../src/base/clock.ts';
@@ -13,7 +14,7 @@ import { WsDialer } from '../../src/system/ws-dialer.ts';
 import { WsListener } from '../../src/system/ws-listener.ts';
 import type { Random } from '../../src/base/random.ts';
 import { SocketTransport } from '../../src/transport/socket-transport.ts';
-import { PEER_PATH, PEER_PROTOCOL } from '../../src/transport/timings.ts';
+import { JOINING_MAX, PEER_PATH, PEER_PROTOCOL, STRANGER_BYTES_MAX } from '../../src/transport/timings.ts';
 import { FRAME_BYTES_MAX } from '../../src/transport/transport.ts';
 import { describeTransport } from './conformance.ts';
 import { type MakeOptions, P1, P2, P3, RecordingPeer, type TransportWorld } from './harness.ts';
@@ -98,6 +99,7 @@ async function webSocketWorld(): Promise<TransportWorld> {
         path: PEER_PATH,
         protocol: PEER_PROTOCOL,
         maxMessageBytes: FRAME_BYTES_MAX,
+        strangerBytesMax: STRANGER_BYTES_MAX,
         authorize: refuseBrowsers,
       }),
   };
@@ -124,6 +126,36 @@ async function webSocketWorld(): Promise<TransportWorld> {
 
 describeTransport('a transport over sockets in memory', async () => memoryWorld());
 describeTransport('a transport over WebSockets on loopback', webSocketWorld);
+
+test('a stranger makes a peer hold no more than a handshake takes, and who has proved himself sends what he likes', async () => {
+  const world = await webSocketWorld();
+  const peers = [new RecordingPeer(P1), new RecordingPeer(P2)];
+  // No deadline ends it: only what it sends does.
+  const timings = { handshakeTimeoutMs: 1_000_000 };
+  const transports = [world.make(P1, { timings }), world.make(P2, { timings })];
+  await transports[0]!.start(peers[0]!);
+  await transports[1]!.start(peers[1]!);
+  // A message is announced that would be allowed, and does not come to its end.
+  const [host, port] = world.url(P1).slice('ws://'.length).split(/[:/]/) as [string, string];
+  const raw = connect(Number(port), host);
+  let closed = false;
+  raw.on('close', () => (closed = true));
+  raw.on('error', () => {});
+  raw.once('data', () => {
+    raw.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0]));
+    raw.write(new Uint8Array(2 * STRANGER_BYTES_MAX));
+  });
+  raw.write(
+    `GET ${PEER_PATH} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n` +
+      `Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: ${PEER_PROTOCOL}\r\n\r\n`,
+  );
+  await world.until(() => closed && transports[0]!.connectedTo(P2));
+  transports[0]!.send(P2, 'bulk', new Uint8Array(2 * STRANGER_BYTES_MAX));
+  transports[0]!.send(P2, 'bulk', new Uint8Array(2 * STRANGER_BYTES_MAX));
+  await world.until(() => peers[1]!.frames.length === 2);
+  await Promise.all(transports.map((transport) => transport.stop()));
+  await world.end();
+});
 
 describe('a transport in virtual time', () => {
   interface Started {
@@ -202,6 +234,24 @@ describe('a transport in virtual time', () => {
     // Some crossings of a millisecond each, where a pause has 500 and more.
     network.time.advance(40);
     expect([one.links, two.links]).toEqual([['connected p2'], ['connected p1']]);
+  });
+
+  test('of those that want to join only so many stay connected, and peers are never turned away for them', async () => {
+    const network = new MemoryNetwork(new VirtualTime());
+    const sockets = memorySockets(network, 5);
+    const one = transportOver(sockets, P1, { members: [P1, P2] });
+    const crowd = Array.from({ length: JOINING_MAX + 2 }, (_, at) => peerId(`x${10 + at}`));
+    const watched = crowd.map((peer) => new RecordingPeer(peer));
+    await one.start(new RecordingPeer(P1));
+    for (const [at, peer] of crowd.entries()) {
+      await transportOver(sockets, peer, { members: [P1, peer] }).start(watched[at]!);
+    }
+    network.time.advance(3_000);
+    const turnedAway = watched.filter((peer) => peer.has('refused p1 them UNKNOWN_MEMBER')).length;
+    expect([one.joining().length, turnedAway]).toEqual([JOINING_MAX, 2]);
+    await transportOver(sockets, P2, { members: [P1, P2] }).start(new RecordingPeer(P2));
+    network.time.advance(3_000);
+    expect(one.connectedTo(P2)).toBe(true);
   });
 
   test('the same seed tells the same story', async () => {
