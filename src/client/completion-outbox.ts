@@ -5,7 +5,6 @@
  * Invariant: an outcome is in the table from when its handler ended until its answer.
  */
 import type { Logger } from '../base/logger.ts';
-import { ROWS_MAX } from '../protocol/limits.ts';
 import { type AttemptRow, COMPLETION_ANSWERS, type CompletionAnswer, type CompletionRow } from '../protocol/rows.ts';
 import type { AnswerFrame } from '../protocol/server-frame.ts';
 import type { ClusterClient } from './cluster-client.ts';
@@ -14,6 +13,8 @@ import type { PeerLink } from './peer-link.ts';
 
 /** Bytes of results in one frame, below the limit of a frame by what its rows cost. */
 const FRAME_RESULT_BYTES = 4 * 1024 * 1024;
+/** Outcomes in one frame: few enough that several fit an entry of the log, and none is a long step by itself. */
+const FRAME_ROWS = 250;
 const RETRY_MS = 50;
 
 /** Who hears what became of outcomes. */
@@ -100,7 +101,7 @@ export class CompletionOutbox {
     while (from < unsent.length) {
       let to = from;
       let sizeBytes = 0;
-      while (to < unsent.length && to - from < ROWS_MAX) {
+      while (to < unsent.length && to - from < FRAME_ROWS) {
         sizeBytes += unsent[to]?.[4]?.length ?? 0;
         if (to > from && sizeBytes > FRAME_RESULT_BYTES) break;
         to += 1;

@@ -12,7 +12,10 @@ const GIB = 1024 * MIB;
 export interface PeerLimits {
   /** A batch closes when the next command would bring it over this many bytes; a single larger command goes alone. */
   readonly batchBytesMax: number;
-  /** A batch closes when the next command would bring it over this many task moves. */
+  /**
+   * A batch closes when the next command would bring it over this many task moves. Applying one is a single step, and a task
+   * that ends lets another one start, so there may be twice as many moves in it.
+   */
   readonly batchMovesMax: number;
   /** Largest single command: what the largest frame of a client (5 MiB) may become in the log's own form. */
   readonly commandBytesMax: number;
@@ -55,7 +58,7 @@ export interface PeerLimits {
 /** The defaults. */
 export const PEER_LIMITS: PeerLimits = {
   batchBytesMax: MIB,
-  batchMovesMax: 1_000,
+  batchMovesMax: 600,
   commandBytesMax: 6 * MIB,
   queueBytesMax: 64 * MIB,
   queueDispatchBytesMax: 48 * MIB,

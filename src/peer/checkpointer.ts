@@ -18,8 +18,8 @@ import type { MarkDigest } from './types.ts';
 /** Marks whose digest is remembered. */
 export const MARKS_KEPT = 16;
 
-/** Records drained between two looks at the clock. A full block has 64 KiB, so a step is about a megabyte at most. */
-const RECORDS_A_STEP = 16;
+/** Records drained between two looks at the clock. A full block has 64 KiB, so a step is a quarter of a megabyte at most. */
+const RECORDS_A_STEP = 4;
 
 /** What happens around a checkpoint. */
 export interface CheckpointHooks {
