@@ -4,6 +4,7 @@ import { clusterCommand } from './commands/cluster.ts';
 import { devCommand } from './commands/dev.ts';
 import { queueCommand } from './commands/queue.ts';
 import { serverCommand } from './commands/server.ts';
+import { simCommand } from './commands/sim.ts';
 import { taskCommand } from './commands/task.ts';
 import { workerCommand } from './commands/worker.ts';
 import { demoCommand } from './demo/demo.ts';
@@ -29,6 +30,7 @@ Start here:
     .addCommand(queueCommand())
     .addCommand(workerCommand())
     .addCommand(clusterCommand())
+    .addCommand(simCommand())
     .addCommand(demoCommand())
     .addCommand(demoWorkerCommand(), { hidden: true });
   settle(program);
