@@ -10,9 +10,10 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { DecodeError } from '../base/bytes.ts';
 import type { PeerId, Term } from '../base/ids.ts';
+import { decodeMembers } from './configuration.ts';
 import type { AppendEntries, Message } from './message.ts';
 import type { Entry } from './types.ts';
-import { EntryKind } from './types.ts';
+import { EntryKind, FEATURE_BYTES } from './types.ts';
 
 /** The first byte. A number once used is never given to another kind. */
 const KIND: Record<Message['type'], number> = {
@@ -26,9 +27,28 @@ const KIND: Record<Message['type'], number> = {
   heartbeat: 8,
   'heartbeat-response': 9,
   'timeout-now': 10,
+  'read-index-request': 11,
+  'read-index-response': 12,
 };
 
-const FORMAT = 1;
+/** The second byte: what the fields of that kind are. */
+const FORMAT: Record<Message['type'], number> = {
+  'pre-vote-request': 1,
+  'pre-vote-response': 1,
+  'vote-request': 1,
+  'vote-response': 1,
+  'append-entries': 1,
+  'append-accepted': 1,
+  'append-rejected': 2,
+  heartbeat: 2,
+  'heartbeat-response': 2,
+  'timeout-now': 2,
+  'read-index-request': 1,
+  'read-index-response': 1,
+};
+
+/** The format of each kind, by its number. */
+const FORMAT_OF_KIND: readonly (number | undefined)[] = formatsByKind();
 
 /** Most entries of one message; more is refused before memory is taken for them. */
 const ENTRIES_MAX = 1_000_000;
@@ -36,7 +56,7 @@ const ENTRIES_MAX = 1_000_000;
 /** Writes `message` behind what `writer` holds. */
 export function encodeMessage(writer: ByteWriter, message: Message): void {
   writer.u8(KIND[message.type]);
-  writer.u8(FORMAT);
+  writer.u8(FORMAT[message.type]);
   writer.varint(message.term);
   switch (message.type) {
     case 'pre-vote-request':
@@ -59,16 +79,26 @@ export function encodeMessage(writer: ByteWriter, message: Message): void {
       writer.varint(message.rejectedIndex);
       writer.varint(message.hintIndex);
       writer.varint(message.hintTerm);
+      writer.u8(message.damaged ? 1 : 0);
       break;
     case 'heartbeat':
       writer.varint(message.commit);
-      writer.varint(message.lowestMatchIndex);
       writer.varint(message.readRound);
+      writer.varint(message.snapshotNeeded);
       break;
     case 'heartbeat-response':
       writer.varint(message.readRound);
+      writer.u8(message.damaged ? 1 : 0);
       break;
     case 'timeout-now':
+      writer.varint(message.lastIndex);
+      break;
+    case 'read-index-request':
+      writer.varint(message.round);
+      break;
+    case 'read-index-response':
+      writer.varint(message.round);
+      writer.varint(message.index);
       break;
   }
 }
@@ -81,7 +111,8 @@ export function encodeMessage(writer: ByteWriter, message: Message): void {
 export function decodeMessage(reader: ByteReader, from: PeerId, to: PeerId): Message {
   const kind = reader.u8();
   const format = reader.u8();
-  if (format !== FORMAT) throw new DecodeError(`format ${format} of message kind ${kind} is unknown`);
+  if (format !== (FORMAT_OF_KIND[kind] ?? format))
+    throw new DecodeError(`format ${format} of message kind ${kind} is unknown`);
   const term = reader.varint();
   const message = decodeFields(reader, kind, { from, to, term });
   reader.end();
@@ -117,17 +148,28 @@ function decodeFields(reader: ByteReader, kind: number, head: Head): Message {
     case KIND['append-rejected']: {
       const rejectedIndex = reader.varint();
       const hintIndex = reader.varint();
-      return { type: 'append-rejected', from, to, term, rejectedIndex, hintIndex, hintTerm: reader.varint() };
+      const hintTerm = reader.varint();
+      const damaged = flag(reader);
+      return { type: 'append-rejected', from, to, term, rejectedIndex, hintIndex, hintTerm, damaged };
     }
     case KIND['heartbeat']: {
       const commit = reader.varint();
-      const lowestMatchIndex = reader.varint();
-      return { type: 'heartbeat', from, to, term, commit, lowestMatchIndex, readRound: reader.varint() };
+      const readRound = reader.varint();
+      const snapshotNeeded = reader.varint();
+      return { type: 'heartbeat', from, to, term, commit, readRound, snapshotNeeded };
     }
-    case KIND['heartbeat-response']:
-      return { type: 'heartbeat-response', from, to, term, readRound: reader.varint() };
+    case KIND['heartbeat-response']: {
+      const readRound = reader.varint();
+      return { type: 'heartbeat-response', from, to, term, readRound, damaged: flag(reader) };
+    }
     case KIND['timeout-now']:
-      return { type: 'timeout-now', from, to, term };
+      return { type: 'timeout-now', from, to, term, lastIndex: reader.varint() };
+    case KIND['read-index-request']:
+      return { type: 'read-index-request', from, to, term, round: reader.varint() };
+    case KIND['read-index-response']: {
+      const round = reader.varint();
+      return { type: 'read-index-response', from, to, term, round, index: reader.varint() };
+    }
     default:
       throw new DecodeError(`message kind ${kind} is unknown`);
   }
@@ -164,18 +206,35 @@ function decodeAppend(reader: ByteReader, head: Head): AppendEntries {
     if (entryTerm < lastTerm || entryTerm > term || entryTerm === 0)
       throw new DecodeError('the terms of entries are not in order');
     lastTerm = entryTerm;
-    entries.push({ index: prevLogIndex + at, term: entryTerm, kind, data: reader.bytes() });
+    const data = reader.bytes();
+    if (kind !== EntryKind.command) checkData(kind, data);
+    entries.push({ index: prevLogIndex + at, term: entryTerm, kind, data });
   }
   return { type: 'append-entries', from, to, term, prevLogIndex, prevLogTerm, leaderCommit, entries };
 }
 
 function entryKind(value: number): EntryKind {
-  if (value === EntryKind.noop || value === EntryKind.command) return value;
+  if (value <= EntryKind.feature) return value as EntryKind;
   throw new DecodeError(`entry kind ${value} is unknown`);
+}
+
+/** What the core itself reads must be readable before it is in the log. */
+function checkData(kind: EntryKind, data: Uint8Array): void {
+  if (kind === EntryKind.configuration && !decodeMembers(data).some((member) => member.votes)) {
+    throw new DecodeError('a configuration has no voters');
+  }
+  if (kind === EntryKind.feature && data.length !== FEATURE_BYTES)
+    throw new DecodeError('a feature level has four bytes');
 }
 
 function flag(reader: ByteReader): boolean {
   const value = reader.u8();
   if (value > 1) throw new DecodeError(`${value} is no flag`);
   return value === 1;
+}
+
+function formatsByKind(): (number | undefined)[] {
+  const formats: (number | undefined)[] = [];
+  for (const type of Object.keys(KIND) as Message['type'][]) formats[KIND[type]] = FORMAT[type];
+  return formats;
 }

@@ -2,16 +2,18 @@ import { assert } from '../base/assert.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
 import { below } from '../base/random.ts';
 import { ApplyQueue } from './apply-queue.ts';
+import type { Configuration } from './configuration.ts';
+import { Configurations } from './configurations.ts';
+import { ForwardedReads } from './forwarded-reads.ts';
 import { RaftLog } from './log.ts';
 import type { Message } from './message.ts';
 import type { RaftOptions } from './options.ts';
 import { Persistence } from './persistence.ts';
-import type { Configuration } from './quorum.ts';
-import { configuration } from './quorum.ts';
-import type { FetchRequest, ReadState } from './ready.ts';
+import type { FetchRequest, ReadState, SnapshotNeed } from './ready.ts';
 import type { Role } from './role.ts';
 import { FOLLOWER } from './role.ts';
-import type { Entry, HardState, RaftRestored } from './types.ts';
+import type { Damage, Entry, HardState, RaftRestored } from './types.ts';
+import { EntryKind } from './types.ts';
 
 /**
  * The whole state of one peer, on which the step functions of the roles work. Nobody outside the folder changes it.
@@ -21,10 +23,18 @@ import type { Entry, HardState, RaftRestored } from './types.ts';
 export class Core {
   readonly options: RaftOptions;
   readonly self: PeerId;
-  readonly configuration: Configuration;
+  readonly configurations: Configurations;
+  /** The one in force: the newest of the log, committed or not. Only `append` and `truncateFrom` change it. */
+  configuration: Configuration;
+  /** This peer is one of its voters. */
+  votes: boolean;
+  /** Nobody else votes: this peer decides alone. */
+  alone: boolean;
   readonly log: RaftLog;
   readonly persistence: Persistence;
   readonly applying: ApplyQueue;
+  /** Reads that are asked of the leader while this peer follows. */
+  readonly forwarded: ForwardedReads;
 
   /** Replaced as a whole, so that "has it changed" is a comparison. The term never falls. */
   hardState: HardState;
@@ -33,8 +43,6 @@ export class Core {
   leader: PeerId | undefined;
   /** Never falls. Every entry up to here is in a quorum's durable log. */
   commitIndex: LogIndex;
-  /** Every voter is known to hold the log up to here, durably. Never falls. */
-  lowestMatchIndex: LogIndex;
 
   /** Since the leader was heard, a vote was granted or the role changed. */
   electionElapsedTicks = 0;
@@ -43,11 +51,21 @@ export class Core {
   /** Elections of this peer that timed out since a leader was last known. */
   failedCampaigns = 0;
 
+  /** Where the log ended before damage cut it, until what is gone is back. */
+  damage: Damage | undefined;
+  /** There is no state to apply to in this run. */
+  readonly stateMissing: boolean;
+  /** The last entry before the log of the leader begins, which this peer may lack; 0 when the leader has all that this peer needs. */
+  snapshotOffered: LogIndex = 0;
+
   /** To send at once. */
   messages: Message[] = [];
   reads: ReadState[] = [];
   readsLost: number[] = [];
   leadershipChanged = false;
+  configurationChanged = false;
+  snapshotNeeded: SnapshotNeed | undefined;
+  healed = false;
   fetchInFlight: FetchRequest | undefined;
   fetchSequence = 0;
   /** Where the search for the next follower to read for begins, so that each gets its turn. */
@@ -61,14 +79,24 @@ export class Core {
     assert(restored.applied >= restored.firstIndex - 1, 'nothing unapplied was compacted');
     this.options = options;
     this.self = options.self;
-    this.configuration = configuration(options.voters);
     this.hardState = restored.hardState;
+    this.configurations = new Configurations(restored.configurations);
+    this.configuration = this.configurations.effective;
+    assert(this.configuration.index <= restored.lastIndex, 'the configuration in force is in the log');
+    assert(
+      (restored.configurations[0]?.index ?? 0) <= restored.applied,
+      'the first configuration is that of what is applied',
+    );
+    this.votes = this.configuration.voters.includes(options.self);
+    this.alone = this.votes && this.configuration.voters.length === 1;
+    this.damage = restored.damage;
+    this.stateMissing = restored.stateMissing === true;
+    this.forwarded = new ForwardedReads(options.maxPendingReads);
     this.log = new RaftLog(restored);
     assert(this.log.lastTerm <= restored.hardState.term, 'no entry is of a term yet to come');
     this.persistence = new Persistence(restored.hardState, restored.lastIndex);
     this.applying = new ApplyQueue(restored.applied, options.maxApplyBytes);
     this.commitIndex = restored.commit;
-    this.lowestMatchIndex = restored.lowestMatchIndex;
     this.drawElectionTimeout();
     this.log.evict(options.maxEntriesInMemoryBytes, restored.lastIndex);
   }
@@ -77,9 +105,13 @@ export class Core {
     return this.hardState.term;
   }
 
-  /** Nobody else votes: this peer decides alone. */
-  get alone(): boolean {
-    return this.configuration.voters.length === 1;
+  /**
+   * This peer may stand for election: it votes, and it is whole. One that lost entries votes by what it once had, but could not
+   * lead with what it has.
+   */
+  get mayCampaign(): boolean {
+    if (this.damage !== undefined || this.stateMissing) return false;
+    return this.votes || this.configurations.mayCampaign(this.self, this.commitIndex);
   }
 
   /** Starts the wait for a leader anew, of random length (Raft §5.2). */
@@ -95,16 +127,32 @@ export class Core {
     return this.leader !== undefined && this.electionElapsedTicks < this.options.electionTimeoutTicks;
   }
 
-  /** True when a log that ends in (`lastTerm`, `lastIndex`) is at least as up to date as ours (Raft §5.4.1). */
+  /**
+   * True when a log that ends in (`lastTerm`, `lastIndex`) is at least as up to date as ours (Raft §5.4.1). What damage took counts
+   * as if it were here: this peer may have acknowledged it, and its vote is what keeps it committed.
+   */
   upToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
-    if (lastTerm !== this.log.lastTerm) return lastTerm > this.log.lastTerm;
-    return lastIndex >= this.log.lastIndex;
+    const { log, damage } = this;
+    if (damage !== undefined && !atLeast(lastIndex, lastTerm, damage.lastIndex, damage.lastTerm)) return false;
+    return atLeast(lastIndex, lastTerm, log.lastIndex, log.lastTerm);
+  }
+
+  /** Follows `leader` from now on, or knows of none. Reads that were asked of another one are lost. */
+  follow(leader: PeerId | undefined): void {
+    if (leader === this.leader) return;
+    this.leader = leader;
+    this.leadershipChanged = true;
+    this.snapshotOffered = 0;
+    this.readsLost.push(...this.forwarded.abandon());
   }
 
   /** Appends one entry. The host learns of it by the next persist batch. */
   append(entry: Entry): void {
     assert(entry.term <= this.term, 'no entry is of a term yet to come');
     this.log.append(entry);
+    if (entry.kind !== EntryKind.configuration) return;
+    this.configurations.append(entry);
+    this.#adoptConfiguration();
   }
 
   /** Keeps memory within its budget; called after the log grew or more of it became durable. */
@@ -118,6 +166,7 @@ export class Core {
     assert(this.role.name !== 'leader', 'a leader never overwrites its log');
     this.log.truncateFrom(index);
     this.persistence.truncated(index);
+    if (this.configurations.truncateFrom(index)) this.#adoptConfiguration();
   }
 
   /** Commits up to `index` when that is news. */
@@ -125,6 +174,31 @@ export class Core {
     assert(index <= this.log.lastIndex, () => `commit ${index} is in the log, which ends at ${this.log.lastIndex}`);
     if (index > this.commitIndex) this.commitIndex = index;
   }
+
+  /**
+   * Ends the damage once nothing that this peer ever acknowledged is missing. An entry of the leader's own term, committed and
+   * durable here, means that the log is the leader's up to there, and that one holds all that older terms committed. Of the present
+   * term itself, acknowledgements of before may still be on their way: they need as much as was recorded.
+   */
+  checkHealed(): void {
+    const { damage, persistence, log, term, commitIndex } = this;
+    if (damage === undefined || persistence.durableIndex < commitIndex || log.term(commitIndex) !== term) return;
+    if (!atLeast(persistence.durableIndex, term, damage.lastIndex, damage.lastTerm)) return;
+    this.damage = undefined;
+    this.healed = true;
+  }
+
+  #adoptConfiguration(): void {
+    this.configuration = this.configurations.effective;
+    this.votes = this.configuration.voters.includes(this.self);
+    this.alone = this.votes && this.configuration.voters.length === 1;
+    this.configurationChanged = true;
+  }
+}
+
+/** The order of logs: the later last term, then the longer log. */
+function atLeast(index: LogIndex, term: Term, thanIndex: LogIndex, thanTerm: Term): boolean {
+  return term === thanTerm ? index >= thanIndex : term > thanTerm;
 }
 
 /** Enters `term`, which is a later one: the vote is free again, and what was promised in the old term is void. */
@@ -132,7 +206,8 @@ export function enterTerm(core: Core, term: Term, votedFor: PeerId | undefined):
   assert(term > core.term, 'terms only grow');
   core.hardState = { term, votedFor };
   core.persistence.voidPromises();
-  core.leader = undefined;
+  core.follow(undefined);
+  core.snapshotOffered = 0;
   core.leadershipChanged = true;
 }
 
@@ -147,11 +222,8 @@ export function becomeFollower(core: Core, term: Term, leader: PeerId | undefine
     core.leadershipChanged = true;
     core.drawElectionTimeout();
   }
-  if (core.leader !== leader) {
-    assert(core.leader === undefined || leader === undefined, 'a term has one leader');
-    core.leader = leader;
-    core.leadershipChanged = true;
-  }
+  assert(core.leader === leader || core.leader === undefined || leader === undefined, 'a term has one leader');
+  core.follow(leader);
   if (leader !== undefined) {
     core.electionElapsedTicks = 0;
     core.failedCampaigns = 0;

@@ -1,3 +1,6 @@
+import { ByteReader } from '../base/bytes.ts';
+import type { Member } from './configuration.ts';
+import { decodeMembers } from './configuration.ts';
 import type { Message } from './message.ts';
 import type { Raft } from './raft.ts';
 import type { PersistBatch, Ready } from './ready.ts';
@@ -15,7 +18,21 @@ export function describeMessage(message: Message): string {
 /** One word or two for an entry: its index, its term, and what it holds. */
 export function describeEntry(entry: Entry): string {
   const at = `${entry.index}/t${entry.term}`;
-  return entry.kind === EntryKind.noop ? `${at} noop` : `${at} ${quote(entry.data)}`;
+  switch (entry.kind) {
+    case EntryKind.noop:
+      return `${at} noop`;
+    case EntryKind.command:
+      return `${at} ${quote(entry.data)}`;
+    case EntryKind.configuration:
+      return `${at} members ${describeMembers(decodeMembers(entry.data))}`;
+    case EntryKind.feature:
+      return `${at} features ${new ByteReader(entry.data).u32()}`;
+  }
+}
+
+/** The ids of members, learners in brackets: `n1 n2 (n3)`. */
+export function describeMembers(members: readonly Member[]): string {
+  return members.map(({ peer, votes }) => (votes ? peer : `(${peer})`)).join(' ');
 }
 
 /** One line for where a peer stands. */
@@ -23,10 +40,12 @@ export function describeRaft(raft: Raft): string {
   const status = raft.status();
   const leader = status.leader === undefined ? 'nobody' : status.leader;
   const log = `log ${status.firstIndex}..${status.lastIndex} durable ${status.durableIndex}`;
-  const line = `${status.self} ${status.role} t${status.term} leader ${leader} ${log} commit ${status.commitIndex} applied ${status.appliedIndex}`;
+  const damaged = `${status.damaged ? ' damaged' : ''}${status.stateMissing ? ' without a state' : ''}`;
+  const line = `${status.self} ${status.role}${damaged} t${status.term} leader ${leader} ${log} commit ${status.commitIndex} applied ${status.appliedIndex}`;
   const peers = status.peers.map((peer) => {
     const inflight = peer.inflightMessages > 0 ? ` inflight ${peer.inflightMessages}` : '';
-    return `${peer.peer} ${peer.state} match ${peer.matchIndex} next ${peer.nextIndex}${inflight}`;
+    const learner = peer.votes ? '' : ' learner';
+    return `${peer.peer}${learner} ${peer.state} match ${peer.matchIndex} next ${peer.nextIndex}${inflight}`;
   });
   return peers.length === 0 ? line : `${line}; ${peers.join('; ')}`;
 }
@@ -44,6 +63,11 @@ export function describeReady(ready: Ready): string[] {
   if (fetch !== undefined) lines.push(`fetch ${fetch.from}..${fetch.to} for ${fetch.forPeer ?? 'apply'}`);
   for (const read of ready.reads) lines.push(`read ${read.id} at ${read.index}`);
   for (const id of ready.readsLost) lines.push(`read ${id} lost`);
+  if (ready.configuration !== undefined) {
+    lines.push(`members ${describeMembers(ready.configuration.members)} from ${ready.configuration.index} on`);
+  }
+  if (ready.snapshotNeeded !== undefined) lines.push(`needs a state of ${ready.snapshotNeeded.atLeast} or later`);
+  if (ready.healed) lines.push('is whole again');
   return lines;
 }
 
@@ -73,18 +97,26 @@ function details(message: Message): string {
     case 'append-accepted':
       return ` match ${message.matchIndex}`;
     case 'append-rejected':
-      return ` at ${message.rejectedIndex} hint ${message.hintIndex}/t${message.hintTerm}`;
+      return ` at ${message.rejectedIndex} hint ${message.hintIndex}/t${message.hintTerm}${message.damaged ? ' damaged' : ''}`;
     case 'heartbeat':
-      return ` commit ${message.commit} lowest ${message.lowestMatchIndex}${round(message.readRound)}`;
+      return ` commit ${message.commit}${round(message.readRound)}${snapshot(message.snapshotNeeded)}`;
     case 'heartbeat-response':
-      return round(message.readRound);
+      return `${round(message.readRound)}${message.damaged ? ' damaged' : ''}`;
     case 'timeout-now':
+      return ` last ${message.lastIndex}`;
+    case 'read-index-request':
       return '';
+    case 'read-index-response':
+      return ` index ${message.index}`;
   }
 }
 
 function round(readRound: number): string {
   return readRound === 0 ? '' : ` round ${readRound}`;
+}
+
+function snapshot(needed: number): string {
+  return needed === 0 ? '' : ` snapshot ${needed}`;
 }
 
 /** Printable ASCII as text, anything else as its size. */

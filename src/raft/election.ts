@@ -11,8 +11,9 @@ import type { Candidate } from './role.ts';
 /** Asks every voter whether it could vote for this peer, before any term is disturbed (thesis §9.6). */
 export function preCampaign(core: Core): void {
   assert(core.role.name !== 'leader', 'a leader does not stand for election');
+  assert(core.mayCampaign, 'who stands for election is whole and votes');
   core.role = { name: 'pre-candidate', votes: new Map([[core.self, true]]) };
-  core.leader = undefined;
+  core.follow(undefined);
   core.leadershipChanged = true;
   drawCandidateTimeout(core);
   askForPreVotes(core);
@@ -25,6 +26,7 @@ export function preCampaign(core: Core): void {
  */
 export function campaign(core: Core, transfer: boolean): void {
   assert(core.role.name !== 'leader', 'a leader does not stand for election');
+  assert(core.mayCampaign, 'who stands for election is whole and votes');
   enterTerm(core, core.term + 1, core.self);
   core.role = { name: 'candidate', votes: new Map() };
   drawCandidateTimeout(core);

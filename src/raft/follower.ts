@@ -1,14 +1,19 @@
 import { assert } from '../base/assert.ts';
+import type { PeerId } from '../base/ids.ts';
 import { below } from '../base/random.ts';
 import type { Core } from './core.ts';
 import { becomeFollower } from './core.ts';
 import { campaign, preCampaign } from './election.ts';
+import { readIndexAnswered, tickForwardedReads } from './forwarded-reads.ts';
 import type { AppendEntries, Heartbeat, Message, TimeoutNow } from './message.ts';
 
-/** One tick of a follower: without a leader for long enough it asks whether it could be one. */
+/** One tick of a follower: without a leader for long enough it asks whether it could be one, or knows at least that there is none. */
 export function tickFollower(core: Core): void {
   core.electionElapsedTicks += 1;
-  if (core.electionElapsedTicks >= core.electionTimeoutTicks) preCampaign(core);
+  tickForwardedReads(core);
+  if (core.electionElapsedTicks < core.electionTimeoutTicks) return;
+  if (core.mayCampaign) preCampaign(core);
+  else core.follow(undefined);
 }
 
 /** A message of the follower's own term. */
@@ -17,6 +22,7 @@ export function stepFollower(core: Core, message: Message): void {
   if (message.type === 'append-entries') appendRequested(core, message);
   else if (message.type === 'heartbeat') heartbeatReceived(core, message);
   else if (message.type === 'timeout-now') toldToCampaign(core, message);
+  else if (message.type === 'read-index-response') readIndexAnswered(core, message);
 }
 
 /**
@@ -26,8 +32,8 @@ export function stepFollower(core: Core, message: Message): void {
  */
 export function forgetLeader(core: Core): void {
   if (core.role.name !== 'follower' || core.leader === undefined) return;
-  core.leader = undefined;
-  core.leadershipChanged = true;
+  core.follow(undefined);
+  if (!core.mayCampaign) return;
   const wait = below(core.options.random, core.options.earlyElectionTicks + 1);
   core.electionTimeoutTicks = Math.min(core.electionTimeoutTicks, core.electionElapsedTicks + wait);
   if (wait === 0) preCampaign(core);
@@ -52,7 +58,10 @@ function appendRequested(core: Core, message: AppendEntries): void {
       rejectedIndex: prevLogIndex,
       hintIndex: hint.index,
       hintTerm: hint.term,
+      damaged: core.damage !== undefined,
     });
+    // The leader holds nothing before this entry, and there our log is not its log.
+    if (core.snapshotOffered > 0 && prevLogIndex === core.snapshotOffered) needSnapshot(core, message.from);
     return;
   }
   takeEntries(core, message);
@@ -86,22 +95,33 @@ function accept(core: Core, message: AppendEntries, matchIndex: number): void {
 
 function heartbeatReceived(core: Core, message: Heartbeat): void {
   becomeFollower(core, message.term, message.from);
-  // The leader names at most what this peer acknowledged to it, and that is still here.
-  assert(message.commit <= core.log.lastIndex, 'this peer holds what it acknowledged');
-  core.commitTo(message.commit);
-  core.lowestMatchIndex = Math.max(core.lowestMatchIndex, message.lowestMatchIndex);
+  const { lastIndex } = core.log;
+  // The leader names at most what this peer acknowledged to it, and that is still here unless damage took it.
+  assert(message.commit <= lastIndex || core.damage !== undefined, 'this peer holds what it acknowledged');
+  core.commitTo(Math.min(message.commit, lastIndex));
+  core.snapshotOffered = message.snapshotNeeded;
+  // A log that reaches so far may agree with the leader's; the next append finds out.
+  if (lastIndex < message.snapshotNeeded) needSnapshot(core, message.from);
   core.messages.push({
     type: 'heartbeat-response',
     from: core.self,
     to: message.from,
     term: core.term,
     readRound: message.readRound,
+    damaged: core.damage !== undefined || core.stateMissing,
   });
+}
+
+/** No entry of the leader's can be put behind ours: the host must fetch a checkpoint. */
+function needSnapshot(core: Core, from: PeerId): void {
+  core.snapshotNeeded = { from, atLeast: core.snapshotOffered };
 }
 
 /** The leader hands over (thesis §3.10). Without pre-vote: the leader itself wants it. */
 function toldToCampaign(core: Core, message: TimeoutNow): void {
   // Only the leader of the term may say so; a late message finds another one, or a term that ended.
   if (core.leader !== undefined && core.leader !== message.from) return;
+  // It started anew since the leader saw it, and lost something, or belongs to the cluster no more.
+  if (!core.mayCampaign || core.persistence.durableIndex < message.lastIndex) return;
   campaign(core, true);
 }

@@ -1,7 +1,14 @@
 import { assert } from '../base/assert.ts';
 import type { Core } from './core.ts';
+import type { Configuration, Member } from './configuration.ts';
+import { MEMBERS_MAX } from './configuration.ts';
 import type { Progress } from './progress.ts';
 import type { Raft } from './raft.ts';
+import type { Leader } from './role.ts';
+import { EntryKind } from './types.ts';
+
+/** One of each type to each member, and as many to those that are none any more or not yet. */
+const PROMISES_MAX = 10 * 2 * MEMBERS_MAX;
 
 /**
  * Stops when `raft` is in a state that no sequence of correct steps reaches. Cheap enough to call after every event of a
@@ -13,6 +20,7 @@ export function checkInvariants(raft: Raft): void {
   const core = raft.inspect();
   checkLog(core);
   checkPositions(core);
+  checkConfiguration(core);
   checkRole(core);
 }
 
@@ -45,8 +53,24 @@ function checkPositions(core: Readonly<Core>): void {
   assert(commitIndex <= log.lastIndex, 'commit <= last');
   assert(persistence.durableIndex <= log.lastIndex, 'durable <= last');
   assert(persistence.durable.term <= core.term, 'the durable term is the present one or an older');
-  assert(core.lowestMatchIndex <= persistence.durableIndex, 'what every voter holds is durable here');
-  assert(persistence.promisesWaiting <= 10 * core.configuration.voters.length, 'promises are bounded');
+  assert(persistence.promisesWaiting <= PROMISES_MAX, 'promises are bounded');
+  assert(core.forwarded.pending <= core.options.maxPendingReads, 'reads that wait for the leader are bounded');
+}
+
+/** The configuration in force is the newest of the log, and each of those kept is where the log has it. */
+function checkConfiguration(core: Readonly<Core>): void {
+  const { configurations, configuration, log, applying } = core;
+  const { all } = configurations;
+  assert(configuration === configurations.effective, 'the newest configuration of the log is in force');
+  assert(configuration.index <= log.lastIndex, 'the configuration in force is in the log');
+  assert(core.votes === configuration.voters.includes(core.self), 'a peer knows whether it votes');
+  assert((all[0] as Configuration).index <= applying.appliedIndex, 'the configuration of what is applied is known');
+  for (let at = 1; at < all.length; at += 1) {
+    const [before, after] = [all[at - 1] as Configuration, all[at] as Configuration];
+    assert(before.index < after.index, 'configurations ascend by index');
+    if (after.index < log.memoryFirst) continue;
+    assert(log.entry(after.index).kind === EntryKind.configuration, 'a configuration is an entry of the log');
+  }
 }
 
 function checkRole(core: Readonly<Core>): void {
@@ -56,9 +80,11 @@ function checkRole(core: Readonly<Core>): void {
       assert(core.leader !== core.self, 'a follower does not follow itself');
       break;
     case 'pre-candidate':
+      assert(core.mayCampaign, 'a pre-candidate is whole and votes');
       assert(core.leader === undefined, 'a pre-candidate knows no leader');
       break;
     case 'candidate':
+      assert(core.mayCampaign, 'a candidate is whole and votes');
       assert(core.leader === undefined, 'a candidate knows no leader');
       assert(core.hardState.votedFor === core.self, 'a candidate votes for itself');
       break;
@@ -68,9 +94,25 @@ function checkRole(core: Readonly<Core>): void {
       assert(persistence.durable.votedFor === core.self, 'a leader has its own vote on disk');
       assert(role.uncommittedBytes >= 0, 'uncommitted bytes are not negative');
       assert(role.reads.pending <= core.options.maxPendingReads, 'pending reads are bounded');
-      for (const progress of role.peers) checkProgress(core, progress);
+      checkLeader(core, role);
       break;
   }
+}
+
+/** A leader counts exactly the members of its configuration, of which at most the newest is not committed. */
+function checkLeader(core: Readonly<Core>, leader: Leader): void {
+  const { configuration, configurations, commitIndex, self } = core;
+  const others = configuration.members.filter((member) => member.peer !== self);
+  assert(leader.peers.length === others.length, 'a leader has one progress for each other member');
+  for (const [at, progress] of leader.peers.entries()) {
+    const member = others[at] as Member;
+    assert(progress.peer === member.peer && progress.votes === member.votes, 'progress and configuration agree');
+    checkProgress(core, progress);
+  }
+  const own = configurations.all.filter((one) => one.index > Math.max(commitIndex, leader.termStartIndex));
+  assert(own.length <= 1, 'a leader makes one configuration at a time');
+  if (leader.transfer === undefined) return;
+  assert(configuration.voters.includes(leader.transfer.to), 'leadership goes to a voter');
 }
 
 function checkProgress(core: Readonly<Core>, progress: Progress): void {

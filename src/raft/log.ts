@@ -29,7 +29,7 @@ export class RaftLog {
   #memoryFirst: LogIndex;
   #memoryBytes = 0;
 
-  constructor(restored: RaftRestored) {
+  constructor(restored: Omit<RaftRestored, 'configurations'>) {
     const { firstIndex, lastIndex, entries } = restored;
     assert(firstIndex >= 1 && lastIndex >= firstIndex - 1, 'a restored log has a first and a last index');
     assert(restored.termRuns.length > 0 === lastIndex >= firstIndex, 'a restored log knows its terms');

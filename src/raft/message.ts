@@ -72,6 +72,8 @@ export interface AppendRejected extends Addressed {
   readonly hintIndex: LogIndex;
   /** Its term; 0 when unknown. */
   readonly hintTerm: Term;
+  /** The sender lost entries to damage, perhaps such as it had acknowledged: it no longer holds anything behind the hint. */
+  readonly damaged: boolean;
 }
 
 /** Leader to every follower, each heartbeat interval and at the start of a read round. Never waits for a disk. */
@@ -80,10 +82,10 @@ export interface Heartbeat extends Addressed {
   readonly term: Term;
   /** At most what this follower is known to hold: it may hold more that nobody vouched for. */
   readonly commit: LogIndex;
-  /** Every voter is known to hold the log up to here; nobody compacts beyond it. */
-  readonly lowestMatchIndex: LogIndex;
   /** The newest read round begun (thesis §6.4); 0 before the first. */
   readonly readRound: number;
+  /** The follower needs entries that are compacted: a state at this index or a later one brings it within reach. Else 0. */
+  readonly snapshotNeeded: LogIndex;
 }
 
 /** Answer to a `Heartbeat`. Does not wait for a disk either: it promises nothing that a crash could take back. */
@@ -91,12 +93,32 @@ export interface HeartbeatResponse extends Addressed {
   readonly type: 'heartbeat-response';
   readonly term: Term;
   readonly readRound: number;
+  /** The sender is not whole, so it cannot lead. */
+  readonly damaged: boolean;
 }
 
 /** Leader to the peer it hands leadership to: campaign at once (thesis §3.10). */
 export interface TimeoutNow extends Addressed {
   readonly type: 'timeout-now';
   readonly term: Term;
+  /** What the leader knows the target to hold durably. A target that does not is not the one that the leader saw. */
+  readonly lastIndex: LogIndex;
+}
+
+/** Follower or learner to the leader that it knows: how far must a state be that is read now (thesis §6.4)? */
+export interface ReadIndexRequest extends Addressed {
+  readonly type: 'read-index-request';
+  readonly term: Term;
+  /** Drawn and counted by the sender; no two of its requests in one term have the same, not even across its restarts. */
+  readonly round: number;
+}
+
+/** Answer to a `ReadIndexRequest`, after a quorum confirmed that the sender led when the request came. */
+export interface ReadIndexResponse extends Addressed {
+  readonly type: 'read-index-response';
+  readonly term: Term;
+  readonly round: number;
+  readonly index: LogIndex;
 }
 
 /** Everything peers say to each other. */
@@ -110,4 +132,6 @@ export type Message =
   | AppendRejected
   | Heartbeat
   | HeartbeatResponse
-  | TimeoutNow;
+  | TimeoutNow
+  | ReadIndexRequest
+  | ReadIndexResponse;

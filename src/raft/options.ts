@@ -4,8 +4,6 @@ import type { Random } from '../base/random.ts';
 /** How the core behaves. A tick is whatever the host makes it; the product's is 10 ms. */
 export interface RaftOptions {
   readonly self: PeerId;
-  /** The members that vote, this peer among them. Order means nothing. 1 to `VOTERS_MAX`, each once. */
-  readonly voters: readonly PeerId[];
   /**
    * A follower that hears no leader for a random time in [this, twice this) stands for election; a leader that hears no
    * quorum for this long steps down. 4 and more; default 50.
@@ -31,15 +29,12 @@ export interface RaftOptions {
   readonly maxApplyBytes: number;
   /** Reads waiting for a round. Default 10,000. */
   readonly maxPendingReads: number;
-  /** For election timeouts. */
+  /** For election timeouts, and for the numbers of reads that are asked of a leader. */
   readonly random: Random;
 }
 
-/** Most voters of a cluster. */
-export const VOTERS_MAX = 9;
-
 /** Every default that is documented at `RaftOptions`. */
-export const RAFT_DEFAULTS: Omit<RaftOptions, 'self' | 'voters' | 'random'> = {
+export const RAFT_DEFAULTS: Omit<RaftOptions, 'self' | 'random'> = {
   electionTimeoutTicks: 50,
   heartbeatIntervalTicks: 5,
   earlyElectionTicks: 3,
@@ -77,12 +72,6 @@ export function validateRaftOptions(options: RaftOptions): string[] {
       problems.push(`${name} is ${value}; it must be an integer of at least ${LEAST[name]}.`);
     }
   }
-  const { voters, self } = options;
-  if (voters.length < 1 || voters.length > VOTERS_MAX) {
-    problems.push(`There are ${voters.length} voters; a cluster has 1 to ${VOTERS_MAX}.`);
-  }
-  if (new Set(voters).size !== voters.length) problems.push('A voter is listed twice.');
-  if (!voters.includes(self)) problems.push(`"${self}" is not among the voters.`);
   if (options.heartbeatIntervalTicks * 3 > options.electionTimeoutTicks) {
     problems.push(
       'heartbeatIntervalTicks must be at most a third of electionTimeoutTicks, so that one lost heartbeat deposes nobody.',

@@ -6,17 +6,18 @@ import type { LogIndex, PeerId } from '../base/ids.ts';
  *
  * - `probe`: where the logs agree is not known. One append at a time, until it is accepted.
  * - `replicate`: it is known. Appends follow each other without waiting, as far as the window reaches.
- * - `behind`: the follower needs entries that were compacted. Nothing is sent but heartbeats.
+ * - `snapshot`: the follower needs entries that were compacted. Heartbeats tell it so, and each of its answers brings an empty
+ *   append right before the first entry: by the answer to that it is seen when it has caught up, from whomever.
  *
  * ```
  *            accepted                     next < first index
- *   probe ─────────────▶ replicate   probe ────────────────▶ behind
+ *   probe ─────────────▶ replicate   probe ────────────────▶ snapshot
  *     ▲                     │          ▲                        │
  *     └─────────────────────┘          └────────────────────────┘
- *      rejected, unreachable            accepted at or after first index - 1
+ *      rejected, unreachable            an answer at or after first index - 1
  * ```
  */
-export type ProgressState = 'probe' | 'replicate' | 'behind';
+export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
 /** Appends with entries that are on the way: a ring in order of their last index. */
 export class InflightWindow {
@@ -75,7 +76,11 @@ export class InflightWindow {
 /** What a leader knows of one follower, for one leadership. */
 export class Progress {
   readonly peer: PeerId;
-  /** The follower's log agrees with ours up to here, durably. Never falls. Invariant: match < next. */
+  /** False for a learner, which counts for no majority. */
+  votes: boolean;
+  /** It said that it is not whole, so it cannot lead. */
+  damaged = false;
+  /** The follower's log agrees with ours up to here, durably. Falls only when the follower says that damage took it. Invariant: match < next. */
   match: LogIndex = 0;
   /** The next entry to send. */
   next: LogIndex;
@@ -94,8 +99,9 @@ export class Progress {
   fetchDue = false;
   readonly inflight: InflightWindow;
 
-  constructor(peer: PeerId, next: LogIndex, inflight: InflightWindow) {
+  constructor(peer: PeerId, votes: boolean, next: LogIndex, inflight: InflightWindow) {
     this.peer = peer;
+    this.votes = votes;
     this.next = next;
     this.inflight = inflight;
   }
@@ -129,9 +135,18 @@ export class Progress {
     return true;
   }
 
-  becomeProbe(): void {
+  /** The follower lost what it held behind `last`, though it had acknowledged it. False when that is known. */
+  lost(last: LogIndex): boolean {
+    if (last >= this.match) return false;
+    this.match = last;
+    this.becomeProbe();
+    return true;
+  }
+
+  /** Goes on from `next`, or from what was acknowledged. */
+  becomeProbe(next: LogIndex = 0): void {
     this.state = 'probe';
-    this.next = this.match + 1;
+    this.next = Math.max(next, this.match + 1);
     this.#restart();
   }
 
@@ -141,16 +156,19 @@ export class Progress {
     this.#restart();
   }
 
-  becomeBehind(): void {
-    this.state = 'behind';
+  /** `firstIndex` is that of the leader's log. */
+  becomeSnapshot(firstIndex: LogIndex): void {
+    assert(this.next < firstIndex, 'a snapshot is needed when the next entry was compacted');
+    this.state = 'snapshot';
+    this.next = firstIndex;
     this.#restart();
     this.paused = true;
   }
 
   /** Entries up to `lastIndex` with `bytes` of data, perhaps none, have been sent. */
   sent(lastIndex: LogIndex, count: number, bytes: number): void {
-    assert(this.state !== 'behind' && !this.paused, 'nothing is sent to a follower that is paused');
-    if (this.state === 'probe') {
+    assert(!this.paused, 'nothing is sent to a follower that is paused');
+    if (this.state !== 'replicate') {
       this.paused = true;
       return;
     }

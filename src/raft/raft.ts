@@ -13,7 +13,9 @@
  *   3. hand `persist` to the disk as one atomic, synced batch. When it is durable: call `persisted(ack)`, send its
  *      messages, and look at `ready()` again. There is never more than one batch in flight, as `ready()` gives none before
  *      the last was acknowledged; meanwhile everything else goes on;
- *   4. apply `committed` in order and call `applied`; answer `fetch` by `fetched`; complete `reads` once their index is applied.
+ *   4. apply `committed` in order and call `applied`; answer `fetch` by `fetched`; complete `reads` once their index is applied;
+ *   5. reach the members of `configuration`; on `snapshotNeeded` fetch and install a checkpoint, then make a new core from what is
+ *      on the disk; on `healed` forget the damage.
  *
  * ```
  *                 timeout                   quorum could vote                 quorum voted
@@ -28,30 +30,35 @@
  * Invariants, checked by `checkInvariants`: match < next for every follower; applied <= handed out <= min(commit,
  * durable); durable <= last; commit, term and match never fall; nobody leads a term that its own disk does not know.
  *
- * Not here: changes of the configuration, learners, snapshots. Reads are for the leader. No leases: nothing depends on clocks.
+ * Who decides is in the log itself: the newest entry of kind `configuration`, committed or not. Learners get everything and count
+ * for nothing. A peer that lost entries to damage votes by what it once had and never stands for election until it has it again.
+ *
+ * Not here: the bytes of a state. The core says that a follower needs one, and goes on when its log reaches the leader's again. No
+ * leases: nothing depends on clocks.
  */
 import { assert } from '../base/assert.ts';
+import { ByteWriter } from '../base/bytes.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
-import { Core, becomeFollower } from './core.ts';
-import {
-  candidatePersisted,
-  preVoteAnswered,
-  preVoteRequested,
-  tickCandidate,
-  voteAnswered,
-  voteRequested,
-} from './election.ts';
-import { forgetLeader, stepFollower, tickFollower } from './follower.ts';
-import { beginTransfer, bestSuccessor, leaderPersisted, progressOf, stepLeader, tickLeader } from './leader.ts';
+import type { Configuration, ConfigurationChange } from './configuration.ts';
+import { Core } from './core.ts';
+import { candidatePersisted, preVoteAnswered, preVoteRequested, tickCandidate } from './election.ts';
+import { canApply, checkFetched, fetchWaits, takeCommitted, takeFetch } from './fetch.ts';
+import { forgetLeader, tickFollower } from './follower.ts';
+import { bestSuccessor, progressOf } from './followers.ts';
+import { askLeader } from './forwarded-reads.ts';
+import { appendOwn, beginTransfer, leaderPersisted, tickLeader } from './leader.ts';
+import type { ChangeResult } from './membership.ts';
+import { changeConfiguration, leaveWhenRemoved } from './membership.ts';
 import type { Message } from './message.ts';
 import type { RaftOptions } from './options.ts';
 import { validateRaftOptions } from './options.ts';
 import type { FetchRequest, PersistAck, Ready } from './ready.ts';
-import { fetchForPeer, leaveBehind, sendDue, sendFetched } from './replication.ts';
+import { sendDue, sendFetched } from './replication.ts';
 import type { RaftStatus } from './status.ts';
 import { statusOf } from './status.ts';
+import { answerOldTerm, enterLaterTerm, stepTerm } from './step.ts';
 import type { Entry, RaftRestored, RoleName } from './types.ts';
-import { EntryKind } from './types.ts';
+import { EntryKind, FEATURE_BYTES } from './types.ts';
 
 /** What became of a proposal. An accepted one is in the leader's log; whether it commits is seen in `committed`. */
 export type ProposeResult =
@@ -69,11 +76,12 @@ export type TransferResult =
   | { readonly started: true; readonly to: PeerId }
   | {
       readonly started: false;
-      /** `self`: a transfer under way, if any, was called off. `no-successor`: no voter that could take over was heard of late. */
+      /**
+       * `self`: a transfer under way, if any, was called off. `unknown-peer`: no other voter. `no-successor`: no voter that could take
+       * over was heard of late.
+       */
       readonly reason: 'not-leader' | 'self' | 'unknown-peer' | 'no-successor';
     };
-
-const NOTHING: readonly never[] = [];
 
 /** One peer of a Raft cluster. Every method runs to its end without waiting, and none may be called from within another. */
 export class Raft {
@@ -111,9 +119,20 @@ export class Raft {
     return this.#core.log.lastIndex;
   }
 
-  /** Every voter holds the log up to here, as last known. The host keeps it across restarts and compacts no further. */
-  get lowestMatchIndex(): LogIndex {
-    return this.#core.lowestMatchIndex;
+  /** Who belongs to the cluster, by the newest entry of the log that says so. It may yet be cut, like any entry that is not committed. */
+  get configuration(): Configuration {
+    return this.#core.configuration;
+  }
+
+  /** Who belongs to the cluster for certain, as far as this peer knows. */
+  get committedConfiguration(): Configuration {
+    return this.#core.configurations.at(this.#core.commitIndex);
+  }
+
+  /** The configuration in force at `index`, which is not before `appliedIndex`; a checkpoint there keeps it. */
+  configurationAt(index: LogIndex): Configuration {
+    assert(index >= this.appliedIndex, 'the configuration of what was applied long ago is not kept');
+    return this.#core.configurations.at(index);
   }
 
   status(): RaftStatus {
@@ -130,6 +149,7 @@ export class Raft {
     else if (message.type === 'pre-vote-response') preVoteAnswered(core, message);
     else if (message.term < core.term) answerOldTerm(core, message);
     else if (message.term === core.term || enterLaterTerm(core, message)) stepTerm(core, message);
+    core.checkHealed();
   }
 
   /** One unit of time has passed. */
@@ -144,29 +164,44 @@ export class Raft {
 
   /** Appends `data` as one entry when this peer leads. Nobody may write to `data` afterwards. */
   propose(data: Uint8Array): ProposeResult {
-    const core = this.#core;
-    const { role, leader } = core;
-    if (role.name !== 'leader') return { accepted: false, reason: 'not-leader', leader };
-    if (role.transfer !== undefined) return { accepted: false, reason: 'transferring', leader };
-    const bytes = role.uncommittedBytes + data.length;
-    // A single proposal over the limit must be possible, or it would be refused forever.
-    if (role.uncommittedBytes > 0 && bytes > core.options.maxUncommittedBytes) {
-      return { accepted: false, reason: 'uncommitted-limit', leader };
-    }
-    const index = core.log.lastIndex + 1;
-    role.uncommittedBytes = bytes;
-    core.append({ index, term: core.term, kind: EntryKind.command, data });
-    role.sendDue = true;
-    return { accepted: true, index, term: core.term };
+    return this.#propose(EntryKind.command, data);
   }
 
   /**
-   * Asks for an index at which a read is as fresh as now (thesis §6.4). The answer is in `reads` or `readsLost` of a later
-   * `Ready`, under `id`, which may repeat. `overloaded`: `maxPendingReads` wait already.
+   * Appends the entry from which on features up to `level`, a 32-bit number, are on. Who asks knows that every voter understands
+   * them; to the core it is an entry like another.
+   */
+  proposeFeature(level: number): ProposeResult {
+    assert(level >>> 0 === level, 'a feature level is a 32-bit number');
+    const writer = new ByteWriter(FEATURE_BYTES);
+    writer.u32(level);
+    return this.#propose(EntryKind.feature, writer.take());
+  }
+
+  /**
+   * Adds a learner, makes a learner a voter, or removes a member. The change is in force at once, and lasts once its entry is
+   * committed. One at a time, and none before the leader has committed an entry of its own term. A leader may remove itself: it
+   * leads until that is committed, then hands over.
+   */
+  changeConfiguration(change: ConfigurationChange): ChangeResult {
+    const core = this.#core;
+    const { role, leader } = core;
+    if (role.name !== 'leader') return { accepted: false, reason: 'not-leader', leader };
+    return changeConfiguration(core, role, change);
+  }
+
+  /**
+   * Asks for an index at which a read is as fresh as now (thesis §6.4): a leader its followers, any other member the leader. The
+   * answer is in `reads` or `readsLost` of a later `Ready`, under `id`, which may repeat. `not-leader`: nobody is known to lead.
+   * `overloaded`: `maxPendingReads` wait already.
    */
   requestRead(id: number): 'queued' | 'not-leader' | 'overloaded' {
-    const { role, commitIndex } = this.#core;
-    if (role.name !== 'leader') return 'not-leader';
+    const core = this.#core;
+    const { role, commitIndex } = core;
+    if (role.name !== 'leader') {
+      if (role.name !== 'follower' || core.leader === undefined) return 'not-leader';
+      return core.forwarded.request(id) ? 'queued' : 'overloaded';
+    }
     const committedOwnTerm = commitIndex >= role.termStartIndex;
     if (!role.reads.request(id, committedOwnTerm ? commitIndex : undefined)) return 'overloaded';
     role.sendDue = true;
@@ -174,8 +209,9 @@ export class Raft {
   }
 
   /**
-   * Hands leadership to `to`, or to the voter that can take over soonest (thesis §3.10). Proposals are refused until it
-   * led or one election timeout has passed. Another target replaces the first; this peer itself calls the transfer off.
+   * Hands leadership to `to`, or to the voter that can take over soonest (thesis §3.10). Proposals are refused until it led, or for
+   * one election timeout while it catches up and one after it was told to campaign. Another target replaces the first; this peer
+   * itself calls the transfer off. Reads go on: a leader that was replaced cannot confirm any.
    */
   transferLeadership(to: PeerId | 'best'): TransferResult {
     const core = this.#core;
@@ -185,11 +221,11 @@ export class Raft {
       role.transfer = undefined;
       return { started: false, reason: 'self' };
     }
-    const target = to === 'best' ? bestSuccessor(core, role) : to;
-    if (target === undefined) return { started: false, reason: 'no-successor' };
-    if (progressOf(role, target) === undefined) return { started: false, reason: 'unknown-peer' };
-    beginTransfer(core, role, target);
-    return { started: true, to: target };
+    const target = to === 'best' ? bestSuccessor(core, role) : progressOf(role, to);
+    if (target === undefined) return { started: false, reason: to === 'best' ? 'no-successor' : 'unknown-peer' };
+    if (!target.votes) return { started: false, reason: 'unknown-peer' };
+    beginTransfer(core, role, target.peer);
+    return { started: true, to: target.peer };
   }
 
   /** The leader's connection closed, and dialling again at once was refused: its process is gone. Followers hurry then. */
@@ -218,15 +254,24 @@ export class Raft {
       core.persistence.ready(core.hardState, core.log.lastIndex) ||
       canApply(core) ||
       core.reads.length > 0 ||
-      core.readsLost.length > 0
+      core.readsLost.length > 0 ||
+      (core.forwarded.due && core.leader !== undefined) ||
+      core.configurationChanged ||
+      core.snapshotNeeded !== undefined ||
+      core.healed
     );
   }
 
   /** What is to be done, each thing once. Empty when nothing is. */
   ready(): Ready {
     const core = this.#core;
+    if (core.role.name === 'leader') {
+      sendDue(core, core.role);
+      leaveWhenRemoved(core, core.role);
+    } else {
+      askLeader(core);
+    }
     const { role } = core;
-    if (role.name === 'leader') sendDue(core, role);
     const persist = core.persistence.takeBatch(core.hardState, core.log);
     const promises = core.persistence.takePromises(core.hardState, core.log.lastIndex);
     const ready: Ready = {
@@ -237,11 +282,17 @@ export class Raft {
       reads: core.reads,
       readsLost: core.readsLost,
       leadership: core.leadershipChanged ? { role: role.name, term: core.term, leader: core.leader } : undefined,
+      configuration: core.configurationChanged ? core.configuration : undefined,
+      snapshotNeeded: core.snapshotNeeded,
+      healed: core.healed,
     };
     if (core.messages.length > 0) core.messages = [];
     if (core.reads.length > 0) core.reads = [];
     if (core.readsLost.length > 0) core.readsLost = [];
     core.leadershipChanged = false;
+    core.configurationChanged = false;
+    core.snapshotNeeded = undefined;
+    core.healed = false;
     return ready;
   }
 
@@ -253,6 +304,7 @@ export class Raft {
     const { role } = core;
     if (role.name === 'leader') leaderPersisted(core, role);
     else if (role.name !== 'follower') candidatePersisted(core, role);
+    core.checkHealed();
   }
 
   /**
@@ -274,13 +326,14 @@ export class Raft {
     const progress = role.name === 'leader' ? progressOf(role, request.forPeer) : undefined;
     if (role.name !== 'leader' || progress === undefined) return;
     if (entries !== 'compacted') sendFetched(core, role, progress, entries);
-    else if (progress.next < core.log.firstIndex) leaveBehind(core, progress);
+    else if (progress.next < core.log.firstIndex) progress.becomeSnapshot(core.log.firstIndex);
   }
 
   /** The host applied everything up to `index`. */
   applied(index: LogIndex): void {
     const core = this.#core;
     const bytes = core.applying.applied(index, core.term);
+    core.configurations.applied(core.applying.appliedIndex);
     const { role } = core;
     if (role.name === 'leader') role.uncommittedBytes = Math.max(0, role.uncommittedBytes - bytes);
   }
@@ -292,113 +345,16 @@ export class Raft {
     core.log.compactTo(firstIndex);
   }
 
+  #propose(kind: EntryKind, data: Uint8Array): ProposeResult {
+    const core = this.#core;
+    const { role, leader } = core;
+    if (role.name !== 'leader') return { accepted: false, reason: 'not-leader', leader };
+    if (role.transfer !== undefined) return { accepted: false, reason: 'transferring', leader };
+    return appendOwn(core, role, kind, data);
+  }
+
   /** The state within, for checks, descriptions and tests. Nobody changes it. */
   inspect(): Readonly<Core> {
     return this.#core;
-  }
-}
-
-/** A message of the own term goes to the role. Returns nothing: what follows is in the state. */
-function stepTerm(core: Core, message: Message): void {
-  if (message.type === 'vote-request') {
-    voteRequested(core, message);
-    return;
-  }
-  const { role } = core;
-  if (role.name === 'leader') {
-    stepLeader(core, role, message);
-  } else if (role.name === 'follower') {
-    stepFollower(core, message);
-  } else if (message.type === 'append-entries' || message.type === 'heartbeat') {
-    // Somebody else won this term (Raft §5.2).
-    becomeFollower(core, message.term, message.from);
-    stepFollower(core, message);
-  } else if (message.type === 'vote-response') {
-    voteAnswered(core, role, message);
-  }
-}
-
-/** A message of a later term ends the present one. False when it is to be ignored. */
-function enterLaterTerm(core: Core, message: Message): boolean {
-  if (message.type === 'vote-request' && !message.transfer && core.hearsLeader() && message.from !== core.leader) {
-    // Who still hears a leader lets nobody depose it, not even by a later term.
-    return false;
-  }
-  const leads = message.type === 'append-entries' || message.type === 'heartbeat' || message.type === 'timeout-now';
-  becomeFollower(core, message.term, leads ? message.from : undefined);
-  return true;
-}
-
-/**
- * A leader of an older term learns of the present one. Its messages cannot be dropped: with stickiness in force, a peer
- * at a later term would be ignored by all, and ignore the leader itself.
- */
-function answerOldTerm(core: Core, message: Message): void {
-  if (message.type !== 'append-entries' && message.type !== 'heartbeat') return;
-  core.persistence.promise({
-    type: 'append-rejected',
-    from: core.self,
-    to: message.from,
-    term: core.term,
-    rejectedIndex: 0,
-    hintIndex: 0,
-    hintTerm: 0,
-  });
-}
-
-function canApply(core: Core): boolean {
-  const { applying, log, persistence } = core;
-  if (applying.fetchedCount > 0) return true;
-  if (applying.roomBytes <= 0 || applying.handedIndex >= Math.min(core.commitIndex, persistence.durableIndex))
-    return false;
-  return applying.handedIndex + 1 >= log.memoryFirst || core.fetchInFlight === undefined;
-}
-
-function takeCommitted(core: Core): readonly Entry[] {
-  if (!canApply(core)) return NOTHING;
-  const { applying, log } = core;
-  let entries: readonly Entry[] = applying.takeFetched();
-  if (entries.length === 0 && applying.handedIndex + 1 >= log.memoryFirst) {
-    const to = Math.min(core.commitIndex, core.persistence.durableIndex);
-    entries = log.slice(applying.handedIndex + 1, to, applying.roomBytes);
-  }
-  if (entries.length > 0) applying.handOut(entries, core.term);
-  return entries;
-}
-
-/** Entries to apply are asked for first: they are old only after a start. */
-function takeFetch(core: Core): FetchRequest | undefined {
-  if (core.fetchInFlight !== undefined) return undefined;
-  const { applying, log, role } = core;
-  const from = applying.handedIndex + 1;
-  const to = Math.min(core.commitIndex, core.persistence.durableIndex, log.memoryFirst - 1);
-  if (from <= to && applying.roomBytes > 0 && applying.fetchedCount === 0) {
-    core.fetchSequence += 1;
-    const maxBytes = applying.roomBytes;
-    core.fetchInFlight = { sequence: core.fetchSequence, from, to, maxBytes, forPeer: undefined };
-  } else if (role.name === 'leader') {
-    core.fetchInFlight = fetchForPeer(core, role);
-  }
-  return core.fetchInFlight;
-}
-
-function fetchWaits(core: Core): boolean {
-  return core.role.name === 'leader' && core.role.peers.some((progress) => progress.fetchDue);
-}
-
-/** What storage gives is what the log had: the terms are known. */
-function checkFetched(core: Core, request: FetchRequest, entries: readonly Entry[]): void {
-  assert(
-    entries.length > 0 && entries.length <= request.to - request.from + 1,
-    'a fetch is answered by at least one entry',
-  );
-  for (const [at, entry] of entries.entries()) {
-    assert(entry.index === request.from + at, 'fetched entries are contiguous');
-    if (entry.index < core.log.firstIndex) continue;
-    // What was read for a follower may have been overwritten since, by another leader; what is committed may not.
-    assert(
-      request.forPeer !== undefined || core.log.matches(entry.index, entry.term),
-      'a fetched entry is the one of the log',
-    );
   }
 }

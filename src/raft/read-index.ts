@@ -1,13 +1,22 @@
 import { assert } from '../base/assert.ts';
-import type { LogIndex } from '../base/ids.ts';
-import type { ReadState } from './ready.ts';
+import type { LogIndex, PeerId } from '../base/ids.ts';
 
 interface Read {
   readonly id: number;
+  /** The peer that asked, with `id` as the number of its question; `undefined` for a read of the leader's own. */
+  readonly from: PeerId | undefined;
   /** Commit index when the read was asked for; `undefined` until the leader committed an entry of its term. */
   index: LogIndex | undefined;
   /** The round that must be answered by a quorum; `undefined` until one begins. */
   round: number | undefined;
+}
+
+/** A read whose round a quorum answered. */
+export interface ReleasedRead {
+  readonly id: number;
+  /** As given to `request`. */
+  readonly from: PeerId | undefined;
+  readonly index: LogIndex;
 }
 
 /**
@@ -37,10 +46,15 @@ export class ReadRounds {
   }
 
   /** False when too many wait. `commitIndex` is `undefined` while no entry of the term is committed. */
-  request(id: number, commitIndex: LogIndex | undefined): boolean {
+  request(id: number, commitIndex: LogIndex | undefined, from?: PeerId): boolean {
     if (this.#reads.length >= this.#maxPending) return false;
-    this.#reads.push({ id, index: commitIndex, round: undefined });
+    this.#reads.push({ id, from, index: commitIndex, round: undefined });
     return true;
+  }
+
+  /** True when this question of `from` waits already: it was put again. */
+  knows(id: number, from: PeerId): boolean {
+    return this.#reads.some((read) => read.from === from && read.id === id);
   }
 
   /** The leader committed an entry of its term: reads that waited for it are as of now. */
@@ -72,7 +86,7 @@ export class ReadRounds {
   }
 
   /** A quorum answered every round up to `round`. Returns the reads that this releases. */
-  confirmed(round: number): ReadState[] {
+  confirmed(round: number): ReleasedRead[] {
     assert(round <= this.#round, 'nobody answers a round that has not begun');
     if (round <= this.#confirmedRound) return [];
     this.#confirmedRound = round;
@@ -81,13 +95,13 @@ export class ReadRounds {
       count += 1;
     return this.#reads.splice(0, count).map((read) => {
       assert(read.index !== undefined, 'a read gets its index before its round');
-      return { id: read.id, index: read.index };
+      return { id: read.id, from: read.from, index: read.index };
     });
   }
 
-  /** Gives up every read and returns their ids. */
+  /** Gives up every read and returns the ids of the leader's own; who asked from elsewhere sees that the leader changed. */
   abandon(): number[] {
-    const ids = this.#reads.map((read) => read.id);
+    const ids = this.#reads.filter((read) => read.from === undefined).map((read) => read.id);
     this.#reads = [];
     return ids;
   }

@@ -1,4 +1,5 @@
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
+import type { Configuration } from './configuration.ts';
 import type { Message } from './message.ts';
 import type { Entry, HardState, RoleName } from './types.ts';
 
@@ -68,10 +69,27 @@ export interface Ready {
   readonly committed: readonly Entry[];
   /** To read from storage and answer by `fetched`. */
   readonly fetch: FetchRequest | undefined;
-  /** Reads that were confirmed by a round of heartbeats. */
+  /** Reads that were confirmed by a round of heartbeats, of this leader or of the one that was asked. */
   readonly reads: readonly ReadState[];
-  /** Reads that were given up because leadership was lost. Nothing is known about them. */
+  /** Reads that were given up, because the leader changed or did not answer. Nothing is known about them. */
   readonly readsLost: readonly number[];
   /** The news when role, term or leader changed since the last `Ready`. */
   readonly leadership: Leadership | undefined;
+  /** The configuration in force, when that changed since the last `Ready`: an entry of it came into the log, or was cut. */
+  readonly configuration: Configuration | undefined;
+  /** This peer needs a state that it cannot make from the log. Said again at each heartbeat until it is so no more. */
+  readonly snapshotNeeded: SnapshotNeed | undefined;
+  /** What damage took is there again, durably, and this peer is whole: the record of the damage can go. Said once. */
+  readonly healed: boolean;
+}
+
+/**
+ * A peer that must install a checkpoint before the leader can go on with it. Any peer may give it; after the installation the host
+ * makes a new core from what is on its disk then.
+ */
+export interface SnapshotNeed {
+  /** The leader, which knows. */
+  readonly from: PeerId;
+  /** The state must hold every entry up to here, at least. */
+  readonly atLeast: LogIndex;
 }

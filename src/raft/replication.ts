@@ -1,5 +1,4 @@
 import { assert } from '../base/assert.ts';
-import type { LogIndex } from '../base/ids.ts';
 import type { Core } from './core.ts';
 import type { Progress } from './progress.ts';
 import { quorumValue } from './quorum.ts';
@@ -32,8 +31,8 @@ export function sendHeartbeats(core: Core, leader: Leader): void {
       to: progress.peer,
       term: core.term,
       commit: Math.min(progress.match, core.commitIndex),
-      lowestMatchIndex: core.lowestMatchIndex,
       readRound: leader.reads.round,
+      snapshotNeeded: progress.state === 'snapshot' ? core.log.firstIndex - 1 : 0,
     });
   }
 }
@@ -46,17 +45,30 @@ export function beginReadRound(core: Core, leader: Leader, retry: boolean): void
   const { reads } = leader;
   if (!reads.waiting || (!reads.settled && !retry)) return;
   reads.begin();
-  if (leader.peers.length === 0) confirmReads(core, leader);
+  if (core.alone) confirmReads(core, leader);
   else sendHeartbeats(core, leader);
 }
 
 /** Releases the reads whose round a quorum has answered. The leader answers its own rounds at once. */
 export function confirmReads(core: Core, leader: Leader): void {
-  const rounds = leader.peers.map((progress) => progress.readRound);
-  rounds.push(leader.reads.round);
-  const released = leader.reads.confirmed(quorumValue(rounds));
-  core.reads.push(...released);
-  if (leader.reads.waiting) leader.sendDue = true;
+  const { counted, reads } = leader;
+  let count = 0;
+  for (const progress of leader.peers) {
+    if (!progress.votes) continue;
+    counted[count] = progress.readRound;
+    count += 1;
+  }
+  if (core.votes) {
+    counted[count] = reads.round;
+    count += 1;
+  }
+  assert(count === core.configuration.voters.length, 'every voter is counted, once');
+  for (const { id, from, index } of reads.confirmed(quorumValue(counted, count))) {
+    if (from === undefined) core.reads.push({ id, index });
+    else
+      core.messages.push({ type: 'read-index-response', from: core.self, to: from, term: core.term, round: id, index });
+  }
+  if (reads.waiting) leader.sendDue = true;
 }
 
 /**
@@ -64,11 +76,21 @@ export function confirmReads(core: Core, leader: Leader): void {
  * counted; older ones commit with it (Raft §5.4.2, figure 8).
  */
 export function advanceCommit(core: Core, leader: Leader): void {
-  const matches: LogIndex[] = leader.peers.map((progress) => progress.match);
-  matches.push(core.persistence.durableIndex);
-  const everywhere = Math.min(...matches);
-  core.lowestMatchIndex = Math.max(core.lowestMatchIndex, everywhere);
-  const index = quorumValue(matches);
+  const { counted } = leader;
+  const { durableIndex } = core.persistence;
+  let count = 0;
+  for (const { match, votes } of leader.peers) {
+    if (!votes) continue;
+    counted[count] = match;
+    count += 1;
+  }
+  // A leader that removes itself leads on, and no longer counts what it holds.
+  if (core.votes) {
+    counted[count] = durableIndex;
+    count += 1;
+  }
+  assert(count === core.configuration.voters.length, 'every voter is counted, once');
+  const index = quorumValue(counted, count);
   if (index <= core.commitIndex || core.log.term(index) !== core.term) return;
   const first = core.commitIndex < leader.termStartIndex;
   core.commitTo(index);
@@ -105,21 +127,16 @@ export function fetchForPeer(core: Core, leader: Leader): FetchRequest | undefin
 /** Sends entries that were read from storage, unless the follower moved on meanwhile. */
 export function sendFetched(core: Core, leader: Leader, progress: Progress, entries: readonly Entry[]): void {
   leader.sendDue = true;
-  if (progress.state === 'behind' || progress.paused || entries[0]?.index !== progress.next) return;
+  if (progress.state === 'snapshot' || progress.paused || entries[0]?.index !== progress.next) return;
   // The read may be older than this leadership, and what it found overwritten since.
   if (!entries.every((entry) => core.log.matches(entry.index, entry.term))) return;
   send(core, progress, entries);
 }
 
-/** Storage, or the log itself, no longer has what this follower needs next. */
-export function leaveBehind(core: Core, progress: Progress): void {
-  assert(progress.next < core.log.firstIndex, 'a follower is behind when its next entry was compacted');
-  progress.becomeBehind();
-}
-
 function appendDue(core: Core, progress: Progress): boolean {
-  if (progress.paused || progress.state === 'behind') return false;
+  if (progress.paused) return false;
   if (progress.probeDue) return true;
+  if (progress.state === 'snapshot') return false;
   const { lastIndex } = core.log;
   if (progress.next <= lastIndex) return !progress.fetchDue && core.fetchInFlight?.forPeer !== progress.peer;
   // A commit travels with the next entries or the next heartbeat; it gets a message of its own only when nothing follows.
@@ -131,8 +148,14 @@ function sendAppend(core: Core, progress: Progress): boolean {
   const { log, options } = core;
   const probing = progress.probeDue;
   progress.probeDue = false;
+  if (progress.state === 'snapshot') {
+    // What comes right before the first entry is the only thing that it can be asked for.
+    progress.next = Math.max(log.firstIndex, progress.match + 1);
+    send(core, progress, []);
+    return false;
+  }
   if (progress.next < log.firstIndex) {
-    leaveBehind(core, progress);
+    progress.becomeSnapshot(log.firstIndex);
     return false;
   }
   const wanted = progress.next <= log.lastIndex && !progress.inflight.full;

@@ -17,7 +17,7 @@ export interface Candidate {
 /** A hand-over of leadership that is under way (thesis §3.10). */
 export interface Transfer {
   readonly to: PeerId;
-  /** It is given up after one election timeout. */
+  /** Since it began, or since the target was told to campaign. It is given up after one election timeout. */
   elapsedTicks: number;
   /** The target was told to campaign. */
   sent: boolean;
@@ -26,8 +26,17 @@ export interface Transfer {
 /** Leads its term. */
 export interface Leader {
   readonly name: 'leader';
-  /** One for every other voter, in order of their ids. */
-  readonly peers: readonly Progress[];
+  /** One for every other member of the configuration in force, in order of their ids. */
+  peers: readonly Progress[];
+  /** Room to put one number for each voter in order, so that no array is made at each acknowledgement. */
+  readonly counted: LogIndex[];
+  /**
+   * The commit index of half to one election timeout ago, and of less: a learner that holds everything up to the older one keeps
+   * pace. At first both are where the term began.
+   */
+  olderCommit: LogIndex;
+  newerCommit: LogIndex;
+  commitMarkTicks: number;
   /** Index of the empty entry that opened the term. */
   readonly termStartIndex: LogIndex;
   readonly reads: ReadRounds;

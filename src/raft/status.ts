@@ -3,10 +3,15 @@ import type { Core } from './core.ts';
 import type { ProgressState } from './progress.ts';
 import type { RoleName } from './types.ts';
 
-/** What a leader knows of one other voter. */
+/** What a leader knows of one other member. */
 export interface PeerStatus {
   readonly peer: PeerId;
+  /** False for a learner. */
+  readonly votes: boolean;
+  /** `snapshot`: it needs a checkpoint, and the log from there on. */
   readonly state: ProgressState;
+  /** It said that it is not whole. */
+  readonly damaged: boolean;
   readonly matchIndex: LogIndex;
   readonly nextIndex: LogIndex;
   /** Heard within one election timeout. */
@@ -24,21 +29,27 @@ export interface RaftStatus {
   readonly term: Term;
   readonly votedFor: PeerId | undefined;
   readonly leader: PeerId | undefined;
+  /** Of the configuration in force. */
   readonly voters: readonly PeerId[];
+  readonly learners: readonly PeerId[];
+  /** The entry that made it; 0 for the founding one. It is committed when the commit index reaches it. */
+  readonly configurationIndex: LogIndex;
+  /** Entries were lost to damage and are not all back. */
+  readonly damaged: boolean;
+  /** There is no state to apply to in this run. */
+  readonly stateMissing: boolean;
   readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
   readonly durableIndex: LogIndex;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
-  /** Every voter holds the log up to here, as last known; nobody compacts beyond it. */
-  readonly lowestMatchIndex: LogIndex;
   readonly entriesInMemoryBytes: number;
   /** On the leader: data bytes appended in its term and not applied. */
   readonly uncommittedBytes: number;
   /** On the leader: who is to lead next. */
   readonly transferTo: PeerId | undefined;
-  /** On the leader: the other voters in order of their ids; else empty. */
+  /** On the leader: the other members in order of their ids; else empty. */
   readonly peers: readonly PeerStatus[];
 }
 
@@ -52,18 +63,23 @@ export function statusOf(core: Core): RaftStatus {
     votedFor: core.hardState.votedFor,
     leader: core.leader,
     voters: core.configuration.voters,
+    learners: core.configuration.learners,
+    configurationIndex: core.configuration.index,
+    damaged: core.damage !== undefined,
+    stateMissing: core.stateMissing,
     firstIndex: core.log.firstIndex,
     lastIndex: core.log.lastIndex,
     lastTerm: core.log.lastTerm,
     durableIndex: core.persistence.durableIndex,
     commitIndex: core.commitIndex,
     appliedIndex: core.applying.appliedIndex,
-    lowestMatchIndex: core.lowestMatchIndex,
     entriesInMemoryBytes: core.log.memoryBytes,
     uncommittedBytes: leader?.uncommittedBytes ?? 0,
     transferTo: leader?.transfer?.to,
     peers: (leader?.peers ?? []).map((progress) => ({
       peer: progress.peer,
+      votes: progress.votes,
+      damaged: progress.damaged,
       state: progress.state,
       matchIndex: progress.match,
       nextIndex: progress.next,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { encodeMembers } from '../../src/raft/configuration.ts';
 import { RAFT_DEFAULTS, validateRaftOptions } from '../../src/raft/options.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import type { FetchRequest } from '../../src/raft/ready.ts';
@@ -162,7 +163,7 @@ describe('promises and the disk', () => {
     const lab = new Lab();
     lab.member.diskStalled = true;
     lab.hears('n2', append(1, 0, 0, [1, 1], 2));
-    lab.hears('n2', { type: 'heartbeat', term: 1, commit: 2, lowestMatchIndex: 0, readRound: 0 });
+    lab.hears('n2', { type: 'heartbeat', term: 1, commit: 2, readRound: 0 });
     expect(lab.raft.commitIndex).toBe(2);
     expect(lab.member.applied).toEqual([]);
     lab.sync();
@@ -351,16 +352,16 @@ describe('limits', () => {
     const bad = {
       ...RAFT_DEFAULTS,
       self: n(9),
-      voters: [n(1), n(1)],
       heartbeatIntervalTicks: 40,
       persistTimeoutTicks: 10,
       maxInflightBytes: 5,
       maxApplyBytes: 0.5,
       random: new SeededRandom(1),
     };
-    expect(validateRaftOptions(bad)).toHaveLength(6);
-    expect(() => new Raft(bad, RAFT_FRESH)).toThrow(/"n9" is not among the voters/);
-    expect(validateRaftOptions({ ...bad, ...RAFT_DEFAULTS, voters: [n(9)] })).toEqual([]);
+    expect(validateRaftOptions(bad)).toHaveLength(4);
+    const restored = { ...RAFT_FRESH, configurations: [{ index: 0, data: encodeMembers([]) }] };
+    expect(() => new Raft(bad, restored)).toThrow(/maxApplyBytes is 0.5/);
+    expect(validateRaftOptions({ ...bad, ...RAFT_DEFAULTS })).toEqual([]);
   });
 });
 
@@ -370,7 +371,7 @@ describe('the leader is gone', () => {
     const leave = (): void => lab.cluster.with('n1', (raft) => raft.leaderConnectionLost());
     leave();
     expect(lab.raft.status()).toMatchObject({ role: 'follower', term: 0 });
-    lab.hears('n2', { type: 'heartbeat', term: 3, commit: 0, lowestMatchIndex: 0, readRound: 0 });
+    lab.hears('n2', { type: 'heartbeat', term: 3, commit: 0, readRound: 0 });
     leave();
     expect(lab.raft.status()).toMatchObject({ leader: undefined, term: 3 });
     leave();

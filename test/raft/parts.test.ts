@@ -5,7 +5,8 @@ import { decodeMessage, encodeMessage } from '../../src/raft/codec.ts';
 import { RaftLog } from '../../src/raft/log.ts';
 import type { AppendEntries, Message } from '../../src/raft/message.ts';
 import { InflightWindow, Progress } from '../../src/raft/progress.ts';
-import { configuration, quorumOf, quorumValue, voteResult } from '../../src/raft/quorum.ts';
+import { MEMBERS_MAX, VOTERS_MAX, encodeMembers } from '../../src/raft/configuration.ts';
+import { quorumOf, quorumValue, voteResult } from '../../src/raft/quorum.ts';
 import { ReadRounds } from '../../src/raft/read-index.ts';
 import type { Entry } from '../../src/raft/types.ts';
 import { EntryKind, RAFT_FRESH } from '../../src/raft/types.ts';
@@ -16,7 +17,6 @@ describe('quorum', () => {
   it('is more than half', () => {
     expect([1, 2, 3, 4, 5, 6, 7].map(quorumOf)).toEqual([1, 2, 2, 3, 3, 4, 4]);
     expect(() => quorumOf(0)).toThrow('nobody');
-    expect(() => configuration([])).toThrow('without voters');
   });
 
   it('reaches the largest value that enough voters reached', () => {
@@ -188,7 +188,7 @@ describe('progress', () => {
     });
     fc.assert(
       fc.property(fc.array(answer, { maxLength: 50 }), (answers) => {
-        const progress = new Progress(n(2), 6, new InflightWindow(3, 100));
+        const progress = new Progress(n(2), true, 6, new InflightWindow(3, 100));
         for (const { ok, index, hint, act } of answers) {
           const before = progress.match;
           if (ok) progress.accepted(index);
@@ -233,20 +233,28 @@ describe('read rounds', () => {
 });
 
 const integer = fc.oneof(fc.nat(300), fc.maxSafeNat());
-const entries = fc.array(
+const content = fc.oneof(
+  fc.record({ kind: fc.constant(EntryKind.noop), data: fc.constant(new Uint8Array(0)) }),
+  fc.record({ kind: fc.constant(EntryKind.command), data: fc.uint8Array({ maxLength: 40 }) }),
+  fc.record({ kind: fc.constant(EntryKind.feature), data: fc.uint8Array({ minLength: 4, maxLength: 4 }) }),
   fc.record({
-    kind: fc.constantFrom(EntryKind.noop, EntryKind.command),
-    later: fc.nat(3),
-    data: fc.uint8Array({ maxLength: 40 }),
+    kind: fc.constant(EntryKind.configuration),
+    data: fc
+      .uniqueArray(fc.record({ peer: fc.nat(20).map(n), info: fc.uint8Array({ maxLength: 9 }) }), {
+        selector: ({ peer }) => peer,
+        minLength: 1,
+        maxLength: MEMBERS_MAX,
+      })
+      .map((members) => encodeMembers(members.map((member, at) => ({ ...member, votes: at < VOTERS_MAX })))),
   }),
-  { maxLength: 6 },
 );
+const entries = fc.array(fc.record({ content, later: fc.nat(3) }), { maxLength: 6 });
 const ends = { from: fc.constant(n(1)), to: fc.constant(n(2)), term: integer };
 const append: fc.Arbitrary<AppendEntries> = fc
   .record({ ...ends, prevLogIndex: fc.nat(1e9), prevLogTerm: fc.nat(1e9), leaderCommit: integer, entries })
   .map(({ entries: drawn, ...rest }) => {
     let term = Math.max(1, rest.prevLogTerm);
-    const made = drawn.map(({ kind, later, data }, at) => ({
+    const made = drawn.map(({ content: { kind, data }, later }, at) => ({
       index: rest.prevLogIndex + 1 + at,
       term: (term += later),
       kind,
@@ -273,16 +281,24 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     rejectedIndex: integer,
     hintIndex: integer,
     hintTerm: integer,
+    damaged: fc.boolean(),
   }),
   fc.record({
     ...ends,
     type: fc.constant('heartbeat' as const),
     commit: integer,
-    lowestMatchIndex: integer,
     readRound: integer,
+    snapshotNeeded: integer,
   }),
-  fc.record({ ...ends, type: fc.constant('heartbeat-response' as const), readRound: integer }),
-  fc.record({ ...ends, type: fc.constant('timeout-now' as const) }),
+  fc.record({
+    ...ends,
+    type: fc.constant('heartbeat-response' as const),
+    readRound: integer,
+    damaged: fc.boolean(),
+  }),
+  fc.record({ ...ends, type: fc.constant('timeout-now' as const), lastIndex: integer }),
+  fc.record({ ...ends, type: fc.constant('read-index-request' as const), round: integer }),
+  fc.record({ ...ends, type: fc.constant('read-index-response' as const), round: integer, index: integer }),
 );
 
 function encode(one: Message): Uint8Array {

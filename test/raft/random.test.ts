@@ -21,6 +21,7 @@ const happened = {
   reads: 0,
   transfers: 0,
   compactions: 0,
+  installs: 0,
 };
 
 interface Scenario {
@@ -82,6 +83,7 @@ const EVENTS: Record<string, number> = {
   transfer: 3,
   read: 6,
   compact: 3,
+  install: 10,
 };
 
 /** The events of one run as a list to draw from: some are rare in one run and common in the next. */
@@ -140,6 +142,8 @@ function disturbMember(cluster: Cluster, event: string, member: Member, other: M
     if (cluster.with(member.id, (raft) => raft.requestRead(asOf)) === 'queued') happened.reads += 1;
   } else if (event === 'compact') {
     compact(cluster, member);
+  } else if (event === 'install') {
+    for (const one of cluster.members) install(cluster, one);
   }
 }
 
@@ -166,10 +170,20 @@ function restart(cluster: Cluster, member: Member): void {
 
 function compact(cluster: Cluster, member: Member): void {
   if (!member.up) return;
-  const firstIndex = Math.min(member.raft.appliedIndex, member.raft.lowestMatchIndex) + 1;
+  const firstIndex = member.raft.appliedIndex + 1;
   if (firstIndex <= member.disk.firstIndex) return;
   happened.compactions += 1;
   cluster.compact(member.id, firstIndex);
+}
+
+/** A peer that was told to gets a checkpoint, from whoever has one that is new enough. */
+function install(cluster: Cluster, member: Member): void {
+  const atLeast = member.snapshotNeeded;
+  if (!member.up || atLeast === undefined || member.disk.pending !== undefined) return;
+  const from = cluster.members.find((one) => one.up && one.raft.appliedIndex >= atLeast);
+  if (from === undefined || member.raft.commitIndex >= atLeast) return;
+  happened.installs += 1;
+  cluster.install(member.id, from.id);
 }
 
 /** When faults end, a leader comes, everything is applied everywhere, and all agree. */
@@ -183,7 +197,10 @@ function recover(cluster: Cluster, safety: Safety): void {
     cluster.answerFetch(member.id);
   }
   cluster.run();
-  cluster.pass(120);
+  for (let round = 0; round < 120; round += 1) {
+    cluster.pass(1);
+    for (const member of cluster.members) install(cluster, member);
+  }
   const leader = cluster.members.find((member) => member.raft.role === 'leader');
   if (leader === undefined) throw new Error('nobody leads after the faults ended');
   const { term } = leader.raft;

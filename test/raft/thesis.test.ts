@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Lab, append, n, only } from './support/lab.ts';
 
-const heartbeat = (term: number, commit = 0) =>
-  ({ type: 'heartbeat', term, commit, lowestMatchIndex: 0, readRound: 0 }) as const;
+const heartbeat = (term: number, commit = 0) => ({ type: 'heartbeat', term, commit, readRound: 0 }) as const;
 
 describe('thesis 3.10, leadership transfer', () => {
   it('a peer told to campaign skips the pre-vote and says that it was told', () => {

@@ -3,6 +3,8 @@ import type { PeerId } from '../../../src/base/ids.ts';
 import { peerId } from '../../../src/base/ids.ts';
 import { SeededRandom, deriveSeed } from '../../../src/base/random.ts';
 import { decodeMessage, encodeMessage } from '../../../src/raft/codec.ts';
+import type { Member as ConfigurationMember } from '../../../src/raft/configuration.ts';
+import { encodeMembers } from '../../../src/raft/configuration.ts';
 import { describeReady } from '../../../src/raft/describe.ts';
 import { checkInvariants } from '../../../src/raft/invariants.ts';
 import type { Message } from '../../../src/raft/message.ts';
@@ -13,7 +15,7 @@ import type { FetchRequest, ReadState } from '../../../src/raft/ready.ts';
 import type { Entry } from '../../../src/raft/types.ts';
 import { Disk } from './disk.ts';
 
-export type TunableOptions = Partial<Omit<RaftOptions, 'self' | 'voters' | 'random'>>;
+export type TunableOptions = Partial<Omit<RaftOptions, 'self' | 'random'>>;
 
 /** Timeouts small enough to count by hand. */
 export const TEST_OPTIONS: TunableOptions = {
@@ -24,6 +26,8 @@ export const TEST_OPTIONS: TunableOptions = {
 
 export interface ClusterOptions {
   readonly peers: readonly string[];
+  /** Those of them that the cluster is founded with; all when left out. The others are there and know nothing. */
+  readonly founders?: readonly string[];
   readonly options?: TunableOptions;
   /** What is on disk at the start, for peers that are not new. */
   readonly disks?: Readonly<Record<string, Disk>>;
@@ -50,6 +54,8 @@ export interface Member {
   unapplied: Entry[];
   reads: ReadState[];
   readsLost: number[];
+  /** The core asked for a state at this index or later. */
+  snapshotNeeded: number | undefined;
   starts: number;
 }
 
@@ -215,13 +221,29 @@ export class Cluster {
     const member = this.member(name);
     member.up = false;
     member.disk.pending = undefined;
-    member.disk.lowestMatchIndex = Math.min(member.raft.lowestMatchIndex, member.disk.lastIndex);
+  }
+
+  /** Damage at `index` of the log of `name`, found at its next start. */
+  damage(name: string, index: number): void {
+    this.crash(name);
+    this.member(name).disk.cutAt(index);
+  }
+
+  /** `name` installs a checkpoint of `from`, of what that one has applied, and starts anew from it. */
+  install(name: string, from: string): void {
+    const { raft } = this.member(from);
+    const at = raft.appliedIndex;
+    const { index, members } = raft.configurationAt(at);
+    this.crash(name);
+    this.member(name).disk.install(at, raft.inspect().log.term(at), { index, data: encodeMembers(members) });
+    this.restart(name);
   }
 
   restart(name: string): void {
     const member = this.member(name);
+    const fresh = { applied: [], unapplied: [], reads: [], readsLost: [], fetch: undefined, snapshotNeeded: undefined };
     member.raft = this.#raft(member.id, member.disk, member.starts + 1);
-    Object.assign(member, { up: true, fetch: undefined, applied: [], unapplied: [], reads: [], readsLost: [] });
+    Object.assign(member, fresh, { up: true });
     member.starts += 1;
     this.pump(member);
   }
@@ -240,6 +262,8 @@ export class Cluster {
       member.reads.push(...ready.reads);
       member.readsLost.push(...ready.readsLost);
       if (ready.fetch !== undefined) member.fetch = ready.fetch;
+      if (ready.snapshotNeeded !== undefined) member.snapshotNeeded = ready.snapshotNeeded.atLeast;
+      if (ready.healed) member.disk.damage = undefined;
       if (!member.diskStalled && member.disk.pending !== undefined) this.#sync(member);
       if (!member.applyStalled && member.unapplied.length > 0) this.#apply(member);
       if (!member.fetchStalled && member.fetch !== undefined) this.#answerFetch(member);
@@ -281,6 +305,8 @@ export class Cluster {
 
   #member(id: PeerId): Member {
     const disk = this.#options.disks?.[id] ?? new Disk();
+    const founders = this.#options.founders ?? this.#options.peers;
+    if (founders.includes(id)) disk.configuration = { index: 0, data: encodeMembers(founders.map(voter)) };
     return {
       id,
       raft: this.#raft(id, disk, 0),
@@ -294,19 +320,20 @@ export class Cluster {
       unapplied: [],
       reads: [],
       readsLost: [],
+      snapshotNeeded: undefined,
       starts: 0,
     };
   }
 
   #raft(self: PeerId, disk: Disk, starts: number): Raft {
-    const { peers, options, seed = 1, entriesLoaded } = this.#options;
+    const { options, seed = 1, entriesLoaded } = this.#options;
     const random = new SeededRandom(deriveSeed(seed, `${self}/${starts}`));
-    const voters = peers.map(peerId);
-    return new Raft(
-      { ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options, self, voters, random },
-      disk.restore(entriesLoaded),
-    );
+    return new Raft({ ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options, self, random }, disk.restore(entriesLoaded));
   }
+}
+
+function voter(name: string): ConfigurationMember {
+  return { peer: peerId(name), votes: true, info: new Uint8Array(0) };
 }
 
 function link(from: string, to: string): string {

@@ -1,6 +1,7 @@
 import type { LogIndex, PeerId, Term } from '../../../src/base/ids.ts';
+import { encodeMembers } from '../../../src/raft/configuration.ts';
 import type { PersistBatch } from '../../../src/raft/ready.ts';
-import type { Entry, HardState, RaftRestored, TermRun } from '../../../src/raft/types.ts';
+import type { ConfigurationRecord, Damage, Entry, HardState, RaftRestored, TermRun } from '../../../src/raft/types.ts';
 import { EntryKind } from '../../../src/raft/types.ts';
 
 /** What survives a crash of one peer. Batches are written whole, one at a time, as the core demands. */
@@ -10,7 +11,11 @@ export class Disk {
   prevTerm: Term = 0;
   entries: Entry[] = [];
   applied: LogIndex = 0;
-  lowestMatchIndex: LogIndex = 0;
+  /** The configuration before those of `entries`. A disk of which nothing was told is that of a peer that is to join. */
+  configuration: ConfigurationRecord = { index: 0, data: encodeMembers([]) };
+  /** What was recorded of the log before damage cut it. */
+  damage: Damage | undefined;
+  stateMissing = false;
   /** Handed over and not yet durable. */
   pending: PersistBatch | undefined;
 
@@ -53,6 +58,7 @@ export class Disk {
   }
 
   compact(firstIndex: LogIndex): void {
+    this.configuration = this.configurationEntries.findLast((entry) => entry.index < firstIndex) ?? this.configuration;
     this.prevTerm = this.entry(firstIndex - 1)?.term ?? this.prevTerm;
     this.entries = this.entries.slice(firstIndex - this.firstIndex);
     this.firstIndex = firstIndex;
@@ -86,8 +92,28 @@ export class Disk {
       entries: this.entries.slice(Math.max(0, this.entries.length - inMemory)),
       applied: this.applied,
       commit: this.applied,
-      lowestMatchIndex: this.lowestMatchIndex,
+      configurations: [this.configuration, ...this.configurationEntries],
+      damage: this.damage,
+      stateMissing: this.stateMissing ? true : undefined,
     };
+  }
+
+  get configurationEntries(): Entry[] {
+    return this.entries.filter((entry) => entry.kind === EntryKind.configuration);
+  }
+
+  /** Damage: nothing from `index` on can be read, and what was recorded of the end is kept. */
+  cutAt(index: LogIndex): void {
+    this.damage ??= { lastIndex: this.lastIndex, lastTerm: this.entries.at(-1)?.term ?? this.prevTerm };
+    this.entries.length = index - this.firstIndex;
+    this.applied = Math.min(this.applied, this.lastIndex);
+  }
+
+  /** A checkpoint at `at` replaces state and log, but for a log that holds that very entry. */
+  install(at: LogIndex, term: Term, configuration: ConfigurationRecord): void {
+    if (this.entry(at)?.term === term) this.entries = this.entries.slice(at + 1 - this.firstIndex);
+    else this.entries = [];
+    Object.assign(this, { firstIndex: at + 1, prevTerm: term, applied: at, configuration, stateMissing: false });
   }
 }
 

@@ -19,9 +19,14 @@ export interface LabOptions {
   readonly seed?: number;
 }
 
-type WithoutEnds<T> = T extends Message ? Omit<T, 'from' | 'to'> : never;
+/** What most tests have no word about, and what it is then. */
+const UNSAID = { damaged: false, snapshotNeeded: 0, lastIndex: 0 } as const;
 
-/** A message to n1, its ends left out. */
+type WithoutEnds<T> = T extends Message
+  ? Omit<T, 'from' | 'to' | keyof typeof UNSAID> & Partial<Pick<T, Extract<keyof T, keyof typeof UNSAID>>>
+  : never;
+
+/** A message to n1, its ends left out, and what is nearly always the same. */
 export type Said = WithoutEnds<Message>;
 
 /** One peer, n1, whose fellows are played by the test: it hands in messages and looks at what comes out. */
@@ -54,7 +59,8 @@ export class Lab {
 
   /** n1 gets a message. Returns what it sends. */
   hears(from: string, said: Said): Message[] {
-    this.cluster.with('n1', (raft) => raft.step({ ...said, from: peerId(from), to: peerId('n1') }));
+    const message = { ...UNSAID, ...said, from: peerId(from), to: peerId('n1') } as Message;
+    this.cluster.with('n1', (raft) => raft.step(message));
     return this.sent();
   }
 

@@ -1,0 +1,84 @@
+import { assert } from '../base/assert.ts';
+import type { LogIndex, PeerId } from '../base/ids.ts';
+import type { Configuration } from './configuration.ts';
+import { adjacent, configurationOf, decodeMembers } from './configuration.ts';
+import type { ConfigurationRecord, Entry } from './types.ts';
+
+/**
+ * The configurations that the log of one peer holds and has not applied, and the one before them. A configuration is in force
+ * from the moment at which its entry is in the log, committed or not (thesis §4.1), and no longer when the entry is cut: what is
+ * in force is a function of the log alone, and nothing else may set it.
+ *
+ * Invariants: never empty; ascending by index; the first is that of the last applied entry or of one before; each differs from the
+ * one before by one voter at most.
+ */
+export class Configurations {
+  #list: Configuration[];
+
+  /** `restored`: the one in force where the log begins, then each of the log, in order. */
+  constructor(restored: readonly ConfigurationRecord[]) {
+    this.#list = restored.map(({ index, data }) => configurationOf(index, decodeMembers(data)));
+    assert(this.#list.length > 0, 'some configuration is in force');
+    for (const [at, configuration] of this.#list.entries()) {
+      const before = this.#list[at - 1];
+      if (before !== undefined) checkFollows(before, configuration);
+    }
+  }
+
+  /** The newest of the log. */
+  get effective(): Configuration {
+    return this.#list.at(-1) as Configuration;
+  }
+
+  /** All that are kept, for checks. */
+  get all(): readonly Configuration[] {
+    return this.#list;
+  }
+
+  /** The one in force at `index`, which is not before what was applied. */
+  at(index: LogIndex): Configuration {
+    for (let at = this.#list.length - 1; at > 0; at -= 1) {
+      const configuration = this.#list[at] as Configuration;
+      if (configuration.index <= index) return configuration;
+    }
+    return this.#list[0] as Configuration;
+  }
+
+  /** An entry of kind `configuration` is in the log now. @throws DecodeError */
+  append(entry: Entry): void {
+    const configuration = configurationOf(entry.index, decodeMembers(entry.data));
+    checkFollows(this.effective, configuration);
+    this.#list.push(configuration);
+  }
+
+  /** The log lost its entries from `index` on. True when the configuration in force went with them. */
+  truncateFrom(index: LogIndex): boolean {
+    const before = this.effective;
+    while (this.#list.length > 1 && this.effective.index >= index) this.#list.pop();
+    assert(this.effective.index < index, 'the configuration of what is applied is not cut');
+    return this.effective !== before;
+  }
+
+  /** Everything up to `index` is applied: what was in force before is needed no more. */
+  applied(index: LogIndex): void {
+    while (this.#list.length > 1 && (this.#list[1] as Configuration).index <= index) this.#list.shift();
+  }
+
+  /** True when `peer` votes in the newest configuration, or may still: it does in the newest committed one, and is in no later one. */
+  mayCampaign(peer: PeerId, commitIndex: LogIndex): boolean {
+    const { effective } = this;
+    const member = effective.members.find((other) => other.peer === peer);
+    if (member !== undefined) return member.votes;
+    // Its removal is not committed. It may be the only one that can commit it (thesis §4.2.2).
+    return effective.index > commitIndex && this.at(commitIndex).voters.includes(peer);
+  }
+}
+
+function checkFollows(before: Configuration, after: Configuration): void {
+  assert(before.index < after.index, 'configurations ascend by index');
+  assert(after.voters.length > 0, 'a configuration without voters could commit alone');
+  assert(
+    before.voters.length === 0 || adjacent(before.voters, after.voters),
+    () => `entry ${after.index} changes one voter at most`,
+  );
+}
