@@ -6,10 +6,12 @@
  * it was called wrongly.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { huntMutants } from './mutants/mutants.ts';
 import { drawOptions } from './options.ts';
 import { type Order, TAKES_ORDERS } from './orders.ts';
+import { replaySeed } from './replay/replay.ts';
 import { type Failure, runSeed, type Verdict } from './run-seed.ts';
 import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
 
@@ -28,6 +30,7 @@ interface Flags {
   readonly processes: number;
   readonly mutants: boolean;
   readonly mutant?: readonly string[];
+  readonly html?: string;
 }
 
 await (process.env[TAKES_ORDERS] === undefined ? command() : takeOrders());
@@ -42,6 +45,7 @@ async function command(): Promise<void> {
     .option('--processes <n>', 'run seeds in this many processes', wholeNumber, 2)
     .option('--mutants', 'hunt the planted bugs: each has to be found by the first seeds', false)
     .option('--mutant <name...>', 'hunt only these')
+    .option('--html <file>', 'draw --seed as a page: who led when, what was said, what went wrong')
     .option('--json', 'print the totals as one JSON object', false)
     .option('--verbose', 'print the trace of --seed as it grows', false)
     // Commander's own status for wrong usage is 1, which here means that a property broke.
@@ -52,11 +56,30 @@ async function command(): Promise<void> {
     await huntMutants({ only: flags.mutant, processes: flags.processes, json: flags.json });
     return;
   }
+  if (flags.html !== undefined) {
+    await drawSeed(flags.seed, flags.html);
+    return;
+  }
   const seeds =
     flags.seed === undefined ? Array.from({ length: flags.seeds ?? 10 }, (_, at) => flags.from + at) : [flags.seed];
   const began = Date.now();
   const verdicts = flags.seed === undefined ? await runMany(seeds, flags) : [await runOne(flags.seed, flags)];
   report(verdicts, seeds, flags, Date.now() - began);
+}
+
+async function drawSeed(seed: number | undefined, file: string): Promise<void> {
+  if (seed === undefined) {
+    console.error('--html draws one run: say which by --seed');
+    process.exitCode = 2;
+    return;
+  }
+  refuseStrayRejections();
+  const { html, failure, events } = await replaySeed(seed);
+  await writeFile(file, html);
+  console.log(
+    `seed ${seed}: ${failure === undefined ? 'passed' : `broke ${failure.checker}`}, ${events} events, drawn in ${file}`,
+  );
+  if (failure !== undefined) process.exitCode = 1;
 }
 
 async function runOne(seed: number, flags: Flags): Promise<Verdict> {

@@ -2,9 +2,11 @@
  * A peer's transport with a window in it: the checkers see every message at the moment at which it is sent, and, where the run
  * says so, frames are lost, doubled and reordered one by one on arrival, which no connection does but the core must bear.
  */
+import { DecodeError } from '../src/base/bytes.ts';
 import type { PeerId } from '../src/base/ids.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
 import { decodeEnvelope, EnvelopeWriter } from '../src/peer/envelope.ts';
+import { describeMessage } from '../src/raft/describe.ts';
 import type { Message } from '../src/raft/message.ts';
 import type { Lane, PeerUrl, Transport, TransportHandlers } from '../src/transport/transport.ts';
 import type { SimProcess } from './process.ts';
@@ -109,18 +111,33 @@ export class WatchedTransport implements Transport {
   #arrived(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array): void {
     const options = this.#options();
     if (options === undefined) {
-      handlers.frame(from, lane, bytes);
+      this.#hear(handlers, from, lane, bytes);
       return;
     }
     const lot = (perThousand: number): boolean => below(this.#random, 1000) < perThousand;
     if (lot(options.dropPerThousand)) return;
     if (lot(options.repeatPerThousand)) this.#later(handlers, from, lane, bytes.slice(), options);
     if (lot(options.latePerThousand)) this.#later(handlers, from, lane, bytes, options);
-    else handlers.frame(from, lane, bytes);
+    else this.#hear(handlers, from, lane, bytes);
+  }
+
+  #hear(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array): void {
+    this.#world.line(this.#self, () => `hears ${wordsOf(bytes, from, this.#self)}`);
+    handlers.frame(from, lane, bytes);
   }
 
   #later(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array, options: DatagramOptions): void {
     const atUs = this.#world.nowUs + 1 + below(this.#random, options.lateUsMax);
-    this.#world.schedule(atUs, 'delivery', this.#process, () => handlers.frame(from, lane, bytes));
+    this.#world.schedule(atUs, 'delivery', this.#process, () => this.#hear(handlers, from, lane, bytes));
+  }
+}
+
+/** What a frame says. One that is garbled says nothing. */
+function wordsOf(bytes: Uint8Array, from: PeerId, to: PeerId): string {
+  try {
+    return describeMessage(decodeEnvelope(bytes, from, to).message);
+  } catch (error) {
+    if (error instanceof DecodeError) return 'a frame that does not read';
+    throw error;
   }
 }
