@@ -9,7 +9,7 @@ import { realPorts } from './system/system.ts';
 import { WsDialer } from './system/ws-dialer.ts';
 
 export type { Handler } from './client/attempts.ts';
-export type { ClientOptions, ListOptions, TaskPage } from './client/client.ts';
+export type { ClientOptions, ListOptions, ReadOptions, TaskDetail, TaskPage } from './client/client.ts';
 export type { Duration } from './client/duration.ts';
 export { TaskraftError } from './client/errors.ts';
 export type { HandlerContext } from './client/handler-context.ts';

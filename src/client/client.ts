@@ -36,7 +36,7 @@ export interface ClientOptions extends ConnectionOptions {
 }
 
 /** Which tasks to list. */
-export interface ListOptions {
+export interface ListOptions extends ReadOptions {
   readonly states?: readonly TaskState[];
   readonly queue?: string;
   readonly type?: string;
@@ -46,15 +46,41 @@ export interface ListOptions {
   readonly limit?: number;
 }
 
+/** How current a read is. */
+export interface ReadOptions {
+  /**
+   * True is answered at once by any peer, the leader or not, from what it has applied: it may be behind, and what was acknowledged
+   * a moment ago may be missing. It works while there is no leader. Default false: everything acknowledged before is in the answer.
+   */
+  readonly stale?: boolean;
+}
+
+/** One task as `get` answers it. */
+export interface TaskDetail extends TaskInfo {
+  /** The state that was read had applied the log up to this position at least. */
+  readonly index: number;
+}
+
 /** A page of tasks, newest first, without bytes and history. It may be short, even empty, while there is a cursor. */
 export interface TaskPage {
   readonly tasks: readonly TaskInfo[];
   /** For the next page; undefined at the end. */
   readonly cursor: string | undefined;
+  /** The state that was read had applied the log up to this position at least. */
+  readonly index: number;
 }
 
 const CLIENT_FIELDS: KnownFields<ClientOptions> = { ...CONNECTION_FIELDS, timeoutMs: true };
-const LIST_FIELDS: KnownFields<ListOptions> = { states: true, queue: true, type: true, cursor: true, limit: true };
+const READ_FIELDS: KnownFields<ReadOptions> = { stale: true };
+const LIST_FIELDS: KnownFields<ListOptions> = {
+  states: true,
+  queue: true,
+  type: true,
+  cursor: true,
+  limit: true,
+  // Last: of two names as near, the first one is offered for "state".
+  ...READ_FIELDS,
+};
 const TIMEOUT_MS_DEFAULT = 10_000;
 const LIST_LIMIT_DEFAULT = 100;
 
@@ -143,15 +169,18 @@ export class Client {
   }
 
   /** The task with this id, its history with it. @throws TaskraftError NOT_FOUND, INVALID_ARGUMENT */
-  async get(id: string): Promise<TaskInfo> {
+  async get(id: string, options: ReadOptions = {}): Promise<TaskDetail> {
+    refuseUnknownFields('the options of a read', options, READ_FIELDS);
     const task = refOf(id);
+    const stale = options.stale ?? false;
     const answer = await this.#core.ask({
-      make: (requestId) => ({ type: 'get', requestId, task }),
+      make: (requestId) => ({ type: 'get', requestId, task, stale }),
       timeoutMs: this.#timeoutMs,
       changes: false,
+      anywhere: stale,
     });
     if (answer.type !== 'task') throw new TaskraftError('INTERNAL', 'The peer answered something else.');
-    return taskInfo(answer.task);
+    return { ...taskInfo(answer.task), index: answer.index ?? 0 };
   }
 
   /** The handle of a task that was submitted before. @throws TaskraftError INVALID_ARGUMENT when `id` is none */
@@ -170,6 +199,7 @@ export class Client {
     });
     const limit = options.limit ?? LIST_LIMIT_DEFAULT;
     if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw invalidArgument('limit is 1 to 1,000.');
+    const stale = options.stale ?? false;
     const answer = await this.#core.ask({
       make: (requestId) => ({
         type: 'list',
@@ -179,12 +209,14 @@ export class Client {
         taskType: options.type ?? null,
         cursor: options.cursor ?? null,
         limit,
+        stale,
       }),
       timeoutMs: this.#timeoutMs,
       changes: false,
+      anywhere: stale,
     });
     if (answer.type !== 'taskPage') throw new TaskraftError('INTERNAL', 'The peer answered something else.');
-    return { tasks: answer.tasks.map(taskInfo), cursor: answer.cursor ?? undefined };
+    return { tasks: answer.tasks.map(taskInfo), cursor: answer.cursor ?? undefined, index: answer.index ?? 0 };
   }
 
   /** Ends all connections; calls that wait are rejected with `CLOSED`. Tasks go on. */

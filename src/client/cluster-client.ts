@@ -14,6 +14,7 @@ export interface Ask {
   readonly timeoutMs: number;
   readonly changes: boolean;
   readonly only?: PeerLink;
+  readonly anywhere?: boolean;
 }
 
 /** Who hears what is not an answer. */

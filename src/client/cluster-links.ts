@@ -1,6 +1,9 @@
 /**
  * Warm connections to all peers, and who leads. The leader is believed by term: news of an older term are ignored, and within a
  * term there is one leader. When the leader changes, its connection is open already.
+ *
+ * Who the peers are the leader tells: what it names is dialed, and a peer that it does not name any more is let go. Others may be
+ * behind, or removed themselves: what they name is dialed only while there is no connection to a leader.
  */
 import type { PeerRow } from '../protocol/rows.ts';
 import type { ServerFrame, WelcomeFrame } from '../protocol/server-frame.ts';
@@ -96,8 +99,10 @@ export class ClusterLinks {
     const handlers: PeerLinkHandlers = {
       opened: (link, welcome) => this.#opened(link, welcome),
       frame: (link, frame) => {
-        if (frame.type === 'leader') this.learn(link, frame.term, frame.leader);
-        else this.#handlers.frame(link, frame);
+        if (frame.type === 'leader') {
+          this.learn(link, frame.term, frame.leader);
+          if (frame.peers !== null) this.#learnPeers(link, frame.peers);
+        } else this.#handlers.frame(link, frame);
       },
       beatAnswered: (link, sentAtMs, term) => this.#handlers.beatAnswered(link, sentAtMs, term),
       closed: (link) => {
@@ -128,8 +133,23 @@ export class ClusterLinks {
       return;
     }
     this.#handlers.opened(link, welcome);
-    for (const peer of welcome.peers) this.#addPeer(peer);
     this.learn(link, welcome.term, welcome.leader);
+    this.#learnPeers(link, welcome.peers);
+  }
+
+  #learnPeers(link: PeerLink, peers: readonly PeerRow[]): void {
+    const leads = this.#announcedLink === link;
+    if (!leads && this.#announcedLink !== undefined) return;
+    for (const peer of peers) this.#addPeer(peer);
+    if (!leads) return;
+    // A leader that is being removed names itself no more, and leads until that is committed.
+    const gone = this.#links.filter(
+      (one) => one !== link && one.peer !== undefined && !peers.some(([peer]) => peer === one.peer),
+    );
+    for (const one of gone) {
+      this.#links.splice(this.#links.indexOf(one), 1);
+      one.close();
+    }
   }
 
   #announce(): void {

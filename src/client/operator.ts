@@ -1,5 +1,5 @@
-/** What operators ask over a client's connections: queues, workers, drains, and how each peer is. The CLI uses it; the SDK does not export it. */
-import type { QueueRow, WorkerRow } from '../protocol/rows.ts';
+/** What operators ask over a client's connections: queues, workers, drains, members, and how each peer is. The CLI uses it; the SDK does not export it. */
+import { MEMBER_CHANGES, type MemberChange, type QueueRow, type WorkerRow } from '../protocol/rows.ts';
 import type { AnswerFrame, StatusAnswerFrame } from '../protocol/server-frame.ts';
 import type { RequestFrame } from '../protocol/client-frame.ts';
 import type { Client } from './client.ts';
@@ -23,15 +23,15 @@ export class Operator {
     this.#core = client.core;
   }
 
-  /** The queues of the namespace, by name. */
-  async queues(): Promise<readonly QueueRow[]> {
-    const answer = await this.#ask((requestId) => ({ type: 'listQueues', requestId }), false);
+  /** The queues of the namespace, by name. `stale` as in `Client.get`. */
+  async queues(stale = false): Promise<readonly QueueRow[]> {
+    const answer = await this.#ask((requestId) => ({ type: 'listQueues', requestId, stale }), false, stale);
     return answer.type === 'queues' ? answer.queues : somethingElse();
   }
 
-  /** The workers of the namespace, by id. */
-  async workers(): Promise<readonly WorkerRow[]> {
-    const answer = await this.#ask((requestId) => ({ type: 'listWorkers', requestId }), false);
+  /** The workers of the namespace, by id. `stale` as in `Client.get`. */
+  async workers(stale = false): Promise<readonly WorkerRow[]> {
+    const answer = await this.#ask((requestId) => ({ type: 'listWorkers', requestId, stale }), false, stale);
     return answer.type === 'workers' ? answer.workers : somethingElse();
   }
 
@@ -43,6 +43,40 @@ export class Operator {
   /** Ends a drain. @throws TaskraftError NOT_FOUND */
   async resumeWorker(worker: string): Promise<void> {
     await this.#ask((requestId) => ({ type: 'resumeWorker', requestId, worker }), true);
+  }
+
+  /**
+   * Changes who belongs to the cluster; resolves with the position in the log once that is committed. What comes too early (another
+   * change is under way) is asked again by itself until the time is up.
+   *
+   * @throws TaskraftError NOT_FOUND, ALREADY_MEMBER, ALREADY_VOTER, NOT_HEARD, NOT_CAUGHT_UP, LAST_VOTER, QUORUM_AT_RISK,
+   * MEMBER_LIMIT, FEATURE_OFF, OUTCOME_UNKNOWN
+   */
+  async changeMember(change: MemberChange, peer: string, incarnation?: string): Promise<number> {
+    const answer = await this.#ask(
+      (requestId) => ({
+        type: 'changeMember',
+        requestId,
+        change: MEMBER_CHANGES.indexOf(change),
+        peer,
+        incarnation: incarnation ?? null,
+      }),
+      true,
+    );
+    return answer.type === 'memberChanged' ? answer.index : somethingElse();
+  }
+
+  /**
+   * Hands leadership over, to the peer that can take over soonest where none is named; resolves with who leads then.
+   *
+   * @throws TaskraftError NOT_FOUND, NOT_VOTER, TRANSFER_FAILED
+   */
+  async transferLeadership(peer?: string): Promise<string> {
+    const answer = await this.#ask(
+      (requestId) => ({ type: 'transferLeadership', requestId, peer: peer ?? null }),
+      true,
+    );
+    return answer.type === 'transferred' ? answer.leader : somethingElse();
   }
 
   /** Asks every peer known for its own view; those that are down answer with an error. Sorted by URL. */
@@ -64,8 +98,8 @@ export class Operator {
     return (await Promise.all(answers)).sort((left, right) => (left.url < right.url ? -1 : 1));
   }
 
-  #ask(make: (requestId: number) => RequestFrame, changes: boolean): Promise<AnswerFrame> {
-    return this.#core.ask({ make, timeoutMs: TIMEOUT_MS, changes });
+  #ask(make: (requestId: number) => RequestFrame, changes: boolean, anywhere = false): Promise<AnswerFrame> {
+    return this.#core.ask({ make, timeoutMs: TIMEOUT_MS, changes, anywhere });
   }
 }
 

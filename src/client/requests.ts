@@ -1,6 +1,7 @@
 /**
  * Requests without an answer yet. A request goes to the leader, again to each new leader and on each new connection, until
- * it is answered or its time is up; every request of ours may be repeated. Answers find their request by its id.
+ * it is answered or its time is up; every request of ours may be repeated. One that any peer can answer goes to any, again to
+ * another when that one ends. Answers find their request by its id.
  */
 import type { Timer } from '../base/clock.ts';
 import type { RequestFrame } from '../protocol/client-frame.ts';
@@ -23,6 +24,8 @@ const RETRY_MS: Readonly<Partial<Record<ErrorCode, number>>> = {
   OVERLOADED: 100,
   TOO_MANY_REQUESTS: 100,
   NOT_ATTACHED: 50,
+  NOT_READY: 50,
+  CHANGE_PENDING: 200,
 };
 const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(['NOT_LEADER', 'NO_LEADER', 'SHUTTING_DOWN']);
 
@@ -38,6 +41,8 @@ export interface Request {
   readonly changes: boolean;
   /** Goes here and nowhere else; fails with `UNAVAILABLE` when the link ends, and passes retryable errors on. */
   readonly only?: PeerLink;
+  /** Goes to any peer that can be reached, each time to the next one; not together with `only`. */
+  readonly anywhere?: boolean;
 }
 
 interface Pending {
@@ -58,6 +63,8 @@ export class Requests {
   /** By request id, oldest first. At most REQUESTS_MAX. */
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
+  /** Counts what goes anywhere. */
+  #turn = 0;
   #closed = false;
 
   constructor(links: ClusterLinks, ports: ClientPorts) {
@@ -100,13 +107,18 @@ export class Requests {
     const leader = this.#links.leader;
     if (leader === undefined) return;
     for (const pending of Array.from(this.#pending.values())) {
-      if (pending.request.only === undefined && pending.link !== leader) this.#send(pending);
+      const { only, anywhere } = pending.request;
+      if (only === undefined && anywhere !== true && pending.link !== leader) this.#send(pending);
     }
   }
 
-  /** What may go to no other link than this one can leave now. */
+  /** What may go to no other link than this one can leave now, and what waited for any. */
   linkOpened(link: PeerLink): void {
-    for (const pending of Array.from(this.#pending.values())) if (pending.request.only === link) this.#send(pending);
+    for (const pending of Array.from(this.#pending.values())) {
+      const { only, anywhere } = pending.request;
+      const waits = anywhere === true && pending.link === undefined && pending.retry === undefined;
+      if (only === link || waits) this.#send(pending);
+    }
   }
 
   /** What was sent on `link` will not be answered there, or it cannot be opened. */
@@ -116,7 +128,7 @@ export class Requests {
       pending.link = undefined;
       if (pending.request.only !== undefined) {
         this.#settle(pending, new TaskraftError('UNAVAILABLE', 'The peer cannot be reached.'));
-      }
+      } else if (pending.request.anywhere === true) this.#send(pending);
     }
   }
 
@@ -155,7 +167,7 @@ export class Requests {
   }
 
   #send(pending: Pending): void {
-    const link = pending.request.only ?? this.#links.leader;
+    const link = pending.request.only ?? (pending.request.anywhere === true ? this.#anyLink() : this.#links.leader);
     pending.retry?.cancel();
     pending.retry = undefined;
     if (link === undefined || !link.isOpen) return;
@@ -164,10 +176,25 @@ export class Requests {
     link.send(pending.request.make(pending.requestId));
   }
 
+  /** The next link in turn that is open. */
+  #anyLink(): PeerLink | undefined {
+    const open = this.#links.all.filter((link) => link.isOpen);
+    this.#turn += 1;
+    return open[this.#turn % Math.max(1, open.length)];
+  }
+
   #timedOut(pending: Pending): void {
     const { request, sends } = pending;
     if (sends === 0) {
-      this.#settle(pending, new TaskraftError('UNAVAILABLE', 'No leader could be reached in time; nothing was sent.'));
+      this.#settle(
+        pending,
+        new TaskraftError(
+          'UNAVAILABLE',
+          request.anywhere === true
+            ? 'No peer could be reached in time; nothing was sent.'
+            : 'No leader could be reached in time; nothing was sent.',
+        ),
+      );
     } else if (request.changes) {
       const message =
         'No answer in time: whether it was executed is unknown. With a key it can be submitted again safely.';

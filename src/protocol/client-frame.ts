@@ -62,11 +62,18 @@ export interface CancelFrame {
   readonly tasks: readonly TaskRef[];
 }
 
-/** Asks for one task with its bytes and its history; answered by `task`. */
+/**
+ * Asks for one task with its bytes and its history; answered by `task`.
+ *
+ * `stale`, here and in the other reads: true is answered at once by any peer from what it has applied, which may be behind, and
+ * while there is no leader. Otherwise the answer holds everything that was acknowledged before the request was sent; a
+ * follower asks the leader how far that is, and answers itself.
+ */
 export interface GetFrame {
   readonly type: 'get';
   readonly requestId: number;
   readonly task: TaskRef;
+  readonly stale: boolean | null;
 }
 
 /** Asks for a page of tasks, newest first; answered by `taskPage`. Absent filters let everything through. */
@@ -81,6 +88,7 @@ export interface ListFrame {
   readonly cursor: string | null;
   /** 1 to 1,000. */
   readonly limit: number;
+  readonly stale: boolean | null;
 }
 
 /** Waits for the end of a task; answered by `result` when it is final, however long that takes. Sent again on a new connection. */
@@ -100,12 +108,14 @@ export interface AbandonFrame {
 export interface ListQueuesFrame {
   readonly type: 'listQueues';
   readonly requestId: number;
+  readonly stale: boolean | null;
 }
 
 /** Asks for the workers of the namespace; answered by `workers`. */
 export interface ListWorkersFrame {
   readonly type: 'listWorkers';
   readonly requestId: number;
+  readonly stale: boolean | null;
 }
 
 /** The worker takes nothing new; what still runs after `deadlineMs` is aborted with reason `drain` and handed back. Answered by `ok`. */
@@ -122,6 +132,24 @@ export interface ResumeWorkerFrame {
   readonly type: 'resumeWorker';
   readonly requestId: number;
   readonly worker: string;
+}
+
+/** Changes who belongs to the cluster; answered by `memberChanged` once that is committed. One change is under way at a time. */
+export interface ChangeMemberFrame {
+  readonly type: 'changeMember';
+  readonly requestId: number;
+  /** Position in `MEMBER_CHANGES`. */
+  readonly change: number;
+  readonly peer: string;
+  /** With `add`: the data directory that is meant; `null` takes the one that the leader hears. */
+  readonly incarnation: string | null;
+}
+
+/** Hands leadership over, to the peer that can take over soonest with `null`; answered by `transferred`. */
+export interface TransferLeadershipFrame {
+  readonly type: 'transferLeadership';
+  readonly requestId: number;
+  readonly peer: string | null;
 }
 
 /** Asks this very peer how it is, leader or not; answered by `status`. */
@@ -221,6 +249,8 @@ export type ClientFrame =
   | DrainWorkerFrame
   | ResumeWorkerFrame
   | StatusFrame
+  | ChangeMemberFrame
+  | TransferLeadershipFrame
   | AttachFrame
   | DetachFrame
   | CompleteFrame

@@ -37,8 +37,21 @@ export type ErrorCode =
   | 'QUEUE_LIMIT'
   | 'TASK_LIMIT'
   | 'WORKER_LIMIT'
+  | 'ALREADY_MEMBER'
+  | 'ALREADY_VOTER'
+  | 'NOT_VOTER'
+  | 'NOT_HEARD'
+  | 'NOT_CAUGHT_UP'
+  | 'LAST_VOTER'
+  | 'QUORUM_AT_RISK'
+  | 'MEMBER_LIMIT'
+  | 'FEATURE_OFF'
+  | 'CHANGE_PENDING'
+  | 'TRANSFER_FAILED'
   | 'TOO_MANY_REQUESTS'
   | 'OVERLOADED'
+  | 'NO_SPACE'
+  | 'NOT_READY'
   | 'NOT_LEADER'
   | 'NO_LEADER'
   | 'SHUTTING_DOWN'
@@ -89,7 +102,7 @@ const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   NOT_FOUND: {
     status: 404,
     retryable: false,
-    meaning: 'There is no such task, queue or worker, or it is not kept any more.',
+    meaning: 'There is no such task, queue, worker or peer, or it is not kept any more.',
   },
   KEY_CONFLICT: { status: 409, retryable: false, meaning: 'The key belongs to a task of other content.' },
   WORKER_ID_IN_USE: { status: 409, retryable: false, meaning: 'Another live process has this worker id.' },
@@ -112,12 +125,53 @@ const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   QUEUE_LIMIT: { status: 429, retryable: false, meaning: 'The namespace has as many queues as it may have.' },
   TASK_LIMIT: { status: 429, retryable: true, meaning: 'The cluster holds as many unfinished tasks as it may hold.' },
   WORKER_LIMIT: { status: 429, retryable: true, meaning: 'The cluster has as many workers as it may have.' },
+  ALREADY_MEMBER: { status: 409, retryable: false, meaning: 'The peer belongs to the cluster already.' },
+  ALREADY_VOTER: { status: 409, retryable: false, meaning: 'The peer has a vote already.' },
+  NOT_VOTER: { status: 409, retryable: false, meaning: 'The peer has no vote and cannot lead; promote it first.' },
+  NOT_HEARD: {
+    status: 409,
+    retryable: true,
+    meaning: 'No peer of this name, or with this data directory, is connected to the leader and waits to join.',
+  },
+  NOT_CAUGHT_UP: {
+    status: 409,
+    retryable: true,
+    meaning: 'The peer has not got enough of the log yet to be given a vote.',
+  },
+  LAST_VOTER: { status: 409, retryable: false, meaning: 'The last peer with a vote cannot be removed.' },
+  QUORUM_AT_RISK: {
+    status: 409,
+    retryable: true,
+    meaning: 'After the change too few of the peers with a vote would be up to date and connected to accept anything.',
+  },
+  MEMBER_LIMIT: { status: 429, retryable: false, meaning: 'The cluster has as many members as it may have.' },
+  FEATURE_OFF: {
+    status: 409,
+    retryable: true,
+    meaning: 'A peer with a vote runs a version that does not know this, or was not heard yet.',
+  },
+  CHANGE_PENDING: {
+    status: 503,
+    retryable: true,
+    meaning: 'Another change of the cluster is under way, or the leader is new; nothing was changed.',
+  },
+  TRANSFER_FAILED: {
+    status: 503,
+    retryable: true,
+    meaning: 'No other peer took over within an election timeout; the leader leads on.',
+  },
   TOO_MANY_REQUESTS: { status: 429, retryable: true, meaning: 'More unanswered requests than a client may have.' },
   OVERLOADED: {
     status: 503,
     retryable: true,
     meaning: 'The peer has no room now; nothing was executed. Ask again after retryAfterMs.',
   },
+  NO_SPACE: {
+    status: 507,
+    retryable: true,
+    meaning: 'A disk is nearly full: no submission is accepted until there is room; nothing was executed.',
+  },
+  NOT_READY: { status: 503, retryable: true, meaning: 'The peer has no state to answer from now; ask another.' },
   NOT_LEADER: { status: 503, retryable: true, meaning: 'Another peer leads; nothing was executed. Ask the leader.' },
   NO_LEADER: { status: 503, retryable: true, meaning: 'No leader is known now; nothing was executed.' },
   SHUTTING_DOWN: { status: 503, retryable: true, meaning: 'The peer stops; ask another.' },
@@ -156,6 +210,6 @@ export function exitCodeOf(code: ErrorCode): number {
   if (status === 404) return 3;
   if (status === 401 || status === 403) return 4;
   if (status === 409) return 5;
-  if (status === 429 || status === 503 || status === 504) return 6;
+  if (status === 429 || status === 503 || status === 504 || status === 507) return 6;
   return 1;
 }

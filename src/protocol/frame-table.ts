@@ -13,7 +13,7 @@ import {
   WORKER_SLOTS_MAX,
   WORKER_TYPES_MAX,
 } from './limits.ts';
-import { ABORT_REASONS, CANCEL_ANSWERS, COMPLETION_ANSWERS, TASK_STATES } from './rows.ts';
+import { ABORT_REASONS, CANCEL_ANSWERS, COMPLETION_ANSWERS, MEMBER_CHANGES, TASK_STATES } from './rows.ts';
 import type { ServerFrame } from './server-frame.ts';
 import { BOOL, BYTES, INT, list, nullable, position, row, type Shape, text, UINT, WORD } from './shape.ts';
 
@@ -59,6 +59,8 @@ const TYPES = list(WORD, WORKER_TYPES_MAX * 4);
 const MAYBE_UINT = nullable(UINT);
 const MAYBE_WORD = nullable(WORD);
 const MAYBE_BLOB = nullable(BLOB);
+const MAYBE_BOOL = nullable(BOOL);
+const MAYBE_URL = nullable(URL);
 const THREE = row(MAYBE_UINT, MAYBE_UINT, MAYBE_UINT);
 const TEMPLATE = row(
   WORD,
@@ -105,6 +107,8 @@ const TASK_VIEW = row(
   list(row(position(3), text(LOG_CHARS_MAX)), LOG_LINES_MAX),
 );
 const QUEUE = row(WORD, list(UINT, TASK_STATES.length), MAYBE_UINT, UINT, UINT);
+const MEMBER = row(WORD, BOOL, MAYBE_WORD, MAYBE_URL, MAYBE_WORD, MAYBE_UINT, BOOL, BOOL, BOOL);
+const MEMBERSHIP = row(UINT, BOOL, list(MEMBER, 64), list(row(WORD, WORD, URL, BOOL), 64));
 const WORKER = row(WORD, WORD, WORD, TYPES, LABELS, UINT, UINT, WORD, UINT, MAYBE_UINT, UINT);
 
 /** Frames from client to peer. Kinds are never used again for something else. */
@@ -122,7 +126,7 @@ export const CLIENT_FRAMES: readonly FrameLayout<ClientFrame>[] = [
     tasks: list(TASK, BATCH_ROWS_READ),
   }),
   client(6, 'cancel', { requestId: UINT, tasks: list(TASK_REF, ROWS_MAX) }),
-  client(7, 'get', { requestId: UINT, task: TASK_REF }),
+  client(7, 'get', { requestId: UINT, task: TASK_REF, stale: MAYBE_BOOL }),
   client(8, 'list', {
     requestId: UINT,
     states: nullable(list(STATE, TASK_STATES.length)),
@@ -130,14 +134,22 @@ export const CLIENT_FRAMES: readonly FrameLayout<ClientFrame>[] = [
     taskType: MAYBE_WORD,
     cursor: MAYBE_WORD,
     limit: UINT,
+    stale: MAYBE_BOOL,
   }),
   client(9, 'awaitResult', { requestId: UINT, task: TASK_REF }),
   client(10, 'abandon', { requestId: UINT }),
-  client(11, 'listQueues', { requestId: UINT }),
-  client(12, 'listWorkers', { requestId: UINT }),
+  client(11, 'listQueues', { requestId: UINT, stale: MAYBE_BOOL }),
+  client(12, 'listWorkers', { requestId: UINT, stale: MAYBE_BOOL }),
   client(13, 'drainWorker', { requestId: UINT, worker: WORD, deadlineMs: UINT }),
   client(14, 'resumeWorker', { requestId: UINT, worker: WORD }),
   client(15, 'status', { requestId: UINT }),
+  client(16, 'changeMember', {
+    requestId: UINT,
+    change: position(MEMBER_CHANGES.length - 1),
+    peer: WORD,
+    incarnation: MAYBE_WORD,
+  }),
+  client(17, 'transferLeadership', { requestId: UINT, peer: MAYBE_WORD }),
   client(20, 'attach', {
     requestId: UINT,
     worker: WORD,
@@ -172,7 +184,7 @@ export const SERVER_FRAMES: readonly FrameLayout<ServerFrame>[] = [
     group: UINT,
     epoch: UINT,
   }),
-  server(65, 'leader', { term: UINT, leader: nullable(PEER) }),
+  server(65, 'leader', { term: UINT, leader: nullable(PEER), peers: nullable(list(PEER, 64)) }),
   server(66, 'heartbeatAck', { beat: UINT, term: UINT }),
   server(67, 'error', {
     requestId: UINT,
@@ -196,8 +208,13 @@ export const SERVER_FRAMES: readonly FrameLayout<ServerFrame>[] = [
     repeated: BOOL,
   }),
   server(71, 'cancelled', { requestId: UINT, codes: list(position(CANCEL_ANSWERS.length - 1), ROWS_MAX) }),
-  server(72, 'task', { requestId: UINT, task: TASK_VIEW }),
-  server(73, 'taskPage', { requestId: UINT, tasks: list(TASK_VIEW, ROWS_MAX), cursor: MAYBE_WORD }),
+  server(72, 'task', { requestId: UINT, task: TASK_VIEW, index: MAYBE_UINT }),
+  server(73, 'taskPage', {
+    requestId: UINT,
+    tasks: list(TASK_VIEW, ROWS_MAX),
+    cursor: MAYBE_WORD,
+    index: MAYBE_UINT,
+  }),
   server(74, 'result', {
     requestId: UINT,
     state: STATE,
@@ -205,8 +222,8 @@ export const SERVER_FRAMES: readonly FrameLayout<ServerFrame>[] = [
     result: MAYBE_BLOB,
     error: MAYBE_BLOB,
   }),
-  server(75, 'queues', { requestId: UINT, queues: list(QUEUE, 10_000) }),
-  server(76, 'workers', { requestId: UINT, workers: list(WORKER, 10_000) }),
+  server(75, 'queues', { requestId: UINT, queues: list(QUEUE, 10_000), index: MAYBE_UINT }),
+  server(76, 'workers', { requestId: UINT, workers: list(WORKER, 10_000), index: MAYBE_UINT }),
   server(77, 'statusAnswer', {
     requestId: UINT,
     peer: WORD,
@@ -227,7 +244,14 @@ export const SERVER_FRAMES: readonly FrameLayout<ServerFrame>[] = [
     clockOffsetMs: nullable(INT),
     connections: UINT,
     alarms: list(SENTENCE, 64),
+    membership: nullable(MEMBERSHIP),
+    damaged: MAYBE_BOOL,
+    spaceLow: MAYBE_BOOL,
+    snapshot: nullable(row(WORD, MAYBE_WORD, UINT, UINT)),
+    featureLevel: MAYBE_UINT,
   }),
+  server(78, 'memberChanged', { requestId: UINT, index: UINT }),
+  server(79, 'transferred', { requestId: UINT, leader: WORD }),
   server(80, 'attached', {
     requestId: UINT,
     term: UINT,

@@ -215,5 +215,43 @@ export type WorkerRow = readonly [
 /** A checkpoint mark: peers with equal indices must have equal digests (16 hexadecimal digits). */
 export type MarkRow = readonly [index: number, digest: string];
 
+/** Changes of who belongs to the cluster; their codes on the wire are their positions here. */
+export const MEMBER_CHANGES = ['add', 'promote', 'remove'] as const;
+
+/** A change of who belongs to the cluster. */
+export type MemberChange = (typeof MEMBER_CHANGES)[number];
+
+/** A member by the configuration that is in force at the peer that answers, and what that peer knows of it. */
+export type MemberStatusRow = readonly [
+  peer: string,
+  /** False for one that is being brought up to date, or is kept without a vote. */
+  votes: boolean,
+  incarnation: string | null,
+  /** Client URL, where known. */
+  url: string | null,
+  /** How the leader sends to it: `probe`, `replicate` or `snapshot`; `null` elsewhere. */
+  state: string | null,
+  /** Newest entry that is known to be in its log; `null` elsewhere than at the leader. */
+  matchIndex: number | null,
+  connected: boolean,
+  /** Its disk was found damaged and is being repaired from the others. */
+  damaged: boolean,
+  spaceLow: boolean,
+];
+
+/** A peer that is connected, no member, and could be added. `replaces`: a member of that name had another data directory. */
+export type JoiningRow = readonly [peer: string, incarnation: string, url: string, replaces: boolean];
+
+/** Who belongs to the cluster. `index` is the position of the entry that says so, 0 for the founders. */
+export type MembershipRow = readonly [
+  index: number,
+  committed: boolean,
+  members: readonly MemberStatusRow[],
+  joining: readonly JoiningRow[],
+];
+
+/** A snapshot on its way to the peer that answers: `fetching`, `loading` or `installing`. */
+export type SnapshotRow = readonly [phase: string, from: string | null, index: number, receivedBytes: number];
+
 /** What the leader knows of another member. `heldBackBytes`: log kept only because this peer lags behind. */
 export type MemberRow = readonly [peer: string, connected: boolean, matchIndex: number, heldBackBytes: number];

@@ -8,9 +8,11 @@ import type {
   ExistingRow,
   MarkRow,
   MemberRow,
+  MembershipRow,
   PeerRow,
   QueueRow,
   SettledRow,
+  SnapshotRow,
   TaskViewRow,
   WorkerRow,
 } from './rows.ts';
@@ -41,11 +43,13 @@ export interface WelcomeFrame {
   readonly epoch: number;
 }
 
-/** Pushed to every connection when the leader changes. `leader` is `null` while there is none that serves. */
+/** Pushed to every connection when the leader or who belongs to the cluster changes. `leader` is `null` while there is none that serves. */
 export interface LeaderFrame {
   readonly type: 'leader';
   readonly term: number;
   readonly leader: PeerRow | null;
+  /** As in `welcome`; `null` from a peer of a version that tells it there alone. */
+  readonly peers: readonly PeerRow[] | null;
 }
 
 /**
@@ -113,6 +117,8 @@ export interface TaskFrame {
   readonly type: 'task';
   readonly requestId: number;
   readonly task: TaskViewRow;
+  /** The state that was read had applied the log up to here; `null` from an older peer. */
+  readonly index: number | null;
 }
 
 /** The answer to `list`. A page may be short, even empty, while `cursor` says that there is more. */
@@ -121,6 +127,8 @@ export interface TaskPageFrame {
   readonly requestId: number;
   readonly tasks: readonly TaskViewRow[];
   readonly cursor: string | null;
+  /** As in `task`. */
+  readonly index: number | null;
 }
 
 /** The answer to `awaitResult`. */
@@ -141,6 +149,8 @@ export interface QueuesFrame {
   readonly type: 'queues';
   readonly requestId: number;
   readonly queues: readonly QueueRow[];
+  /** As in `task`. */
+  readonly index: number | null;
 }
 
 /** The answer to `listWorkers`, sorted by id. */
@@ -148,6 +158,8 @@ export interface WorkersFrame {
   readonly type: 'workers';
   readonly requestId: number;
   readonly workers: readonly WorkerRow[];
+  /** As in `task`. */
+  readonly index: number | null;
 }
 
 /** The answer to `status`: how this one peer sees the cluster. */
@@ -159,7 +171,7 @@ export interface StatusAnswerFrame {
   readonly version: string;
   /** `follower`, `candidate` or `leader`. */
   readonly role: string;
-  /** `founding`, `replaying`, `serving` or `halted`. */
+  /** `founding`, `replaying`, `serving`, `reopening`, `stopping` or `halted`. */
   readonly state: string;
   readonly term: number;
   readonly leader: string | null;
@@ -178,6 +190,30 @@ export interface StatusAnswerFrame {
   readonly connections: number;
   /** Sentences about what an operator should look at. */
   readonly alarms: readonly string[];
+  /** Who belongs to the cluster; `null`, as all that follows, from an older peer. */
+  readonly membership: MembershipRow | null;
+  /** What was damaged on its disk is not whole again yet: it does not become leader. */
+  readonly damaged: boolean | null;
+  readonly spaceLow: boolean | null;
+  /** `null` also while none is on its way. */
+  readonly snapshot: SnapshotRow | null;
+  /** What is switched on in the log, see the release notes. */
+  readonly featureLevel: number | null;
+}
+
+/** The answer to `changeMember`: committed, and in force. */
+export interface MemberChangedFrame {
+  readonly type: 'memberChanged';
+  readonly requestId: number;
+  /** Position in the log. */
+  readonly index: number;
+}
+
+/** The answer to `transferLeadership`: who leads now. */
+export interface TransferredFrame {
+  readonly type: 'transferred';
+  readonly requestId: number;
+  readonly leader: string;
 }
 
 /** The answer to `attach`. */
@@ -229,6 +265,8 @@ export type ServerFrame =
   | QueuesFrame
   | WorkersFrame
   | StatusAnswerFrame
+  | MemberChangedFrame
+  | TransferredFrame
   | AttachedFrame
   | AssignFrame
   | CompletedFrame

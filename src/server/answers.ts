@@ -3,7 +3,7 @@
  * `requests.ts` is the other direction.
  */
 import { formatHash } from '../base/hash.ts';
-import type { PeerStatus } from '../peer/types.ts';
+import type { PeerStatus, SnapshotProgress } from '../peer/types.ts';
 import { type ErrorCode, errorFacts } from '../protocol/error-code.ts';
 import {
   ABORT_REASONS,
@@ -15,6 +15,7 @@ import {
   type LogRow,
   type PeerRow,
   type QueueRow,
+  type SnapshotRow,
   TASK_STATES,
   type TaskViewRow,
   type WorkerRow,
@@ -39,6 +40,7 @@ import type {
 } from '../scheduler/outcome.ts';
 import type { Assignment, QueueView, StoredBlob, TaskState, TaskView, WorkerView } from '../scheduler/views.ts';
 import { TASK_EPOCH, TASK_GROUP } from './identity.ts';
+import { membershipRow } from './members.ts';
 
 /** What a refusal of the state machine says to the client. */
 const REFUSALS: Readonly<Record<SchedulerErrorCode, string>> = {
@@ -175,6 +177,7 @@ export function taskPageFrame(
   requestId: number,
   tasks: readonly TaskView[],
   cursor: number | undefined,
+  index: number,
 ): TaskPageFrame {
   const rows: TaskViewRow[] = [];
   let sizeBytes = 0;
@@ -188,7 +191,7 @@ export function taskPageFrame(
     }
     rows.push(taskRow(task, { payload: null, full: false, progress: null, log: [] }));
   }
-  return { type: 'taskPage', requestId, tasks: rows, cursor: next === undefined ? null : String(next) };
+  return { type: 'taskPage', requestId, tasks: rows, cursor: next === undefined ? null : String(next), index };
 }
 
 /** A task for `get`. `payload` is what it is by now, wherever it was kept; `said` is what the leader heard of its attempt. */
@@ -259,7 +262,17 @@ export function statusFrame(requestId: number, status: PeerStatus, facts: Server
     clockOffsetMs: status.clockOffsetMs === undefined ? null : Math.round(status.clockOffsetMs),
     connections: facts.connections,
     alarms,
+    membership: status.membership === undefined ? null : membershipRow(status.membership),
+    damaged: status.damaged,
+    spaceLow: status.spaceLow,
+    snapshot: snapshotRow(status.snapshot),
+    featureLevel: status.featureLevel,
   };
+}
+
+function snapshotRow(snapshot: SnapshotProgress | undefined): SnapshotRow | null {
+  if (snapshot === undefined) return null;
+  return [snapshot.phase, snapshot.from ?? null, snapshot.index, snapshot.receivedBytes];
 }
 
 /** Bytes with their encoding, or null for none. */

@@ -1,4 +1,4 @@
-/** What clients ask for: submissions and cancels go into the log; reads wait until leadership was confirmed. */
+/** What clients ask for: submissions and cancels go into the log; reads wait until the state is far enough, or do not. */
 import { randomBytes } from '../base/random.ts';
 import { InvariantError } from '../base/assert.ts';
 import type {
@@ -6,6 +6,8 @@ import type {
   DrainWorkerFrame,
   GetFrame,
   ListFrame,
+  ListQueuesFrame,
+  ListWorkersFrame,
   OpenSessionFrame,
   ResumeWorkerFrame,
   SubmitFrame,
@@ -69,11 +71,11 @@ export function cancel(session: Session, frame: CancelFrame): void {
   });
 }
 
-/** One task, with its bytes, its history, and what its attempt said last. */
+/** One task, with its bytes, its history, and, from the leader alone, what its attempt said last. */
 export function get(session: Session, frame: GetFrame): void {
   const { requestId } = frame;
   const number = taskNumber(frame.task);
-  read(session, requestId, async () => {
+  read(session, frame, async (index) => {
     const task = await ownTask(session, number);
     if (task === undefined) return errorFrame(requestId, 'NOT_FOUND', NOT_FOUND_WORDS);
     const payload = await payloadOf(session, task);
@@ -82,7 +84,7 @@ export function get(session: Session, frame: GetFrame): void {
       progress: progress.progress(number, task.fencingToken) ?? null,
       log: progress.lines(number, task.fencingToken),
     };
-    return { type: 'task', requestId, task: taskDetailRow(task, payload, said) };
+    return { type: 'task', requestId, task: taskDetailRow(task, payload, said), index };
   });
 }
 
@@ -98,28 +100,28 @@ export function list(session: Session, frame: ListFrame): void {
   const { requestId } = frame;
   const from = listCursor(frame);
   const filter = listFilter(frame, session.namespace);
-  read(session, requestId, async () => {
+  read(session, frame, async (index) => {
     const { tasks, cursor } = await session.context.peer.listTasks(filter, from, frame.limit);
-    return taskPageFrame(requestId, tasks, cursor);
+    return taskPageFrame(requestId, tasks, cursor, index);
   });
 }
 
 /** The queues of the namespace. */
-export function listQueues(session: Session, requestId: number): void {
-  read(session, requestId, () => {
+export function listQueues(session: Session, frame: ListQueuesFrame): void {
+  read(session, frame, (index) => {
     const queues = session.context.peer.scheduler.queues(session.namespace).map(queueRow);
-    return { type: 'queues', requestId, queues };
+    return { type: 'queues', requestId: frame.requestId, queues, index };
   });
 }
 
-/** The workers of the namespace, with what the leader alone knows of them. */
-export function listWorkers(session: Session, requestId: number): void {
-  read(session, requestId, () => {
+/** The workers of the namespace, with what the leader alone knows of them: elsewhere nobody hears their heartbeats. */
+export function listWorkers(session: Session, frame: ListWorkersFrame): void {
+  read(session, frame, (index) => {
     const { peer, leases } = session.context;
     const workers = peer.scheduler
       .workers(session.namespace)
       .map((worker) => workerRow(worker, worker.state === 'offline' ? undefined : leases.sinceHeardMs(worker.id)));
-    return { type: 'workers', requestId, workers };
+    return { type: 'workers', requestId: frame.requestId, workers, index };
   });
 }
 

@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { WireLimits } from '../protocol/request-rules.ts';
+import type { PeerRow } from '../protocol/rows.ts';
 import type { ClientSessions } from './client-sessions.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { LeaseOptions, Leases } from './leases.ts';
@@ -23,6 +24,7 @@ export interface ServerOptions {
   readonly clusterId: string;
   /** Version of the program, for people. */
   readonly version: string;
+  /** The members as the configuration file names them: told to clients until the log says more. */
   readonly members: readonly ClientAddress[];
   /** Who the connections speak for: `anonymous` where no token is asked for. */
   readonly principal: string;
@@ -87,6 +89,8 @@ export interface ServerContext {
   readonly progress: ProgressBoard;
   /** The term that this peer leads in and serves; undefined otherwise. Every client has been told so before. */
   readonly leadingTerm: Term | undefined;
+  /** All members with their client URLs as they are known now, by id. */
+  readonly peers: readonly PeerRow[];
   /** Open connections. */
   readonly connections: number;
 }

@@ -3,6 +3,7 @@ import { InvariantError, unreachable } from '../base/assert.ts';
 import type { ClientFrame } from '../protocol/client-frame.ts';
 import { awaitResult } from './await-result.ts';
 import * as client from './client-requests.ts';
+import * as members from './member-requests.ts';
 import type { Session } from './session.ts';
 import * as worker from './worker-requests.ts';
 
@@ -43,14 +44,18 @@ export function handleFrame(session: Session, frame: ClientFrame): void {
     case 'abandon':
       return session.waits.get(frame.requestId)?.abandon();
     case 'listQueues':
-      return client.listQueues(session, frame.requestId);
+      return client.listQueues(session, frame);
     case 'listWorkers':
-      return client.listWorkers(session, frame.requestId);
+      return client.listWorkers(session, frame);
     case 'drainWorker':
     case 'resumeWorker':
       return client.drainOrResume(session, frame);
     case 'status':
       return client.status(session, frame.requestId);
+    case 'changeMember':
+      return members.changeMember(session, frame);
+    case 'transferLeadership':
+      return members.transferLeadership(session, frame);
     default:
       unreachable(frame);
   }

@@ -1,4 +1,4 @@
-/** Reads of the state: after leadership was confirmed, and each answered once whatever goes wrong on the way. */
+/** Reads of the state: linearizable, or at once where it may be stale; each answered once whatever goes wrong on the way. */
 import type { AnswerFrame } from '../protocol/server-frame.ts';
 import type { TaskView } from '../scheduler/views.ts';
 import { errorFrame } from './answers.ts';
@@ -10,9 +10,32 @@ export const NOT_FOUND_WORDS = 'there is no such task in this namespace, or it i
 /** What is said when a block or payload is damaged: another peer's may not be. */
 export const UNREADABLE_WORDS = 'the peer could not read its own state; its log says more';
 
-/** Answers with what `make` gives, once leadership was confirmed after this moment and the state is that far. */
-export function read(session: Session, requestId: number, make: () => AnswerFrame | Promise<AnswerFrame>): void {
-  session.context.peer.read((result) => {
+/** Until a peer that has no state now may be asked again, in ms. */
+const NOT_READY_RETRY_MS = 200;
+
+/** A request that reads. */
+export interface ReadRequest {
+  readonly requestId: number;
+  /** True answers at once from what has been applied here, though it may be behind. */
+  readonly stale: boolean | null;
+}
+
+/**
+ * Answers with what `make` gives. Unless it may be stale that is once the state holds all that was acknowledged before this moment:
+ * the leader confirms that it is one, a follower asks it how far that is. `make` is told how far the state is applied at least.
+ */
+export function read(
+  session: Session,
+  { requestId, stale }: ReadRequest,
+  make: (appliedIndex: number) => AnswerFrame | Promise<AnswerFrame>,
+): void {
+  const { peer } = session.context;
+  if (stale === true) {
+    if (peer.state === 'serving' || peer.state === 'stopping') return void run(session, requestId, make);
+    const words = `${peer.self} has no state to answer from now; ask another peer`;
+    return session.refuse(requestId, 'NOT_READY', words, { retryAfterMs: NOT_READY_RETRY_MS });
+  }
+  peer.read((result) => {
     if (result === 'not-leader') return session.refuseNotLeader(requestId);
     void run(session, requestId, make);
   });
@@ -24,10 +47,14 @@ export async function ownTask(session: Session, number: number): Promise<TaskVie
   return task?.namespace === session.namespace ? task : undefined;
 }
 
-async function run(session: Session, requestId: number, make: () => AnswerFrame | Promise<AnswerFrame>): Promise<void> {
+async function run(
+  session: Session,
+  requestId: number,
+  make: (appliedIndex: number) => AnswerFrame | Promise<AnswerFrame>,
+): Promise<void> {
   let frame: AnswerFrame;
   try {
-    frame = await make();
+    frame = await make(session.context.peer.appliedIndex);
   } catch (error) {
     session.context.ports.logger.error('a read failed', { error: String(error) });
     frame = errorFrame(requestId, 'INTERNAL', UNREADABLE_WORDS);

@@ -8,7 +8,7 @@
  * Frames come in through sessions, one a connection, and are turned into commands by `requests.ts`. What the state machine
  * answers goes back by `answers.ts`; what applying does (placements, aborts, ends of tasks) goes out by `deliveries.ts` and
  * `waiters.ts`. Only the leader proposes, delivers and judges who lives (`leases.ts`, `client-sessions.ts`); every other
- * member answers `hello` and `status` and names the leader.
+ * member answers `hello`, `status` and what only reads, and names the leader.
  *
  * Invariants: nothing is proposed that was not checked; a request gets one answer or its connection ends; all that the leader
  * remembers here beside the state is bounded, and is thrown away when it stops leading, for each can be derived anew.
@@ -20,7 +20,8 @@ import type { Timer } from '../base/clock.ts';
 import type { Term } from '../base/ids.ts';
 import type { Listener, Socket } from '../base/socket.ts';
 import type { Peer } from '../peer/peer.ts';
-import type { Leadership, ProposalResult } from '../peer/types.ts';
+import type { Leadership, MemberStatus, ProposalResult } from '../peer/types.ts';
+import type { PeerRow } from '../protocol/rows.ts';
 import { encodeCommand } from '../scheduler/batch.ts';
 import type { Command } from '../scheduler/command.ts';
 import type { ApplyOutcome } from '../scheduler/outcome.ts';
@@ -28,6 +29,7 @@ import { ClientSessions } from './client-sessions.ts';
 import type { ServerContext, ServerOptions, ServerPorts } from './context.ts';
 import { Deliveries } from './deliveries.ts';
 import { Leases } from './leases.ts';
+import { peerRows } from './members.ts';
 import { ProgressBoard } from './progress.ts';
 import { Session } from './session.ts';
 import { type Waiter, Waiters } from './waiters.ts';
@@ -50,15 +52,19 @@ export class Server {
   #leadingTerm: Term | undefined;
   #silenceTimer: Timer | undefined;
   #stopping: Promise<void> | undefined;
+  /** What clients are told of the members. */
+  #peers: readonly PeerRow[];
   /** The peer serves nothing any more; only `status` is answered. */
   #halted = false;
 
   constructor(options: ServerOptions, ports: ServerPorts, peer: Peer, listener: Listener) {
     this.#listener = listener;
+    this.#peers = peerRows([], options.members);
     this.#context = this.#makeContext(options, ports, peer);
     peer.subscribe({
       applied: (index, outcome) => this.#applied(index, outcome),
       leadership: (change) => this.#leadership(change),
+      membership: (members) => this.#membership(members),
       halted: () => this.#halt(),
     });
   }
@@ -86,6 +92,7 @@ export class Server {
     const { clock, timers, logger } = ports;
     const sessions = this.#sessions;
     const leadingTerm = (): Term | undefined => this.#leadingTerm;
+    const peers = (): readonly PeerRow[] => this.#peers;
     return {
       options,
       ports,
@@ -104,6 +111,9 @@ export class Server {
       progress: new ProgressBoard(),
       get leadingTerm() {
         return leadingTerm();
+      },
+      get peers() {
+        return peers();
       },
       get connections() {
         return sessions.size;
@@ -147,8 +157,25 @@ export class Server {
     const hasChanged = leadingTerm !== this.#leadingTerm;
     if (hasChanged) this.#stepDown();
     if (hasChanged && leadingTerm !== undefined) this.#lead(leadingTerm);
+    this.#tellLeader(change.term);
+  }
+
+  /** Whoever keeps connections to all peers hears of a new one, and of one that is none any more. */
+  #membership(members: readonly MemberStatus[]): void {
+    const rows = peerRows(members, this.#context.options.members);
+    const isSame =
+      rows.length === this.#peers.length &&
+      rows.every(([peer, url], at) => {
+        const before = this.#peers[at];
+        return before?.[0] === peer && before[1] === url;
+      });
+    this.#peers = rows;
+    if (!isSame && this.#stopping === undefined && !this.#halted) this.#tellLeader(this.#context.peer.term);
+  }
+
+  #tellLeader(term: Term): void {
     for (const session of this.#sessions) {
-      if (session.open) session.send({ type: 'leader', term: change.term, leader: session.leaderRow() });
+      if (session.open) session.send({ type: 'leader', term, leader: session.leaderRow(), peers: this.#peers });
     }
   }
 

@@ -37,6 +37,8 @@ import type { WorkerConnection } from './worker-connection.ts';
 /** Asked to wait this long before trying again, when the peer is full or has no leader to name. */
 const OVERLOADED_RETRY_MS = 100;
 const NO_LEADER_RETRY_MS = 50;
+/** Room is made by people, or by purging: not within moments. */
+const NO_SPACE_RETRY_MS = 5_000;
 
 /** Close codes of RFC 6455 §7.4.1 and of this protocol. */
 const CLOSE_GOING_AWAY = 1001;
@@ -159,10 +161,13 @@ export class Session {
 
   /** The leader, unless it is this peer and not yet ready. */
   leaderRow(): PeerRow | null {
-    const { peer, options } = this.context;
+    const { peer, peers, options } = this.context;
     if (peer.leader === undefined || (peer.leader === peer.self && !peer.isLeader)) return null;
-    const member = options.members.find((one) => one.peer === peer.leader);
-    return member === undefined ? null : [member.peer, member.url];
+    const known = peers.find(([one]) => one === peer.leader);
+    if (known !== undefined) return known;
+    // One that removes itself leads on until that is committed.
+    const first = options.members.find((one) => one.peer === peer.leader);
+    return first === undefined ? null : [first.peer, first.url];
   }
 
   /**
@@ -184,6 +189,13 @@ export class Session {
           return applied(result.index, result.reply);
         case 'dropped':
           return this.refuseNotLeader(requestId);
+        case 'no-space':
+          return this.refuse(
+            requestId,
+            'NO_SPACE',
+            'a disk that is needed for a majority is nearly full: no task is taken until there is room; nothing was executed',
+            { retryAfterMs: NO_SPACE_RETRY_MS },
+          );
         case 'unknown':
           return this.refuse(
             requestId,
@@ -256,7 +268,7 @@ export class Session {
       cluster: options.clusterId,
       term: peer.term,
       leader: this.leaderRow(),
-      peers: options.members.map((member) => [member.peer, member.url] as const),
+      peers: this.context.peers,
       limits: [
         limits.payloadBytes,
         limits.headerBytes,

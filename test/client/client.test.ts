@@ -209,6 +209,7 @@ describe('asking', () => {
             [3, 'the disk is full'],
           ],
         ],
+        index: 17,
       });
       return true;
     };
@@ -235,7 +236,7 @@ describe('asking', () => {
     const cluster = new FakeCluster(1);
     const client = await connect(cluster);
     const page = await cluster.time.finish(client.list({ states: ['pending', 'running'], type: 'mail', cursor: 'c' }));
-    expect(page).toEqual({ tasks: [], cursor: undefined });
+    expect(page).toEqual({ tasks: [], cursor: undefined, index: 17 });
     expect(cluster.peer(0).got('list')[0]).toMatchObject({
       states: [2, 3],
       queue: null,
@@ -274,6 +275,11 @@ describe('asking', () => {
           clockOffsetMs: -3,
           connections: 1,
           alarms: [],
+          membership: null,
+          damaged: false,
+          spaceLow: false,
+          snapshot: null,
+          featureLevel: 1,
         });
         return true;
       };

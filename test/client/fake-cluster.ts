@@ -211,7 +211,7 @@ export class FakeCluster {
   elect(peer: FakePeer | undefined, term: number = this.term + 1): void {
     this.term = term;
     this.leader = peer;
-    for (const each of this.peers) each.push({ type: 'leader', term, leader: peer?.row ?? null });
+    for (const each of this.peers) each.push({ type: 'leader', term, leader: peer?.row ?? null, peers: null });
   }
 
   /** The leader assigns attempts to every worker connected to it. */
@@ -257,7 +257,7 @@ export class FakeCluster {
         break;
       }
       case 'list':
-        connection.send({ type: 'taskPage', requestId, tasks: [], cursor: null });
+        connection.send({ type: 'taskPage', requestId, tasks: [], cursor: null, index: 17 });
         break;
       case 'get':
       case 'awaitResult':

@@ -291,7 +291,7 @@ describe('when the leader changes', () => {
     await cluster.time.until('connections', () => cluster.peers.every((peer) => peer.connections.length === 1));
     cluster.elect(cluster.peer(1), 7);
     await cluster.time.advance(5);
-    cluster.peer(0).push({ type: 'leader', term: 6, leader: cluster.peer(0).row });
+    cluster.peer(0).push({ type: 'leader', term: 6, leader: cluster.peer(0).row, peers: null });
     await cluster.time.advance(5);
     await cluster.time.finish(client.submit({ type: 'mail' }));
     expect(cluster.peer(0).received.map((frame) => frame.type)).toEqual(['hello']);

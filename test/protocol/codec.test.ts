@@ -77,7 +77,7 @@ describe('frames', () => {
     expect([PROTOCOL_VERSION, hash]).toMatchInlineSnapshot(`
       [
         1,
-        "ada070592673b0c7",
+        "ff7ff1c4c527f6b8",
       ]
     `);
   });

@@ -108,7 +108,7 @@ describe('a member', () => {
       .all('assign')
       .flatMap((frame) => frame.assignments.map((row) => [row[5].length, row[5][0], row[5].at(-1)]));
     expect(received).toEqual(payloads.map((_, at) => [200_000, at + 1, at + 1]));
-    const shown = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 12] }));
+    const shown = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 12], stale: null }));
     expect(shown.type === 'task' && shown.task[17]?.[1].at(-1)).toBe(12);
   });
 });
@@ -119,7 +119,7 @@ describe('three members', () => {
     const client = await served.dial(served.follower);
     const refused = await client.ask((requestId) => ({ type: 'openSession', requestId }));
     expect(refused).toMatchObject({ code: 'NOT_LEADER', leader: [served.leader, expect.stringContaining('ws://')] });
-    expect(await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 1] }))).toMatchObject({
+    expect(await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 1], stale: null }))).toMatchObject({
       code: 'NOT_LEADER',
     });
     for (const id of served.cluster.ids) {

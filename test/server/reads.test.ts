@@ -157,7 +157,9 @@ describe('waiting for a result', () => {
     desk.peer.broken = new Error('a block is damaged');
     await client.ask((requestId) => ({ type: 'cancel', requestId, tasks: [[0, 0, number]] }));
     expect(await client.answerTo(wait)).toMatchObject({ code: 'INTERNAL' });
-    expect(await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number] }))).toMatchObject({
+    expect(
+      await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number], stale: null })),
+    ).toMatchObject({
       code: 'INTERNAL',
     });
     expect(desk.notes).toHaveLength(2);
@@ -177,7 +179,7 @@ describe('looking at tasks', () => {
       worker.send({ type: 'log', number, fencingToken, level: 1, text: `line ${line}` });
     }
     await desk.time.advance(1);
-    const answer = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number] }));
+    const answer = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number], stale: null }));
     if (answer.type !== 'task') throw new Error(JSON.stringify(answer));
     expect(answer.task[17]).toEqual([3, Buffer.from([7, 8])]);
     expect(answer.task[22]).toEqual([2_500, 'a quarter']);
@@ -192,7 +194,7 @@ describe('looking at tasks', () => {
     const stranger = await desk.client('elsewhere');
     const client = await desk.client();
     const get = (one: TestClient, task: readonly [number, number, number]): Promise<AnswerFrame> =>
-      one.ask((requestId) => ({ type: 'get', requestId, task }));
+      one.ask((requestId) => ({ type: 'get', requestId, task, stale: null }));
     expect(await get(stranger, [0, 0, number])).toMatchObject({ code: 'NOT_FOUND' });
     expect(await get(client, [0, 1, number])).toMatchObject({ code: 'NOT_FOUND' });
     expect(await get(client, [1, 0, number])).toMatchObject({ code: 'NOT_FOUND' });
@@ -200,6 +202,7 @@ describe('looking at tasks', () => {
     const page = await stranger.ask((requestId) => ({
       type: 'list',
       requestId,
+      stale: null,
       states: null,
       queue: null,
       taskType: null,
@@ -207,8 +210,10 @@ describe('looking at tasks', () => {
       limit: 10,
     }));
     expect(page).toMatchObject({ type: 'taskPage', tasks: [], cursor: null });
-    expect(await stranger.ask((requestId) => ({ type: 'listQueues', requestId }))).toMatchObject({ queues: [] });
-    const queues = await client.ask((requestId) => ({ type: 'listQueues', requestId }));
+    expect(await stranger.ask((requestId) => ({ type: 'listQueues', requestId, stale: null }))).toMatchObject({
+      queues: [],
+    });
+    const queues = await client.ask((requestId) => ({ type: 'listQueues', requestId, stale: null }));
     expect(queues).toMatchObject({ queues: [['default', [0, 0, 1, 0, 0, 0, 0, 0], expect.any(Number), 1, 0]] });
   });
 
@@ -228,6 +233,7 @@ describe('looking at tasks', () => {
         taskType: 'hash',
         cursor: from,
         limit: 10,
+        stale: null,
       }));
       if (page.type !== 'taskPage') throw new Error(JSON.stringify(page));
       seen.push(...page.tasks.map((task) => task[0][2]));
@@ -256,6 +262,7 @@ describe('looking at tasks', () => {
         taskType: null,
         cursor,
         limit: 1_000,
+        stale: null,
       }));
     const first = await list(null);
     if (first.type !== 'taskPage') throw new Error(JSON.stringify(first));
@@ -279,6 +286,7 @@ describe('looking at tasks', () => {
     const answer = await client.ask((requestId) => ({
       type: 'list',
       requestId,
+      stale: null,
       states: null,
       queue: null,
       taskType: null,
@@ -290,7 +298,7 @@ describe('looking at tasks', () => {
   it('is refused by who does not lead, and by a leader that cannot confirm it', async () => {
     const desk = await Desk.open({}, { follows: true });
     const client = await desk.client();
-    const get = (): number => client.request((requestId) => ({ type: 'get', requestId, task: [0, 0, 1] }));
+    const get = (): number => client.request((requestId) => ({ type: 'get', requestId, task: [0, 0, 1], stale: null }));
     expect(await client.answerTo(get())).toMatchObject({ code: 'NO_LEADER' });
     desk.peer.lead(1);
     desk.peer.holdingReads = true;

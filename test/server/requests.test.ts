@@ -158,7 +158,7 @@ describe('a submission', () => {
       leader: null,
       retryAfterMs: 50,
     });
-    expect(client.all('leader')).toEqual([
+    expect(client.all('leader')).toMatchObject([
       { type: 'leader', term: 2, leader },
       { type: 'leader', term: 3, leader: null },
     ]);

@@ -116,7 +116,7 @@ describe('bytes that are no request', () => {
     ['empty', new Uint8Array(0), 'MALFORMED_FRAME', 1007],
     [
       'cut off',
-      encodeClientFrame({ type: 'get', requestId: 1, task: [0, 0, 1] }).subarray(0, 4),
+      encodeClientFrame({ type: 'get', requestId: 1, task: [0, 0, 1], stale: null }).subarray(0, 4),
       'MALFORMED_FRAME',
       1007,
     ],
@@ -181,7 +181,18 @@ describe('frames of wild values', () => {
       fc.string({ maxLength: 8 }),
     );
     const request = fc.oneof(
-      fc.record({ type: fc.constant('get' as const), task: fc.tuple(fc.nat(1), fc.nat(1), uint) }),
+      fc.record({
+        type: fc.constant('get' as const),
+        task: fc.tuple(fc.nat(1), fc.nat(1), uint),
+        stale: fc.option(fc.boolean()),
+      }),
+      fc.record({
+        type: fc.constant('changeMember' as const),
+        change: fc.nat(2),
+        peer: word,
+        incarnation: fc.option(word),
+      }),
+      fc.record({ type: fc.constant('transferLeadership' as const), peer: fc.option(word) }),
       fc.record({
         type: fc.constant('cancel' as const),
         tasks: fc.array(fc.tuple(fc.nat(1), fc.nat(1), uint), { maxLength: 3 }),
@@ -195,6 +206,7 @@ describe('frames of wild values', () => {
         taskType: fc.option(word),
         cursor: fc.option(word),
         limit: uint,
+        stale: fc.option(fc.boolean()),
       }),
       fc.tuple(word, word, word, uint).map(([worker, instance, type, slots]) => {
         const { requestId: _, ...frame } = attachFrame(0, { worker, instance, types: [type], slots });
@@ -249,7 +261,7 @@ describe('unanswered requests', () => {
     for (let round = 0; round < 5; round += 1) {
       // Refused before it was proposed; not found; a wait that is abandoned; one that breaks.
       await client.ask((requestId) => ({ type: 'drainWorker', requestId, worker: 'a b', deadlineMs: 0 }));
-      await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 99] }));
+      await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 99], stale: null }));
       const wait = client.request((requestId) => ({ type: 'awaitResult', requestId, task: [0, 0, number] }));
       client.send({ type: 'abandon', requestId: wait });
       desk.peer.broken = new Error('damaged');
@@ -277,7 +289,7 @@ describe('a client that does not read', () => {
     const number = await desk.submit(client, [[0, 3, new Uint8Array(256 * 1024), null]]);
     client.stopReading();
     const ids = Array.from({ length: count }, () =>
-      client.request((requestId) => ({ type: 'get', requestId, task: [0, 0, number] })),
+      client.request((requestId) => ({ type: 'get', requestId, task: [0, 0, number], stale: null })),
     );
     await desk.time.advance(5);
     return { desk, client, ids };

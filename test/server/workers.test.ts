@@ -376,7 +376,7 @@ describe('a new term', () => {
     const attempt = assignments(worker)[0]!;
     desk.peer.lead(3);
     await desk.time.advance(1);
-    expect(client.all('leader').at(-1)).toEqual({
+    expect(client.all('leader').at(-1)).toMatchObject({
       type: 'leader',
       term: 3,
       leader: ['p1', 'ws://127.0.0.1:7400/v1/connect'],
@@ -408,7 +408,7 @@ describe('a new term', () => {
 
 describe('what attempts say of themselves', () => {
   async function shown(client: TestClient, number: number): Promise<readonly unknown[]> {
-    const answer = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number] }));
+    const answer = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number], stale: null }));
     return answer.type === 'task' ? [answer.task[22], answer.task[25]] : [];
   }
 

@@ -2,7 +2,19 @@ import { crc32 } from 'node:zlib';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { type PeerId, peerId } from '../../../src/base/ids.ts';
 import type { Peer } from '../../../src/peer/peer.ts';
-import type { PeerListener, PeerStatus, ProposalDone, ProposalLane, ReadDone } from '../../../src/peer/types.ts';
+import type {
+  Membership,
+  MembershipChange,
+  MembershipResult,
+  MemberStatus,
+  PeerListener,
+  PeerState,
+  PeerStatus,
+  ProposalDone,
+  ProposalLane,
+  ReadDone,
+  TransferOutcome,
+} from '../../../src/peer/types.ts';
 import { BatchWriter, decodeBatch, encodeCommand } from '../../../src/scheduler/batch.ts';
 import type { Command } from '../../../src/scheduler/command.ts';
 import type { SchedulerLimits } from '../../../src/scheduler/limits.ts';
@@ -33,6 +45,16 @@ export class FakePeer {
   /** Reads wait as long. */
   holdingReads = false;
   quorumMsAgo = 0;
+  state: PeerState = 'serving';
+  /** A follower that hears from the leader how far it is. */
+  readsAnywhere = false;
+  /** Proposals are refused for want of room on a disk. */
+  noSpace = false;
+  members: MemberStatus[] = [memberStatus('p1'), memberStatus('p2'), memberStatus('p3')];
+  /** Changes of members and hand-overs that were asked for. */
+  readonly changes: (MembershipChange | { readonly type: 'transfer'; readonly peer: PeerId | undefined })[] = [];
+  changeResult: MembershipResult = { type: 'done', index: 7 };
+  transferOutcome: TransferOutcome = { type: 'done', leader: peerId('p2') };
   /** Makes reading a task or its payload fail. */
   broken: Error | undefined;
   /** How often anything was proposed, taken or not. */
@@ -91,6 +113,10 @@ export class FakePeer {
   propose(lane: ProposalLane, command: Uint8Array, _moves: number, done: ProposalDone): boolean {
     this.proposals += 1;
     if (this.full) return false;
+    if (this.noSpace && lane === 'submission') {
+      this.#time.soon(() => done({ type: 'no-space' }));
+      return true;
+    }
     if (!this.isLeader) {
       this.#time.soon(() => done({ type: 'dropped' }));
       return true;
@@ -118,13 +144,34 @@ export class FakePeer {
   }
 
   read(done: ReadDone): void {
-    if (!this.isLeader) this.#time.soon(() => done('not-leader', this.#index));
+    if (this.readsAnywhere) this.#time.soon(() => done('ok', this.#index));
+    else if (!this.isLeader) this.#time.soon(() => done('not-leader', this.#index));
     else if (this.holdingReads) this.#reads.push(done);
     else this.#time.soon(() => done(this.isLeader ? 'ok' : 'not-leader', this.#index));
   }
 
   quorumHeardMsAgo(): number {
     return this.isLeader ? this.quorumMsAgo : Number.POSITIVE_INFINITY;
+  }
+
+  membership(): Membership {
+    return { index: 3, committed: true, members: this.members, joining: [] };
+  }
+
+  changeMembership(change: MembershipChange, done: (result: MembershipResult) => void): void {
+    this.changes.push(change);
+    this.#time.soon(() => done(this.changeResult));
+  }
+
+  transfer(peer: PeerId | undefined, done: (outcome: TransferOutcome) => void): void {
+    this.changes.push({ type: 'transfer', peer });
+    this.#time.soon(() => done(this.transferOutcome));
+  }
+
+  /** Who belongs to the cluster changes. */
+  reconfigure(members: MemberStatus[]): void {
+    this.members = members;
+    for (const listener of this.#listeners) listener.membership?.(members);
   }
 
   logTimeNowMs(): number {
@@ -166,6 +213,11 @@ export class FakePeer {
       marks: [],
       voters: [],
       alarms: [{ code: 'CLOCK_OFF', message: 'The wall clock is off.' }],
+      membership: this.membership(),
+      damaged: false,
+      spaceLow: false,
+      snapshot: undefined,
+      featureLevel: 1,
     };
   }
 
@@ -200,6 +252,23 @@ export class FakePeer {
     const leader = this.leader === undefined ? undefined : peerId(this.leader);
     for (const listener of this.#listeners) listener.leadership({ term: this.term, leader, isLeader: this.isLeader });
   }
+}
+
+/** A member that is connected and up to date, with `changes`. Its client port is 74N0. */
+export function memberStatus(id: string, changes: Partial<MemberStatus> = {}): MemberStatus {
+  const port = 7_390 + 10 * Number(id.slice(1));
+  return {
+    peer: peerId(id),
+    votes: true,
+    incarnation: undefined,
+    addresses: { peer: { host: '127.0.0.1', port: port + 1 }, client: { host: '127.0.0.1', port } },
+    state: 'replicate',
+    matchIndex: 1,
+    connected: true,
+    damaged: false,
+    spaceLow: false,
+    ...changes,
+  };
 }
 
 function decodeOne(command: Uint8Array): Command {
