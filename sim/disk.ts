@@ -17,8 +17,9 @@ import type {
   Disk,
   HeadSlot,
   RangeOptions,
+  StateName,
 } from '../src/storage/disk.ts';
-import { HEAD_SLOT_BYTES } from '../src/storage/disk.ts';
+import { generationOf, HEAD_SLOT_BYTES, stateName } from '../src/storage/disk.ts';
 import type { Entry } from '../src/raft/types.ts';
 import { entryKey } from '../src/storage/keys.ts';
 import { LogCodec } from '../src/storage/log-record.ts';
@@ -49,6 +50,9 @@ export interface DiskUse {
   fails(): boolean;
 }
 
+/** What a simulated disk says is left: plenty. */
+const FREE_BYTES = 2 ** 40;
+
 type Slots = [Uint8Array, Uint8Array];
 
 interface HeadWrite {
@@ -69,7 +73,9 @@ export interface CrashLoss {
 
 /** What outlives a process: the platter. */
 export class SimPlatter {
-  readonly stores: Record<DatabaseName, SortedStore> = { log: new SortedStore(), state: new SortedStore() };
+  /** Those that were opened and not removed. */
+  readonly stores: Map<DatabaseName, SortedStore> = new Map();
+  ballastBytes: number | undefined;
   readonly durableLog: DurableLog;
   readonly #random: SeededRandom;
   readonly #codec: LogCodec;
@@ -89,8 +95,15 @@ export class SimPlatter {
 
   /** Entry `index` as it lies in the log database, for an observer whom no crash can hit. */
   entryAt(index: LogIndex): Entry | undefined {
-    const value = this.stores.log.get(entryKey(index));
+    const value = this.stores.get('log')?.get(entryKey(index));
     return value === undefined ? undefined : this.#codec.decodeEntry(value, index).entry;
+  }
+
+  /** The database `name`, made where there is none. */
+  store(name: DatabaseName): SortedStore {
+    const found = this.stores.get(name) ?? new SortedStore();
+    this.stores.set(name, found);
+    return found;
   }
 
   get locked(): boolean {
@@ -100,7 +113,7 @@ export class SimPlatter {
   /** A batch reaches the platter. */
   settle(write: InFlight): void {
     this.inFlight.delete(write);
-    this.stores[write.name].apply(write.steps);
+    this.store(write.name).apply(write.steps);
     if (write.name === 'log') this.durableLog.wrote(write.steps);
   }
 
@@ -164,10 +177,41 @@ export class SimDisk implements Disk {
   async openDatabase(name: DatabaseName): Promise<Database> {
     assert(!this.#closed, 'a closed disk opens no database');
     await this.#read();
+    this.#platter.store(name);
     return new SimDatabase(this.#platter, name, {
       read: () => this.#read(),
       write: (steps) => this.#write({ name, steps }),
     });
+  }
+
+  async listStates(): Promise<readonly StateName[]> {
+    const generations = [...this.#platter.stores.keys()].map((name) => generationOf(name) ?? 0);
+    const ascending = generations.filter((generation) => generation > 0).sort((left, right) => left - right);
+    return ascending.map((generation) => stateName(generation));
+  }
+
+  async removeDatabase(name: DatabaseName): Promise<void> {
+    assert(!this.#closed, 'a closed disk removes nothing');
+    if (!this.#process.alive) return new Promise(() => {});
+    this.#use.writing();
+    await this.#wait(this.#writeUs());
+    this.#platter.stores.delete(name);
+  }
+
+  async freeBytes(): Promise<number> {
+    return FREE_BYTES;
+  }
+
+  async ballastBytes(): Promise<number | undefined> {
+    return this.#platter.ballastBytes;
+  }
+
+  async reserveBallast(sizeBytes: number): Promise<void> {
+    if (!this.#closed && this.#process.alive) this.#platter.ballastBytes = sizeBytes;
+  }
+
+  async releaseBallast(): Promise<void> {
+    if (this.#platter.ballastBytes !== undefined) this.#platter.ballastBytes = 0;
   }
 
   async readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {
@@ -292,13 +336,13 @@ class SimDatabase implements Database {
     this.#checkOpen();
     const wanted = keys.map((key) => key.slice());
     await this.#io.read();
-    return wanted.map((key) => this.#platter.stores[this.#name].get(key));
+    return wanted.map((key) => this.#platter.store(this.#name).get(key));
   }
 
   async range(options: RangeOptions): Promise<readonly DatabaseEntry[]> {
     this.#checkOpen();
     await this.#io.read();
-    return this.#platter.stores[this.#name].range(options);
+    return this.#platter.store(this.#name).range(options);
   }
 
   async close(): Promise<void> {

@@ -1,14 +1,18 @@
 import { InvariantError } from '../base/assert.ts';
 import { DecodeError } from '../base/bytes.ts';
 import type { LogIndex } from '../base/ids.ts';
-import type { DatabaseName } from './disk.ts';
+import type { DatabaseRole } from './disk.ts';
 import { describeCause } from './failure-latch.ts';
+import { adviceFor, osTrouble } from './os-error.ts';
 import { UnknownFormatError } from './record.ts';
 import { StorageError, type StorageErrorCode } from './storage-error.ts';
 
 /** What to do where nothing can be made whole again here. */
 const KEEP_STOPPED =
   'Keep the directory as it is and check the disk; leave this peer stopped while the others form a majority.';
+/** What to do where it is not known any more how this peer voted, so that it must not vote again under its old identity. */
+const REPLACE =
+  'Move the directory away, check the disk, and let this peer join as a new one: `taskraft cluster replace PEER`.';
 
 /** What is known about damage beside the sentence. */
 export interface DamageDetails {
@@ -29,11 +33,15 @@ export function damaged(
   const replayable = code === 'STATE_DAMAGED' && details.logCompacted !== true;
   const advice = replayable
     ? `Check the disk, move ${location}/state away and start again: the state is made anew from the Raft log, as long as that begins at entry 1.`
-    : KEEP_STOPPED;
+    : code === 'HEAD_DAMAGED'
+      ? REPLACE
+      : KEEP_STOPPED;
   const { index, cause } = details;
-  return new StorageError(code, `${location}: ${what}. ${advice}`, {
+  const finding = `${location}: ${what}`;
+  return new StorageError(code, `${finding}. ${advice}`, {
     ...(index === undefined ? {} : { index }),
     cause,
+    finding,
   });
 }
 
@@ -57,15 +65,34 @@ export function undecodable(
   return damaged(code, location, `${what} is damaged (${error.message})`, { index, cause: error });
 }
 
-/** Runs a read; an error of the database itself is told as damage of the one that it is in, any other as it is. */
-export async function reading<Value>(name: DatabaseName, location: string, read: () => Promise<Value>): Promise<Value> {
+/**
+ * Runs a read. An error of the database itself is told as damage of the one that it is in, but for troubles of the system,
+ * which say nothing about what lies on the disk.
+ */
+export async function reading<Value>(name: DatabaseRole, location: string, read: () => Promise<Value>): Promise<Value> {
   try {
     return await read();
   } catch (error) {
     if (error instanceof StorageError || error instanceof InvariantError) throw error;
+    const trouble = osTrouble(error);
+    if (trouble !== undefined) {
+      const message = `the data directory ${location} cannot be read: ${describeCause(error)}. ${adviceFor(trouble)}`;
+      throw new StorageError('STORAGE_FAILED', message, { cause: error });
+    }
     const cause = describeCause(error);
     if (name === 'log')
       throw damaged('LOG_DAMAGED', location, `the Raft log cannot be read (${cause})`, { cause: error });
     throw damaged('STATE_DAMAGED', location, `the state database cannot be read (${cause})`, { cause: error });
   }
+}
+
+/** The error for a directory that cannot be opened, read or written, for reasons that say nothing about damage. */
+export function unusable(location: string, error: unknown): StorageError {
+  const trouble = osTrouble(error);
+  const advice = adviceFor(trouble ?? 'no-access');
+  return new StorageError(
+    trouble === 'no-space' ? 'NO_SPACE' : 'DATA_DIR_UNUSABLE',
+    `the data directory ${location} cannot be used: ${describeCause(error)}. ${advice}`,
+    { cause: error },
+  );
 }

@@ -1,128 +1,191 @@
-import { assert } from '../base/assert.ts';
-import { type Crc32, sameHash } from '../base/hash.ts';
+import { InvariantError } from '../base/assert.ts';
 import type { Term } from '../base/ids.ts';
 import type { TermRun } from '../raft/types.ts';
-import type { Database, DatabaseName, Disk } from './disk.ts';
-import { type ExpectedOwner, findOwner, type OpenDatabases } from './directory-owner.ts';
+import { BallastKeeper } from './ballast-keeper.ts';
+import { readCheckpoint } from './checkpoint-record.ts';
+import { damaged, reading, undecodable, unusable } from './damage.ts';
+import { DirectoryRepair } from './directory-repair.ts';
+import { type ExpectedOwner, findOwner } from './directory-owner.ts';
+import type { Database, Disk } from './disk.ts';
+import { stateName } from './disk.ts';
 import { FailureLatch } from './failure-latch.ts';
 import { Head } from './head.ts';
 import type { FoundHead } from './head-recovery.ts';
-import { decodeFounding, encodeFounding, NOT_FOUNDED } from './identity.ts';
+import { decodeFounding, NOT_FOUNDED } from './identity.ts';
 import { FOUNDING_KEY } from './keys.ts';
 import { LogCodec } from './log-record.ts';
-import { damaged, reading, undecodable } from './damage.ts';
 import { type ScannedLog, scanLog } from './log-recovery.ts';
 import { DatabaseLog } from './log-storage.ts';
-import { DatabaseState, readCheckpoint } from './state-storage.ts';
-import type { Checkpoint, Founding, Identity, OpenedStorage, RecoveredLog } from './storage.ts';
-import type { StorageError } from './storage-error.ts';
+import { OpenDatabases } from './open-databases.ts';
+import { OpenedDirectory } from './opened-directory.ts';
+import { DatabaseState } from './state-storage.ts';
+import type { Checkpoint, Founding, OpenedStorage, RecoveredLog } from './storage.ts';
+import { StorageError } from './storage-error.ts';
 
 /** Whose directory is expected, and what the storage is made of. */
 export interface DataDirectoryOptions extends ExpectedOwner {
+  /**
+   * True when other peers have what this one has: then damage is cut out, recorded, and left to them to refill. A cluster of
+   * one has no other copy, and refuses to open what is damaged, so that nothing is thrown away that may be saved. Default
+   * false.
+   */
+  readonly repairable?: boolean;
   /** Data of the newest entries to hand to the Raft core at start. Default 64 MiB. */
   readonly entriesInMemoryBytes?: number;
+  /**
+   * Size of the ballast; less where that would be more than an eighth of what is free, 0 for none. It should hold what
+   * LevelDB copies when it opens a log and a state, 48 MiB at most. Default 64 MiB.
+   */
+  readonly ballastBytes?: number;
 }
 
-const ENTRIES_IN_MEMORY_BYTES = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
+const ENTRIES_IN_MEMORY_BYTES = 64 * MIB;
+const BALLAST_BYTES = 64 * MIB;
 
 /**
  * Opens everything in `disk` for one peer, or makes it where there is nothing: takes the lock, finds out whose it is,
  * then HEAD, the log and the state, each checked by itself and against the others. Owns `disk` from the call on, and
  * closes it when opening fails.
  *
- * The first start writes in the order HEAD, identity in the log, identity in the state, each synced, and may be cut short
- * anywhere: the next start goes on with the incarnation that it finds.
+ *     examine ──whole──▶ opened
+ *        ▲ └──damaged──▶ repair (see `DirectoryRepair`), where others have what is missing
+ *        └─────────────────┘
  *
- * @throws StorageError with every code but `STORAGE_FAILED`
+ * The first start writes in the order HEAD, identity in the log, identity in the state, each synced, and may be cut short
+ * anywhere: the next start goes on with the incarnation that it finds. So may a repair.
+ *
+ * @throws StorageError with every code; with `LOG_DAMAGED`, `LOG_TAIL_LOST`, `META_DAMAGED`, `STATE_DAMAGED` and
+ *   `IDENTITY_DAMAGED` only when it is not `repairable`, or when a repair does not last
  */
 export async function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Promise<OpenedStorage> {
-  const opening = new Opening(disk, options);
   try {
-    return await opening.run();
+    return await openWithRoom(disk, options);
   } catch (error) {
-    await opening.abandon();
-    throw error;
+    await disk.close().catch(() => undefined);
+    if (error instanceof StorageError || error instanceof InvariantError) throw error;
+    throw unusable(disk.location, error);
+  }
+}
+
+/** Opening copies what LevelDB has in its log: where there is no room for that, the ballast is for it. */
+async function openWithRoom(disk: Disk, options: DataDirectoryOptions): Promise<OpenedStorage> {
+  try {
+    return await openRepaired(disk, options);
+  } catch (error) {
+    const full = error instanceof StorageError ? error : unusable(disk.location, error);
+    if (error instanceof InvariantError || full.code !== 'NO_SPACE') throw error;
+    if (((await disk.ballastBytes()) ?? 0) === 0) throw full;
+    await disk.releaseBallast();
+    return openRepaired(disk, options);
+  }
+}
+
+async function openRepaired(disk: Disk, options: DataDirectoryOptions): Promise<OpenedStorage> {
+  const repair = new DirectoryRepair(disk, options);
+  for (;;) {
+    const opening = new Opening(disk, options, repair.notes);
+    try {
+      return await opening.run();
+    } catch (error) {
+      await opening.abandon();
+      if (options.repairable !== true || !(error instanceof StorageError)) throw error;
+      await repair.repair(error);
+    }
   }
 }
 
 class Opening {
   readonly #disk: Disk;
   readonly #options: DataDirectoryOptions;
-  readonly #databases = new Map<DatabaseName, Database>();
+  readonly #databases: OpenDatabases;
+  readonly #repairNotes: readonly string[];
 
-  constructor(disk: Disk, options: DataDirectoryOptions) {
+  constructor(disk: Disk, options: DataDirectoryOptions, repairNotes: readonly string[]) {
     this.#disk = disk;
     this.#options = options;
+    this.#databases = new OpenDatabases(disk, options.crc32);
+    this.#repairNotes = repairNotes;
   }
 
   async run(): Promise<OpenedStorage> {
     const { location } = this.#disk;
     const { crc32 } = this.#options;
-    await this.#open('log');
-    await this.#open('state');
-    const { identity, found, notes } = await findOwner(this.#disk, this.#access(), this.#options);
-    const latch = new FailureLatch(location);
+    const databases = this.#databases;
+    const generation = await databases.open();
+    const { identity, found, notes } = await findOwner(this.#disk, databases, this.#options);
+    const checkpoint = await readCheckpoint(databases.get('state'), crc32, location);
+    if (checkpoint !== undefined && found.record.stateDistrusted) {
+      throw damaged('STATE_DAMAGED', location, 'the state was found to differ from that of other peers');
+    }
     const codec = new LogCodec(crc32);
     const budgetBytes = this.#options.entriesInMemoryBytes ?? ENTRIES_IN_MEMORY_BYTES;
-    const scanned = await reading('log', location, () =>
-      scanLog(this.#database('log'), codec, found.record, location, budgetBytes),
-    );
-    const stateContext = { database: this.#database('state'), crc32, latch, location };
-    const checkpoint = await readCheckpoint(stateContext);
-    checkCheckpoint(checkpoint, scanned, location);
-    const founding = await reading('log', location, () => this.#readFounding());
+    const scanContext = { database: databases.get('log'), codec, head: found.record, location };
+    const scanned = await reading('log', location, () => scanLog(scanContext, budgetBytes, generation.resetTo));
+    const stateMissing = checkpoint === undefined && scanned.meta.base.index > 0;
+    if (!stateMissing || this.#options.repairable !== true) checkCheckpoint(checkpoint, scanned, location);
+    const founding = await reading('log', location, () => this.#readFounding(scanned));
+    const ballast = new BallastKeeper(this.#disk, this.#options.ballastBytes ?? BALLAST_BYTES);
+    const latch = new FailureLatch(location, () => ballast.release());
     const head = new Head(this.#disk, crc32, latch, found);
     await raiseHead(head, found, scanned);
+    const leftNotes = await this.#removeLeftovers(stateName(generation.number));
+    const logContext = { database: databases.get('log'), codec, crc32, head, latch, location };
     return new OpenedDirectory({
       disk: this.#disk,
-      databases: [this.#database('log'), this.#database('state')],
+      logDatabase: databases.get('log'),
+      stateDatabase: databases.get('state'),
+      stateName: stateName(generation.number),
       crc32,
       latch,
       head,
+      ballast,
       identity,
       founding,
       recovered: recoveredLog(scanned),
-      log: new DatabaseLog({ database: this.#database('log'), codec, head, latch, location }, scanned),
-      state: new DatabaseState(stateContext, checkpoint),
-      notes,
+      log: new DatabaseLog(logContext, scanned, generation.resetTo),
+      state: new DatabaseState({ database: databases.get('state'), crc32, latch, location }, checkpoint),
+      stateMissing,
+      notes: [...this.#repairNotes, ...notes, ...leftNotes],
     });
   }
 
-  /** Lets go of everything after a failure, whose error is the one to tell. */
+  /** Lets go of the databases after a failure, whose error is the one to tell. */
   async abandon(): Promise<void> {
-    for (const database of this.#databases.values()) await database.close().catch(() => undefined);
-    await this.#disk.close().catch(() => undefined);
+    await this.#databases.close();
   }
 
-  async #open(name: DatabaseName): Promise<void> {
-    this.#databases.set(name, await this.#disk.openDatabase(name));
-  }
-
-  #access(): OpenDatabases {
-    return {
-      get: (name) => this.#database(name),
-      reopen: async (name) => {
-        await this.#database(name).close();
-        this.#databases.delete(name);
-        await this.#open(name);
-      },
-    };
-  }
-
-  #database(name: DatabaseName): Database {
-    const database = this.#databases.get(name);
-    assert(database !== undefined, 'databases are opened before they are used');
-    return database;
-  }
-
-  async #readFounding(): Promise<Founding> {
-    const value = await this.#database('log').get(FOUNDING_KEY);
-    if (value === undefined) return NOT_FOUNDED;
+  async #readFounding(scanned: ScannedLog): Promise<Founding> {
+    const { location } = this.#disk;
+    const database: Database = this.#databases.get('log');
+    const value = await database.get(FOUNDING_KEY);
+    if (value === undefined) {
+      // It is written before the first vote.
+      const lived = scanned.meta.last.index > 0 || scanned.meta.hardState.term > 0;
+      if (!lived || this.#options.repairable !== true) return NOT_FOUNDED;
+      throw damaged('IDENTITY_DAMAGED', location, 'the record of the founding is missing');
+    }
     try {
       return decodeFounding(value, this.#options.crc32);
     } catch (error) {
-      throw undecodable(error, 'IDENTITY_DAMAGED', this.#disk.location, 'the record of the founding');
+      throw undecodable(error, 'IDENTITY_DAMAGED', location, 'the record of the founding');
     }
+  }
+
+  /** Generations of the state that are not in use: an unfinished snapshot, or the state before an installed one. */
+  async #removeLeftovers(inUse: string): Promise<string[]> {
+    const notes: string[] = [];
+    for (const name of await this.#disk.listStates()) {
+      if (name === inUse) continue;
+      try {
+        await this.#disk.removeDatabase(name);
+      } catch (error) {
+        notes.push(
+          `${this.#disk.location}: ${name}, which is not in use any more, cannot be removed (${String(error)})`,
+        );
+      }
+    }
+    return notes;
   }
 }
 
@@ -148,7 +211,7 @@ function checkCheckpoint(checkpoint: Checkpoint | undefined, scanned: ScannedLog
   }
 }
 
-function recoveredLog({ meta, termRuns, entries }: ScannedLog): RecoveredLog {
+function recoveredLog({ meta, termRuns, entries, configurations }: ScannedLog): RecoveredLog {
   return {
     hardState: meta.hardState,
     firstIndex: meta.base.index + 1,
@@ -156,7 +219,7 @@ function recoveredLog({ meta, termRuns, entries }: ScannedLog): RecoveredLog {
     prevTerm: meta.base.term,
     termRuns,
     entries,
-    lowestMatchIndex: meta.lowestMatchIndex,
+    configurations,
   };
 }
 
@@ -166,102 +229,19 @@ function termAt(termRuns: readonly TermRun[], index: number): Term {
   return term;
 }
 
-/** Brings HEAD up to what was found: from now on this peer acknowledges it. Also writes a damaged slot anew. */
+/**
+ * Brings HEAD up to what was found, since from now on this peer acknowledges it, and counts the start. Also writes a damaged
+ * slot anew.
+ */
 async function raiseHead(head: Head, found: FoundHead, scanned: ScannedLog): Promise<void> {
   const { last, hardState } = scanned.meta;
-  const { record } = found;
-  const same =
-    record.lastIndex === last.index &&
-    sameHash(record.chain, last.chain) &&
-    record.hardState.term === hardState.term &&
-    record.hardState.votedFor === hardState.votedFor;
-  if (same && !found.otherDamaged) return;
-  head.write({ hardState, lastIndex: last.index, lastTerm: last.term, chain: last.chain });
+  head.write({
+    hardState,
+    lastIndex: last.index,
+    lastTerm: last.term,
+    chain: last.chain,
+    boot: found.record.boot + 1,
+    stateDistrusted: false,
+  });
   await head.sync();
-}
-
-interface Parts {
-  readonly disk: Disk;
-  readonly databases: readonly Database[];
-  readonly crc32: Crc32;
-  readonly latch: FailureLatch;
-  readonly head: Head;
-  readonly identity: Identity;
-  readonly founding: Founding;
-  readonly recovered: RecoveredLog;
-  readonly log: DatabaseLog;
-  readonly state: DatabaseState;
-  readonly notes: readonly string[];
-}
-
-class OpenedDirectory implements OpenedStorage {
-  readonly #parts: Omit<Parts, 'recovered' | 'founding'>;
-  #founding: Founding;
-  /** Let go of when it is taken: it holds megabytes of entries. */
-  #recovered: RecoveredLog | undefined;
-  #closing: Promise<void> | undefined;
-
-  constructor({ recovered, founding, ...parts }: Parts) {
-    this.#parts = parts;
-    this.#recovered = recovered;
-    this.#founding = founding;
-  }
-
-  takeRecovered(): RecoveredLog {
-    const recovered = this.#recovered;
-    assert(recovered !== undefined, 'what was recovered is taken once');
-    this.#recovered = undefined;
-    return recovered;
-  }
-
-  get identity(): Identity {
-    return this.#parts.identity;
-  }
-
-  get founding(): Founding {
-    return this.#founding;
-  }
-
-  get log(): DatabaseLog {
-    return this.#parts.log;
-  }
-
-  get state(): DatabaseState {
-    return this.#parts.state;
-  }
-
-  get failure(): StorageError | undefined {
-    return this.#parts.latch.failure;
-  }
-
-  get notes(): readonly string[] {
-    return this.#parts.notes;
-  }
-
-  async saveFounding(founding: Founding): Promise<void> {
-    await this.#parts.log.writeBeside(FOUNDING_KEY, encodeFounding(founding, this.#parts.crc32));
-    this.#founding = founding;
-  }
-
-  syncHead(): Promise<void> {
-    return this.#parts.head.sync();
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    const { log, state, head, latch, databases, disk } = this.#parts;
-    await log.settled();
-    await state.settled();
-    try {
-      if (latch.failure === undefined) await head.sync();
-    } finally {
-      latch.close();
-      for (const database of databases) await database.close();
-      await disk.close();
-    }
-  }
 }

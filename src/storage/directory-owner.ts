@@ -1,12 +1,13 @@
 import { type Crc32, sameHash } from '../base/hash.ts';
 import type { PeerId } from '../base/ids.ts';
 import type { Random } from '../base/random.ts';
-import type { Database, DatabaseName, Disk } from './disk.ts';
+import type { DatabaseRole, Disk } from './disk.ts';
 import { firstHeadRecord, type HeadRecord, hashClusterId } from './head.ts';
 import { findHead, type FoundHead, makeHead } from './head-recovery.ts';
 import { decodeIdentity, drawIncarnation, encodeIdentity } from './identity.ts';
 import { IDENTITY_KEY } from './keys.ts';
 import { damaged, reading, undecodable } from './damage.ts';
+import type { OpenDatabases } from './open-databases.ts';
 import type { Identity } from './storage.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -25,13 +26,6 @@ export interface FoundOwner {
   readonly found: FoundHead;
   /** Harmless oddities, as sentences. */
   readonly notes: readonly string[];
-}
-
-/** The opened databases of a directory. */
-export interface OpenDatabases {
-  get(name: DatabaseName): Database;
-  /** Closes and opens it again. */
-  reopen(name: DatabaseName): Promise<void>;
 }
 
 /**
@@ -73,7 +67,7 @@ class OwnerSearch {
       const identity = { clusterId, peerId, incarnation: drawIncarnation(random) };
       found = await makeHead(this.#disk, firstHeadRecord(identity, crc32), crc32);
     }
-    this.#checkHeadOwner(found.record);
+    checkHeadOwner(found.record, this.#expected, location);
     const notes = found.otherDamaged
       ? [`${location}: one slot of HEAD was damaged; the other one served, and the damaged one is written anew`]
       : [];
@@ -86,7 +80,7 @@ class OwnerSearch {
     return { identity, found, notes };
   }
 
-  async #readIdentity(name: DatabaseName): Promise<Identity | undefined> {
+  async #readIdentity(name: DatabaseRole): Promise<Identity | undefined> {
     const { location } = this.#disk;
     const value = await reading(name, location, () => this.#databases.get(name).get(IDENTITY_KEY));
     if (value === undefined) return undefined;
@@ -98,7 +92,7 @@ class OwnerSearch {
     }
   }
 
-  async #isEmpty(name: DatabaseName): Promise<boolean> {
+  async #isEmpty(name: DatabaseRole): Promise<boolean> {
     const first = { gte: new Uint8Array(0), lt: Uint8Array.of(0xff), limit: 1 };
     return (await this.#databases.get(name).range(first)).length === 0;
   }
@@ -110,25 +104,7 @@ class OwnerSearch {
       const message = `the data directory ${location} belongs to cluster "${identity.clusterId}", and this peer is of cluster "${clusterId}"`;
       throw new StorageError('WRONG_CLUSTER', `${message}: give it a directory of its own, or correct the cluster id.`);
     }
-    if (identity.peerId !== peerId) throw this.#wrongPeer(identity.peerId);
-  }
-
-  #checkHeadOwner(record: HeadRecord): void {
-    const { clusterId, peerId, crc32 } = this.#expected;
-    const { location } = this.#disk;
-    if (!sameHash(record.cluster, hashClusterId(clusterId, crc32))) {
-      const message = `the data directory ${location} belongs to another cluster than "${clusterId}"`;
-      throw new StorageError(
-        'WRONG_CLUSTER',
-        `${message}: give this peer a directory of its own, or correct the cluster id.`,
-      );
-    }
-    if (record.peerId !== peerId) throw this.#wrongPeer(record.peerId);
-  }
-
-  #wrongPeer(owner: PeerId): StorageError {
-    const message = `the data directory ${this.#disk.location} belongs to peer "${owner}", and this peer is "${this.#expected.peerId}"`;
-    return new StorageError('WRONG_PEER', `${message}: give it a directory of its own, or start it as "${owner}".`);
+    if (identity.peerId !== peerId) throw wrongPeer(identity.peerId, this.#expected, location);
   }
 
   #mixed(): StorageError {
@@ -143,7 +119,9 @@ class OwnerSearch {
   async #completeLog(identity: Identity, record: HeadRecord, empty: boolean): Promise<void> {
     const { location } = this.#disk;
     if (!empty) throw damaged('IDENTITY_DAMAGED', location, 'the Raft log has records but no identity');
-    if (record.lastIndex > 0 || record.hardState.term > 0) {
+    // With a recorded damage it was removed by a repair, which lowered what HEAD says.
+    const promised = record.lastIndex > 0 || (record.hardState.term > 0 && record.damage === undefined);
+    if (promised) {
       const what = `the Raft log is gone although this peer had reached term ${record.hardState.term} and acknowledged entries up to ${record.lastIndex}`;
       throw damaged('LOG_TAIL_LOST', location, what, { index: 1 });
     }
@@ -162,10 +140,31 @@ class OwnerSearch {
    * Closes and opens the database again before use: LevelDB does not sync the directory for a new log file of its own, but
    * opening writes and syncs what names it.
    */
-  async #writeIdentity(name: DatabaseName, identity: Identity): Promise<void> {
+  async #writeIdentity(name: DatabaseRole, identity: Identity): Promise<void> {
     const steps = this.#databases.get(name).batch();
     steps.put(IDENTITY_KEY, encodeIdentity(identity, this.#expected.crc32));
     await steps.write();
     await this.#databases.reopen(name);
   }
+}
+
+/**
+ * Refuses a directory that is another's by what HEAD says.
+ * @throws StorageError `WRONG_CLUSTER` or `WRONG_PEER`
+ */
+export function checkHeadOwner(record: HeadRecord, expected: ExpectedOwner, location: string): void {
+  const { clusterId, peerId, crc32 } = expected;
+  if (!sameHash(record.cluster, hashClusterId(clusterId, crc32))) {
+    const message = `the data directory ${location} belongs to another cluster than "${clusterId}"`;
+    throw new StorageError(
+      'WRONG_CLUSTER',
+      `${message}: give this peer a directory of its own, or correct the cluster id.`,
+    );
+  }
+  if (record.peerId !== peerId) throw wrongPeer(record.peerId, expected, location);
+}
+
+function wrongPeer(owner: PeerId, { peerId }: ExpectedOwner, location: string): StorageError {
+  const message = `the data directory ${location} belongs to peer "${owner}", and this peer is "${peerId}"`;
+  return new StorageError('WRONG_PEER', `${message}: give it a directory of its own, or start it as "${owner}".`);
 }

@@ -1,13 +1,37 @@
 /**
- * The port to one data directory: what LevelDB and one small file give, and no more. `LevelDisk` implements it in the
+ * The port to one data directory: what LevelDB and two small files give, and no more. `LevelDisk` implements it in the
  * product, `MemoryDisk` in tests, a faulty one in `sim/`. All of them pass `test/storage/conformance.ts`.
  *
  * An implementation throws `StorageError` with `DATA_DIR_LOCKED` or `DATA_DIR_UNUSABLE` from what opens, and rejects with
  * any error when a write or read fails; the callers in this folder decide what that means.
  */
 
-/** The two databases of a directory: the Raft log, and the state that checkpoints write. */
-export type DatabaseName = 'log' | 'state';
+import { assert } from '../base/assert.ts';
+
+/**
+ * One generation of the state database. The first is called `state`, the next `state-2`: a state that arrives from another
+ * peer is built in a generation of its own, beside the one in use.
+ */
+export type StateName = 'state' | `state-${number}`;
+
+/** The databases of a directory: the Raft log, and the state that checkpoints write. */
+export type DatabaseName = 'log' | StateName;
+
+/** What a database is for, whatever generation it is of. */
+export type DatabaseRole = 'log' | 'state';
+
+/** The name of a generation of the state, counted from 1. */
+export function stateName(generation: number): StateName {
+  assert(Number.isSafeInteger(generation) && generation >= 1, 'generations of the state are counted from 1');
+  return generation === 1 ? 'state' : `state-${generation}`;
+}
+
+/** The generation that `name` names; undefined when it names none. */
+export function generationOf(name: string): number | undefined {
+  if (name === 'state') return 1;
+  const digits = /^state-([1-9]\d{0,14})$/.exec(name)?.[1];
+  return digits === undefined || digits === '1' ? undefined : Number(digits);
+}
 
 /** Bytes of a HEAD slot: one sector, the unit that a disk writes whole. */
 export const HEAD_SLOT_BYTES = 512;
@@ -24,6 +48,24 @@ export interface Disk {
    * @throws StorageError `DATA_DIR_LOCKED` when another process holds the directory.
    */
   openDatabase(name: DatabaseName): Promise<Database>;
+  /** The generations of the state that are there, ascending. */
+  listStates(): Promise<readonly StateName[]>;
+  /**
+   * Removes a database, which is closed, with all that is in it. It is gone for `openDatabase` at once or not at all, and for
+   * good when the promise is fulfilled. Does nothing where there is none.
+   */
+  removeDatabase(name: DatabaseName): Promise<void>;
+  /** Bytes that can still be written to the file system of the directory. */
+  freeBytes(): Promise<number>;
+  /** Bytes of the ballast; 0 after it was released, undefined where there never was one. */
+  ballastBytes(): Promise<number | undefined>;
+  /**
+   * Takes `sizeBytes` of the file system for nothing but to be given back by `releaseBallast`. Not when there is some. Ends
+   * early, with nothing taken, when the disk is closed or the ballast is released meanwhile. @throws when there is no room.
+   */
+  reserveBallast(sizeBytes: number): Promise<void>;
+  /** Gives the ballast back. Fulfilled when the room is there. */
+  releaseBallast(): Promise<void>;
   /**
    * Both slots of HEAD as they read now, shorter than a sector where the file is; undefined when there is no file.
    * What was written and not synced is read, as in a file.

@@ -1,3 +1,4 @@
+import { osTrouble } from './os-error.ts';
 import { StorageError } from './storage-error.ts';
 
 /**
@@ -7,12 +8,17 @@ import { StorageError } from './storage-error.ts';
  */
 export class FailureLatch {
   readonly #location: string;
+  readonly #onNoSpace: () => void;
   #failure: StorageError | undefined;
-  #closed = false;
+  #end: StorageError | undefined;
 
-  /** @param location The directory, for the sentence. */
-  constructor(location: string) {
+  /**
+   * @param location The directory, for the sentence.
+   * @param onNoSpace Called when the first failure was that there is no room.
+   */
+  constructor(location: string, onNoSpace: () => void = () => undefined) {
     this.#location = location;
+    this.#onNoSpace = onNoSpace;
   }
 
   /** The first failure, or undefined. Never goes back. */
@@ -20,37 +26,53 @@ export class FailureLatch {
     return this.#failure;
   }
 
-  /** @throws StorageError `STORAGE_FAILED` after the first failure, and after `close`. */
+  /** @throws StorageError The first failure, or what `end` was called with. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closed) throw new StorageError('STORAGE_FAILED', `the data directory ${this.#location} was closed`);
+    if (this.#end !== undefined) throw this.#end;
   }
 
-  /** Ends use in an orderly way: no failure, but every later call is refused. */
+  /** Ends use in an orderly way: no failure, but every later call is refused with `reason`. The first reason stays. */
+  end(reason: StorageError): void {
+    this.#end ??= reason;
+  }
+
+  /** Ends use because the directory is closed. */
   close(): void {
-    this.#closed = true;
+    this.end(new StorageError('STORAGE_FAILED', `the data directory ${this.#location} was closed`));
   }
 
   /** Records that `what` failed, and returns the error to reject with: that of the first failure. */
   fail(what: string, cause: unknown): StorageError {
-    this.#failure ??= new StorageError(
-      'STORAGE_FAILED',
-      `${what} in ${this.#location} failed: ${describeCause(cause)}. ` +
-        'This peer acknowledges nothing more; it is safe to restart it once the disk has room and works.',
+    if (this.#failure !== undefined) return this.#failure;
+    const noSpace = osTrouble(cause) === 'no-space';
+    const advice = noSpace
+      ? 'it goes on when it is opened again, once its file system has room.'
+      : 'it is safe to restart it once the disk has room and works.';
+    this.#failure = new StorageError(
+      noSpace ? 'NO_SPACE' : 'STORAGE_FAILED',
+      `${what} in ${this.#location} failed: ${describeCause(cause)}. This peer acknowledges nothing more; ${advice}`,
       { cause },
     );
+    if (noSpace) this.#onNoSpace();
     return this.#failure;
   }
 
-  /** Runs one write; its failure is the latch's. */
-  async guard(what: string, write: () => Promise<void>): Promise<void> {
+  /** Runs one write that is asked for from outside. */
+  async enter(what: string, write: () => Promise<void>): Promise<void> {
     this.check();
+    await this.guard(what, write);
+  }
+
+  /** Runs one write of a call that was let in before; its failure is the latch's. What `end` overtakes is finished. */
+  async guard(what: string, write: () => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     try {
       await write();
     } catch (error) {
       throw this.fail(what, error);
     }
-    this.check();
+    if (this.#failure !== undefined) throw this.#failure;
   }
 }
 

@@ -22,6 +22,27 @@ export interface HeadRecord {
   readonly lastTerm: Term;
   /** The hash of the chain of entries up to `lastIndex`. */
   readonly chain: Hash64;
+  /** How often the directory was opened. */
+  readonly boot: number;
+  /** The last entry that was acknowledged before the log was cut at a damage that is not mended yet. */
+  readonly damage: LastEntry | undefined;
+  /** True when the state database is not to be used again. */
+  readonly stateDistrusted: boolean;
+}
+
+/** An end of the log as votes compare it. */
+export interface LastEntry {
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+}
+
+/** The one of the two that is further, in the order of Raft §5.4.1: by term, then by index. */
+export function furtherEntry(left: LastEntry | undefined, right: LastEntry): LastEntry {
+  const leftIsFurther =
+    left !== undefined &&
+    (left.lastTerm > right.lastTerm || (left.lastTerm === right.lastTerm && left.lastIndex >= right.lastIndex));
+  const { lastIndex, lastTerm } = leftIsFurther ? left : right;
+  return { lastIndex, lastTerm };
 }
 
 /** What one slot holds. `empty`: never written. `unknown`: of a later version. */
@@ -30,8 +51,12 @@ export type SlotContent =
   | { readonly state: 'empty' | 'damaged' | 'unknown' };
 
 const MAGIC = 0x44484b54;
-const FORMAT = 1;
+/** Format 1 ended with the chain, before zeros: it reads as 2, with nothing damaged and no start counted. */
+const FORMAT = 2;
+const FORMAT_WITHOUT_DAMAGE = 1;
 const CRC_AT = HEAD_SLOT_BYTES - 4;
+const DAMAGED = 1;
+const STATE_DISTRUSTED = 2;
 
 /** The cluster's id as HEAD holds it. */
 export function hashClusterId(clusterId: string, crc32: Crc32): Hash64 {
@@ -50,6 +75,9 @@ export function firstHeadRecord(identity: Identity, crc32: Crc32): HeadRecord {
     lastIndex: 0,
     lastTerm: 0,
     chain: ZERO_HASH,
+    boot: 0,
+    damage: undefined,
+    stateDistrusted: false,
   };
 }
 
@@ -69,6 +97,10 @@ export function encodeSlot(writer: ByteWriter, sequence: number, record: HeadRec
   writer.u64(record.lastTerm);
   writer.u32(record.chain.high);
   writer.u32(record.chain.low);
+  writer.u32(record.boot);
+  writer.u8((record.damage === undefined ? 0 : DAMAGED) | (record.stateDistrusted ? STATE_DISTRUSTED : 0));
+  writer.u64(record.damage?.lastIndex ?? 0);
+  writer.u64(record.damage?.lastTerm ?? 0);
   assert(writer.length <= CRC_AT, 'two names of 200 bytes and the rest fit one sector');
   while (writer.length < CRC_AT) writer.u8(0);
   writer.u32(crc32(writer.view()));
@@ -81,7 +113,8 @@ export function decodeSlot(sector: Uint8Array, crc32: Crc32): SlotContent {
   const reader = new ByteReader(sector);
   const storedCrc = new ByteReader(sector, CRC_AT).u32();
   if (reader.u32() !== MAGIC || crc32(sector.subarray(0, CRC_AT)) !== storedCrc) return { state: 'damaged' };
-  if (reader.u8() !== FORMAT) return { state: 'unknown' };
+  const format = reader.u8();
+  if (format !== FORMAT && format !== FORMAT_WITHOUT_DAMAGE) return { state: 'unknown' };
   try {
     return { state: 'valid', sequence: reader.u64(), record: decodeRecord(reader) };
   } catch (error) {
@@ -96,7 +129,7 @@ function decodeRecord(reader: ByteReader): HeadRecord {
   const incarnation = incarnationText(reader.raw(16));
   const term = reader.u64();
   const vote = reader.ascii();
-  return {
+  const known = {
     cluster,
     peerId,
     incarnation,
@@ -104,6 +137,14 @@ function decodeRecord(reader: ByteReader): HeadRecord {
     lastIndex: reader.u64(),
     lastTerm: reader.u64(),
     chain: { high: reader.u32(), low: reader.u32() },
+    boot: reader.u32(),
+  };
+  const flags = reader.u8();
+  const recorded = { lastIndex: reader.u64(), lastTerm: reader.u64() };
+  return {
+    ...known,
+    damage: (flags & DAMAGED) === 0 ? undefined : recorded,
+    stateDistrusted: (flags & STATE_DISTRUSTED) !== 0,
   };
 }
 
@@ -152,9 +193,14 @@ export class Head {
     return this.#syncing;
   }
 
+  /** Fulfilled in a turn in which no sync is under way, so that `write` may follow at once. */
+  async ready(): Promise<void> {
+    while (this.#syncing !== undefined) await this.#syncing;
+  }
+
   /** Writes the next state, unsynced. Not while a sync is under way. @throws StorageError `STORAGE_FAILED` */
-  write(change: Partial<Pick<HeadRecord, 'hardState' | 'lastIndex' | 'lastTerm' | 'chain'>>): void {
-    this.#latch.check();
+  write(change: Partial<Omit<HeadRecord, 'cluster' | 'peerId' | 'incarnation'>>): void {
+    if (this.#latch.failure !== undefined) throw this.#latch.failure;
     assert(this.#syncing === undefined, 'a slot is not written while it is synced');
     const record = { ...this.#record, ...change };
     assert(record.hardState.term >= this.#record.hardState.term, 'the term in HEAD never goes back');

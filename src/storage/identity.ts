@@ -9,6 +9,10 @@ import type { Founder, Founding, Identity } from './storage.ts';
 import { FOUNDERS_MAX } from './storage.ts';
 
 const INCARNATION_BYTES = 16;
+
+/** Bits of the first byte of a founding record. */
+const FOUNDED = 1;
+const WHOLE = 2;
 const INCARNATION = /^[0-9a-f]{32}$/;
 
 /** What a fresh directory knows about the founding. */
@@ -58,7 +62,7 @@ export function encodeFounding(founding: Founding, crc32: Crc32): Uint8Array {
   assert(founding.heard.length <= FOUNDERS_MAX, 'a cluster has few founders');
   const writer = new ByteWriter();
   beginRecord(writer, RECORD_KIND.founding);
-  writer.u8(founding.founded ? 1 : 0);
+  writer.u8((founding.founded ? FOUNDED : 0) | (founding.whole === true ? WHOLE : 0));
   writer.varint(founding.heard.length);
   for (const founder of founding.heard) {
     writer.ascii(founder.peerId);
@@ -71,13 +75,14 @@ export function encodeFounding(founding: Founding, crc32: Crc32): Uint8Array {
 /** @throws DecodeError */
 export function decodeFounding(value: Uint8Array, crc32: Crc32): Founding {
   const { reader } = openRecord(value, crc32, FOUNDING_KEY, RECORD_KIND.founding);
-  const founded = reader.u8() === 1;
+  const flags = reader.u8();
+  const founded = (flags & FOUNDED) !== 0;
   const count = reader.varint();
   if (count > FOUNDERS_MAX) throw new DecodeError(`it names ${count} founders`);
   const heard: Founder[] = [];
   for (let at = 0; at < count; at += 1) heard.push(readFounder(reader));
   reader.end();
-  return { founded, heard };
+  return (flags & WHOLE) === 0 ? { founded, heard } : { founded, heard, whole: true };
 }
 
 function readFounder(reader: ByteReader): Founder {

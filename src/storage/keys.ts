@@ -7,6 +7,7 @@
  *            'e' index 'm'      the meta record of the batch whose last entry this was
  *            'i'                identity
  *            'f'                founding
+ *            's'                which generation of the state is in use
  *     state  'c'                the checkpoint record
  *            'i'                identity
  *            'r' key            one record of the state machine
@@ -24,6 +25,8 @@ const META_KEY_BYTES = 10;
 export const IDENTITY_KEY: Uint8Array = Uint8Array.of(0x69);
 /** Under it lies the founding record, in the log database. */
 export const FOUNDING_KEY: Uint8Array = Uint8Array.of(0x66);
+/** Under it lies the record of the generation, in the log database. */
+export const GENERATION_KEY: Uint8Array = Uint8Array.of(0x73);
 /** Under it lies the checkpoint record, in the state database. */
 export const CHECKPOINT_KEY: Uint8Array = Uint8Array.of(0x63);
 /** Before every entry and meta record. */
@@ -58,9 +61,14 @@ export function isEntryKey(key: Uint8Array): boolean {
   return key.length === ENTRY_KEY_BYTES && key[0] === ENTRY;
 }
 
+/** True when `indexOfKey` can tell the index. A rotten table may return any key. */
+export function isLogKey(key: Uint8Array): boolean {
+  return isEntryKey(key) || isMetaKey(key);
+}
+
 /** The index in a key of `entryKey` or `metaKey`. */
 export function indexOfKey(key: Uint8Array): LogIndex {
-  assert(isEntryKey(key) || isMetaKey(key), 'only keys of the log hold an index');
+  assert(isLogKey(key), 'only keys of the log hold an index');
   const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
   return view.getUint32(1) * 0x1_0000_0000 + view.getUint32(5);
 }

@@ -1,12 +1,25 @@
-import { chmodSync, closeSync, fdatasync, fsyncSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fdatasync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { Level } from 'level';
 import { assert } from '../base/assert.ts';
-import { damaged } from './damage.ts';
-import type { Database, DatabaseName, Disk, HeadSlot } from './disk.ts';
-import { HEAD_SLOT_BYTES } from './disk.ts';
+import { BallastFile } from './ballast-file.ts';
+import { damaged, unusable } from './damage.ts';
+import type { Database, DatabaseName, Disk, HeadSlot, StateName } from './disk.ts';
+import { generationOf, HEAD_SLOT_BYTES, stateName } from './disk.ts';
 import { describeCause } from './failure-latch.ts';
 import { type ByteLevel, LevelDatabase, type SyncCount } from './level-database.ts';
 import { makeDirectories } from './make-directories.ts';
@@ -17,23 +30,31 @@ const fdatasyncAsync = promisify(fdatasync);
 /** Where slot 1 begins in the file: the slots lie in pages of their own, so that no write of a page touches both. */
 const HEAD_SLOT_STRIDE = 4096;
 const HEAD_FILE = 'HEAD';
-/** All that a data directory holds. */
+/** What a data directory is known by. */
 const OWN_NAMES: readonly string[] = ['HEAD', 'log', 'state'];
-/** What damage of a database is called. */
-const CODES = { log: 'LOG_DAMAGED', state: 'STATE_DAMAGED' } as const;
+/** A database that is being removed is called so behind its name. */
+const REMOVED = '.removed';
 const MIB = 1024 * 1024;
 
 /**
  * Compression is off: payloads are opaque and often packed, and its CPU would be paid three times in a cluster. The log
- * is written once and read seldom: large buffer and tables, so that whole tables move down the levels unread.
+ * is written once and read seldom: large buffer and tables, so that whole tables move down the levels unread. Of a
+ * thousand open files, LevelDB's own measure, two databases would use up the common limit of a process.
  */
 const LEVEL_OPTIONS = {
-  log: { writeBufferSize: 32 * MIB, maxFileSize: 32 * MIB, cacheSize: 2 * MIB, compression: false },
-  state: { writeBufferSize: 16 * MIB, maxFileSize: 8 * MIB, cacheSize: 16 * MIB, compression: false },
+  log: { writeBufferSize: 32 * MIB, maxFileSize: 32 * MIB, cacheSize: 2 * MIB, maxOpenFiles: 100, compression: false },
+  state: {
+    writeBufferSize: 16 * MIB,
+    maxFileSize: 8 * MIB,
+    cacheSize: 16 * MIB,
+    maxOpenFiles: 400,
+    compression: false,
+  },
 } as const;
 
 /**
- * A data directory of the file system: LevelDB databases in `log/` and `state/`, and the file `HEAD`. The lock that
+ * A data directory of the file system: LevelDB databases in `log/` and `state/` (later `state-2/` and so on), and the files
+ * `HEAD` and `ballast`. The lock that
  * LevelDB takes on the log database, for as long as that is open, is the lock of the directory.
  *
  * Sets the umask of the process to 077, because LevelDB makes files at any time: directories are 0700, files private.
@@ -45,6 +66,7 @@ export class LevelDisk implements Disk {
   #headIsNew = false;
   #closed = false;
   readonly #syncs: SyncCount = { count: 0 };
+  readonly #ballast: BallastFile;
 
   /**
    * Takes `location` as data directory, made where there is none.
@@ -52,6 +74,7 @@ export class LevelDisk implements Disk {
    */
   constructor(location: string) {
     this.location = location;
+    this.#ballast = new BallastFile(location);
     process.umask(0o077);
     try {
       prepareDirectory(location);
@@ -73,19 +96,54 @@ export class LevelDisk implements Disk {
       makeDirectories(location);
       chmodSync(location, 0o700);
       if (lostCurrent(location)) {
-        throw damaged(CODES[name], this.location, `${location} holds files of LevelDB but not its file CURRENT`);
+        throw damaged(damageCode(name), this.location, `${location} holds files of LevelDB but not its file CURRENT`);
       }
       const level: ByteLevel = new Level<Uint8Array, Uint8Array>(location, {
         keyEncoding: 'view',
         valueEncoding: 'view',
-        ...LEVEL_OPTIONS[name],
+        ...LEVEL_OPTIONS[name === 'log' ? 'log' : 'state'],
       });
       await level.open();
+      if (name === 'log') await this.#removeRemains();
       syncDirectory(this.location);
       return new LevelDatabase(level, this.#syncs);
     } catch (error) {
       throw this.#openFailure(name, location, error);
     }
+  }
+
+  async listStates(): Promise<readonly StateName[]> {
+    const generations = readdirSync(this.location).map((name) => generationOf(name) ?? 0);
+    const ascending = generations.filter((generation) => generation > 0).sort((left, right) => left - right);
+    return ascending.map((generation) => stateName(generation));
+  }
+
+  async removeDatabase(name: DatabaseName): Promise<void> {
+    assert(!this.#closed, 'a closed disk removes nothing');
+    const location = join(this.location, name);
+    const removed = location + REMOVED;
+    await rm(removed, { recursive: true, force: true });
+    if (!existsSync(location)) return;
+    renameSync(location, removed);
+    syncDirectory(this.location);
+    await rm(removed, { recursive: true, force: true });
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.location);
+    return bavail * bsize;
+  }
+
+  async ballastBytes(): Promise<number | undefined> {
+    return this.#ballast.sizeBytes();
+  }
+
+  reserveBallast(sizeBytes: number): Promise<void> {
+    return this.#ballast.reserve(sizeBytes);
+  }
+
+  releaseBallast(): Promise<void> {
+    return this.#ballast.release();
   }
 
   async readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {
@@ -120,8 +178,15 @@ export class LevelDisk implements Disk {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#ballast.close();
     if (this.#headFile !== undefined) closeSync(this.#headFile);
     this.#headFile = undefined;
+  }
+
+  /** What a crash left of databases that were being removed. */
+  async #removeRemains(): Promise<void> {
+    const remains = readdirSync(this.location).filter((name) => name.endsWith(REMOVED));
+    for (const name of remains) await rm(join(this.location, name), { recursive: true, force: true });
   }
 
   /** The file, opened once; undefined when there is none and `create` is false. */
@@ -151,7 +216,7 @@ export class LevelDisk implements Disk {
           { cause },
         );
       case 'LEVEL_CORRUPTION':
-        return damaged(CODES[name], this.location, `LevelDB cannot open ${location} (${describeCause(cause)})`, {
+        return damaged(damageCode(name), this.location, `LevelDB cannot open ${location} (${describeCause(cause)})`, {
           cause,
         });
       default:
@@ -191,12 +256,9 @@ function syncDirectory(location: string): void {
   }
 }
 
-function unusable(location: string, error: unknown): StorageError {
-  return new StorageError(
-    'DATA_DIR_UNUSABLE',
-    `the data directory ${location} cannot be used: ${describeCause(error)}. It must be a directory that this user may read and write.`,
-    { cause: error },
-  );
+/** What damage of a database is called. */
+function damageCode(name: DatabaseName): 'LOG_DAMAGED' | 'STATE_DAMAGED' {
+  return name === 'log' ? 'LOG_DAMAGED' : 'STATE_DAMAGED';
 }
 
 function codeOf(error: unknown): unknown {

@@ -7,18 +7,12 @@
  */
 import { ByteWriter, DecodeError } from '../base/bytes.ts';
 import { type Crc32, type Hash64, murmur3, ZERO_HASH } from '../base/hash.ts';
-import type { LogIndex, PeerId, Term } from '../base/ids.ts';
+import type { LogIndex, PeerId } from '../base/ids.ts';
 import { peerId as toPeerId } from '../base/ids.ts';
 import { type Entry, EntryKind, type HardState } from '../raft/types.ts';
-import { beginRecord, ENVELOPE_BYTES, openRecord, RECORD_KIND, sealRecord } from './record.ts';
 import { entryKey, metaKey } from './keys.ts';
-
-/** An end of the log: the entry that is there, or 0 for before the first, with its term and the chain up to it. */
-export interface LogPosition {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly chain: Hash64;
-}
+import { beginRecord, ENVELOPE_BYTES, openRecord, RECORD_KIND, sealRecord, UnknownFormatError } from './record.ts';
+import type { LogPosition } from './storage.ts';
 
 /** Before the first entry. */
 export const LOG_START: LogPosition = { index: 0, term: 0, chain: ZERO_HASH };
@@ -30,7 +24,6 @@ export interface LogMeta {
   readonly last: LogPosition;
   /** Invariant: its term is at least that of the last entry. */
   readonly hardState: HardState;
-  readonly lowestMatchIndex: LogIndex;
 }
 
 /** An entry as it was read, with the position that it makes the end of the log. */
@@ -82,7 +75,7 @@ export class LogCodec {
     if (storedIndex !== index) throw new DecodeError(`it says that it is entry ${storedIndex}`);
     const term = reader.u64();
     const kind = reader.u8();
-    if (!isEntryKind(kind)) throw new DecodeError(`its entry kind ${kind} is unknown`);
+    if (!isEntryKind(kind)) throw new UnknownFormatError(`its entry kind ${kind} is unknown`);
     const previous = { high: reader.u32(), low: reader.u32() };
     const data = reader.raw(reader.remaining);
     return {
@@ -100,7 +93,8 @@ export class LogCodec {
     writePosition(writer, meta.last);
     writer.u64(meta.hardState.term);
     writer.ascii(meta.hardState.votedFor ?? '');
-    writer.u64(meta.lowestMatchIndex);
+    // A number that an earlier version kept here.
+    writer.u64(0);
     sealRecord(writer, this.#crc32, key);
   }
 
@@ -116,11 +110,11 @@ export class LogCodec {
     const last = readPosition();
     const term = reader.u64();
     const hardState = { term, votedFor: toVote(reader.ascii()) };
-    const lowestMatchIndex = reader.u64();
+    reader.u64();
     reader.end();
     if (last.index !== lastIndex) throw new DecodeError(`it says that the log ends with entry ${last.index}`);
     if (base.index > last.index) throw new DecodeError('it says that the log ends before it begins');
-    return { base, last, hardState, lowestMatchIndex };
+    return { base, last, hardState };
   }
 
   #extend(previous: Hash64, crc: number): Hash64 {

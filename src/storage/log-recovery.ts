@@ -1,12 +1,13 @@
 import { sameHash } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
-import type { Entry, HardState, TermRun } from '../raft/types.ts';
+import { type ConfigurationRecord, type Entry, EntryKind, type HardState, type TermRun } from '../raft/types.ts';
 import type { Database, DatabaseEntry } from './disk.ts';
 import type { HeadRecord } from './head.ts';
-import { entryKey, indexOfKey, isMetaKey, keyAfter, LOG_KEYS_END, LOG_KEYS_START } from './keys.ts';
-import { type LogCodec, type LogMeta, LOG_START, type LogPosition } from './log-record.ts';
-import { LogSizes } from './log-sizes.ts';
 import { damaged, undecodable } from './damage.ts';
+import { entryKey, indexOfKey, isLogKey, isMetaKey, keyAfter, LOG_KEYS_END, LOG_KEYS_START, metaKey } from './keys.ts';
+import { type LogCodec, type LogMeta, LOG_START } from './log-record.ts';
+import { LogSizes } from './log-sizes.ts';
+import type { LogPosition } from './storage.ts';
 import type { StorageError } from './storage-error.ts';
 
 /** The log as it was found, whole. */
@@ -16,8 +17,26 @@ export interface ScannedLog {
   /** The newest entries within the budget, up to the last. */
   readonly entries: readonly Entry[];
   readonly sizes: LogSizes;
-  /** The first index whose records are still there although the log begins later. */
-  readonly garbageFrom: LogIndex;
+  /** Every entry of the kind `configuration`. */
+  readonly configurations: readonly ConfigurationRecord[];
+  /** What lies before the log and may be deleted. */
+  readonly garbage: Garbage;
+}
+
+/** The indices whose records may still be there although the log begins later: from `from` on, but for a gap. */
+export interface Garbage {
+  readonly from: LogIndex;
+  /** Nothing lies from `gap.from` to before `gap.to`: the log was reset from there to here by a snapshot. */
+  readonly gap: { readonly from: LogIndex; readonly to: LogIndex } | undefined;
+}
+
+/** What a log is read and checked with. */
+export interface ScanContext {
+  readonly database: Database;
+  readonly codec: LogCodec;
+  readonly head: HeadRecord;
+  /** The directory, for sentences. */
+  readonly location: string;
 }
 
 const PAGE_RECORDS = 4096;
@@ -32,17 +51,17 @@ const PAGE_BYTES = 4 * 1024 * 1024;
  * shows in a checksum.
  *
  * @param budgetBytes How much data of the newest entries to keep in memory.
+ * @param resetTo Where a snapshot reset the log to, see `Generation`.
  * @throws StorageError `LOG_DAMAGED`, `LOG_TAIL_LOST`, `META_DAMAGED`, `HEAD_DAMAGED` or `FORMAT_UNKNOWN`
  */
 export async function scanLog(
-  database: Database,
-  codec: LogCodec,
-  head: HeadRecord,
-  location: string,
+  context: ScanContext,
   budgetBytes: number,
+  resetTo: LogPosition = LOG_START,
 ): Promise<ScannedLog> {
-  const meta = await readMeta(database, codec, head, location);
-  const scan = new Scan(meta, codec, head, location, budgetBytes);
+  const { database, head, location } = context;
+  const meta = await readMeta(context);
+  const scan = new Scan(context, meta, budgetBytes);
   let from = entryKey(meta.base.index + 1);
   for (;;) {
     const page = await database.range({ gte: from, lt: LOG_KEYS_END, limit: PAGE_RECORDS, maxBytes: PAGE_BYTES });
@@ -52,23 +71,34 @@ export async function scanLog(
     from = keyAfter(last[0]);
   }
   scan.finish();
-  const lowest = await database.range({ gte: LOG_KEYS_START, lt: LOG_KEYS_END, limit: 1 });
-  const lowestIndex = lowest[0] === undefined ? meta.base.index + 1 : indexOfKey(lowest[0][0]);
+  const hardState = newerHardState(meta.hardState, head.hardState, meta.last, location);
   return {
-    meta: { ...meta, hardState: newerHardState(meta.hardState, head.hardState, meta, location) },
+    meta: { ...meta, hardState },
     termRuns: scan.termRuns,
     entries: scan.keptEntries(),
     sizes: scan.sizes,
-    garbageFrom: Math.min(lowestIndex, meta.base.index + 1),
+    configurations: scan.configurations,
+    garbage: await findGarbage(database, meta.base.index, resetTo.index),
   };
 }
 
+async function findGarbage(database: Database, baseIndex: LogIndex, resetIndex: LogIndex): Promise<Garbage> {
+  const lowest = (await database.range({ gte: LOG_KEYS_START, lt: entryKey(baseIndex + 1), limit: 1 }))[0]?.[0];
+  const from = lowest !== undefined && isLogKey(lowest) ? indexOfKey(lowest) : baseIndex + 1;
+  if (from > resetIndex) return { from, gap: undefined };
+  const below = { gte: LOG_KEYS_START, lt: metaKey(resetIndex), reverse: true, limit: 1 };
+  const highest = (await database.range(below))[0]?.[0];
+  const gap =
+    highest !== undefined && isLogKey(highest) ? { from: indexOfKey(highest) + 1, to: resetIndex + 1 } : undefined;
+  return { from, gap };
+}
+
 /** The meta record of the newest batch, which is the last record of all. */
-async function readMeta(database: Database, codec: LogCodec, head: HeadRecord, location: string): Promise<LogMeta> {
+async function readMeta({ database, codec, head, location }: ScanContext): Promise<LogMeta> {
   const newest = (await database.range({ gte: LOG_KEYS_START, lt: LOG_KEYS_END, reverse: true, limit: 1 }))[0];
   if (newest === undefined) {
     if (head.lastIndex > 0) throw tailLost(location, 0, head);
-    return { base: LOG_START, last: LOG_START, hardState: head.hardState, lowestMatchIndex: 0 };
+    return { base: LOG_START, last: LOG_START, hardState: head.hardState };
   }
   const [key, value] = newest;
   if (!isMetaKey(key)) {
@@ -90,6 +120,7 @@ class Scan {
   readonly #budgetBytes: number;
   readonly termRuns: TermRun[] = [];
   readonly sizes: LogSizes;
+  readonly configurations: ConfigurationRecord[] = [];
   readonly #entries: Entry[] = [];
   /** Before it, `#entries` holds what fell out of the budget. */
   #entriesStart = 0;
@@ -97,11 +128,11 @@ class Scan {
   /** The last entry that was found right. */
   #position: LogPosition;
 
-  constructor(meta: LogMeta, codec: LogCodec, head: HeadRecord, location: string, budgetBytes: number) {
+  constructor(context: ScanContext, meta: LogMeta, budgetBytes: number) {
     this.#meta = meta;
-    this.#codec = codec;
-    this.#head = head;
-    this.#location = location;
+    this.#codec = context.codec;
+    this.#head = context.head;
+    this.#location = context.location;
     this.#budgetBytes = budgetBytes;
     this.#position = meta.base;
     this.sizes = new LogSizes(meta.base.index + 1);
@@ -112,6 +143,7 @@ class Scan {
     // Older meta records are superseded; what they said was checked in their time.
     if (isMetaKey(key)) return;
     const index = this.#position.index + 1;
+    if (!isLogKey(key)) throw this.#damage(index, `where entry ${index} belongs there is a record of an unknown key`);
     const found = indexOfKey(key);
     if (found !== index) throw this.#damage(index, `entry ${index} is missing, and entry ${found} is there`);
     if (index > this.#meta.last.index)
@@ -132,6 +164,9 @@ class Scan {
     this.#position = read.position;
     this.sizes.add(index, read.sizeBytes);
     this.#keep(read.entry);
+    if (read.entry.kind === EntryKind.configuration) {
+      this.configurations.push({ index, data: read.entry.data.slice() });
+    }
     this.#compareWithHead();
   }
 
@@ -184,8 +219,12 @@ class Scan {
   }
 }
 
-/** The newer of two hard states; they are written one after the other, so either may be ahead after a crash. */
-function newerHardState(log: HardState, head: HardState, meta: LogMeta, location: string): HardState {
+/**
+ * The newer of two hard states; they are written one after the other, so either may be ahead after a crash.
+ * @param last The end of the log.
+ * @throws StorageError `HEAD_DAMAGED`
+ */
+export function newerHardState(log: HardState, head: HardState, last: LogPosition, location: string): HardState {
   const contradict =
     log.term === head.term &&
     log.votedFor !== undefined &&
@@ -193,12 +232,9 @@ function newerHardState(log: HardState, head: HardState, meta: LogMeta, location
     log.votedFor !== head.votedFor;
   if (contradict) throw damaged('HEAD_DAMAGED', location, `HEAD and the log name different votes in term ${log.term}`);
   const newer = log.term > head.term || (log.term === head.term && log.votedFor !== undefined) ? log : head;
-  if (newer.term < meta.last.term) {
-    throw damaged(
-      'META_DAMAGED',
-      location,
-      `the last entry is of term ${meta.last.term}, which this peer never reached`,
-    );
+  if (newer.term < last.term) {
+    const what = `the last entry is of term ${last.term}, which this peer never reached by what HEAD says`;
+    throw damaged('HEAD_DAMAGED', location, what);
   }
   return newer;
 }

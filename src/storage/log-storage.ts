@@ -1,17 +1,18 @@
 import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
-import { sameHash } from '../base/hash.ts';
+import { type Crc32, sameHash } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
 import type { Entry, HardState } from '../raft/types.ts';
 import { type Database, type DatabaseBatch, type DatabaseEntry, RANGE_BYTES_DEFAULT } from './disk.ts';
 import type { FailureLatch } from './failure-latch.ts';
+import { encodeGeneration } from './generation.ts';
 import type { Head } from './head.ts';
-import { entryKey, indexOfKey, isMetaKey, keyAfter, metaKey } from './keys.ts';
-import type { LogCodec, LogMeta, LogPosition, ReadEntry } from './log-record.ts';
 import { damaged, reading, undecodable } from './damage.ts';
-import { type ScannedLog } from './log-recovery.ts';
+import { entryKey, GENERATION_KEY, indexOfKey, isLogKey, isMetaKey, keyAfter, metaKey } from './keys.ts';
+import type { LogCodec, LogMeta, ReadEntry } from './log-record.ts';
+import type { Garbage, ScannedLog } from './log-recovery.ts';
 import type { LogSizes } from './log-sizes.ts';
-import type { LogBatch, LogStorage } from './storage.ts';
+import type { LogBatch, LogPosition, LogStorage } from './storage.ts';
 
 /** Most indices whose records one append deletes after a compaction. */
 const GARBAGE_PER_APPEND = 512;
@@ -26,6 +27,7 @@ const PAGE_RECORDS = 1024;
 export interface LogContext {
   readonly database: Database;
   readonly codec: LogCodec;
+  readonly crc32: Crc32;
   readonly head: Head;
   readonly latch: FailureLatch;
   /** The directory, for sentences. */
@@ -44,17 +46,20 @@ export class DatabaseLog implements LogStorage {
   readonly #sizes: LogSizes;
   #writer = new ByteWriter(WRITER_BYTES_FIRST);
   readonly #metaWriter = new ByteWriter(512);
-  /** As durable, except for `base` and `lowestMatchIndex`, which go with the next batch. */
+  /** As durable, except for `base`, which goes with the next batch. */
   #meta: LogMeta;
-  /** Records before the log begin here. Invariant: `<= base.index + 1`. */
-  #garbageFrom: LogIndex;
+  /** Records before the log. Invariant: `from <= base.index + 1`. */
+  #garbage: Garbage;
+  /** See `Generation.resetTo`. */
+  readonly #resetTo: LogPosition;
   #inFlight: Promise<void> | undefined;
 
-  constructor(context: LogContext, scanned: ScannedLog) {
+  constructor(context: LogContext, scanned: ScannedLog, resetTo: LogPosition) {
     this.#context = context;
+    this.#resetTo = resetTo;
     this.#meta = scanned.meta;
     this.#sizes = scanned.sizes;
-    this.#garbageFrom = scanned.garbageFrom;
+    this.#garbage = scanned.garbage;
   }
 
   get firstIndex(): LogIndex {
@@ -63,10 +68,6 @@ export class DatabaseLog implements LogStorage {
 
   get lastIndex(): LogIndex {
     return this.#meta.last.index;
-  }
-
-  get lowestMatchIndex(): LogIndex {
-    return this.#meta.lowestMatchIndex;
   }
 
   get sizeBytes(): number {
@@ -85,7 +86,7 @@ export class DatabaseLog implements LogStorage {
   writeBeside(key: Uint8Array, value: Uint8Array): Promise<void> {
     const { database, latch } = this.#context;
     return this.#alone(() =>
-      latch.guard('writing beside the Raft log', () => {
+      latch.enter('writing beside the Raft log', () => {
         const steps = database.batch();
         steps.put(key, value);
         return steps.write();
@@ -109,7 +110,7 @@ export class DatabaseLog implements LogStorage {
       for (const [key, value] of page) {
         if (isMetaKey(key)) continue;
         const index = from + entries.length;
-        if (indexOfKey(key) !== index) throw this.#missing(index);
+        if (!isLogKey(key) || indexOfKey(key) !== index) throw this.#missing(index);
         const read = this.#decode(value, index);
         if (previous !== undefined && !sameHash(previous.position.chain, read.previous)) throw this.#unchained(index);
         bytes += read.entry.data.length;
@@ -137,6 +138,21 @@ export class DatabaseLog implements LogStorage {
     this.#sizes.compact(firstIndex);
   }
 
+  async positionAt(index: LogIndex): Promise<LogPosition> {
+    assert(index >= this.#meta.base.index && index <= this.lastIndex, 'only entries that are there have a position');
+    this.#context.latch.check();
+    return this.#positionAt(index);
+  }
+
+  /**
+   * The switch to a state that arrived from another peer: one batch that names the new generation and, where the log does not
+   * hold the entry at `base`, begins the log anew behind it. Counts as the append in flight.
+   */
+  switchState(number: number, base: LogPosition): Promise<void> {
+    assert(base.index >= this.#meta.base.index, 'a state is not older than the log');
+    return this.#alone(() => this.#switchState(number, base));
+  }
+
   /** Fulfilled when no append is in flight, whether it succeeded or not. */
   async settled(): Promise<void> {
     await this.#inFlight?.catch(() => undefined);
@@ -156,9 +172,6 @@ export class DatabaseLog implements LogStorage {
     const { entries, hardState } = batch;
     const from = entries[0]?.index ?? batch.truncateFrom ?? this.lastIndex + 1;
     assert(from === (batch.truncateFrom ?? this.lastIndex + 1), 'entries follow what stays');
-    if (batch.lowestMatchIndex !== undefined && batch.lowestMatchIndex > this.#meta.lowestMatchIndex) {
-      this.#meta = { ...this.#meta, lowestMatchIndex: batch.lowestMatchIndex };
-    }
     if (entries.length === 0 && hardState === undefined && batch.truncateFrom === undefined) return;
 
     const oldLast = this.#meta.last;
@@ -176,16 +189,47 @@ export class DatabaseLog implements LogStorage {
       if (index > end.index) steps.del(entryKey(index));
       if (index !== end.index) steps.del(metaKey(index));
     }
-    const garbageTo = this.#deleteGarbage(steps, meta.base.index);
+    const garbage = this.#deleteGarbage(steps, meta.base.index);
     const key = metaKey(end.index);
     this.#context.codec.encodeMeta(this.#metaWriter, key, meta);
     steps.put(key, this.#metaWriter.view());
     await latch.guard('writing the Raft log', () => steps.write());
 
-    this.#meta = { ...meta, base: this.#meta.base, lowestMatchIndex: this.#meta.lowestMatchIndex };
-    this.#garbageFrom = garbageTo;
-    if (head.syncing !== undefined) await head.syncing;
+    this.#meta = { ...meta, base: this.#meta.base };
+    this.#garbage = garbage;
+    if (head.syncing !== undefined) await head.ready();
     head.write({ lastIndex: end.index, lastTerm: end.term, chain: end.chain });
+  }
+
+  async #switchState(number: number, base: LogPosition): Promise<void> {
+    const { database, codec, head, latch, crc32 } = this.#context;
+    const { base: oldBase, last } = this.#meta;
+    const known = base.index <= last.index ? await this.#positionAt(base.index) : undefined;
+    const steps = database.batch();
+    if (known?.term === base.term) {
+      steps.put(GENERATION_KEY, encodeGeneration({ number, resetTo: this.#resetTo }, crc32));
+      await latch.guard('switching the state', () => steps.write());
+      return;
+    }
+    // The leader that had this state behind it was of its term or a later one.
+    const hardState =
+      base.term > this.#meta.hardState.term ? { term: base.term, votedFor: undefined } : this.#meta.hardState;
+    // HEAD comes to stand where both logs count it as chained, so that a crash on either side of the batch finds it right.
+    await head.ready();
+    const { index, term, chain } = oldBase;
+    head.write({ hardState, ...(known === undefined ? {} : { lastIndex: index, lastTerm: term, chain }) });
+    await head.sync();
+    for (let at = base.index + 1; at <= last.index; at += 1) {
+      steps.del(entryKey(at));
+      steps.del(metaKey(at));
+    }
+    codec.encodeMeta(this.#metaWriter, metaKey(base.index), { base, last: base, hardState });
+    steps.put(metaKey(base.index), this.#metaWriter.view());
+    steps.put(GENERATION_KEY, encodeGeneration({ number, resetTo: base }, crc32));
+    await latch.guard('switching the state', () => steps.write());
+    await head.ready();
+    head.write({ lastIndex: base.index, lastTerm: base.term, chain: base.chain });
+    await head.sync();
   }
 
   /** Encodes one entry behind `previous` into the batch. Returns the new end. */
@@ -209,7 +253,7 @@ export class DatabaseLog implements LogStorage {
     assert(from >= this.firstIndex, 'what was compacted is committed and is not truncated');
     const end = await this.#positionAt(from - 1);
     this.#sizes.truncate(from, await this.#bytesBetween(from, this.lastIndex));
-    if (head.syncing !== undefined) await head.syncing;
+    await head.ready();
     const lowered = { lastIndex: end.index, lastTerm: end.term, chain: end.chain };
     head.write(hardState === undefined ? lowered : { ...lowered, hardState });
     await head.sync();
@@ -218,21 +262,22 @@ export class DatabaseLog implements LogStorage {
 
   async #voteInHead(hardState: HardState): Promise<void> {
     const { head } = this.#context;
-    if (head.syncing !== undefined) await head.syncing;
+    await head.ready();
     head.write({ hardState });
     await head.sync();
   }
 
-  /** Adds deletions of records before the log to the batch. Returns where garbage begins after it. */
-  #deleteGarbage(steps: DatabaseBatch, baseIndex: LogIndex): LogIndex {
-    const from = this.#garbageFrom;
-    if (baseIndex + 1 - from < GARBAGE_MIN) return from;
-    const to = Math.min(from + GARBAGE_PER_APPEND, baseIndex + 1);
+  /** Adds deletions of records before the log to the batch. Returns what is left of them after it. */
+  #deleteGarbage(steps: DatabaseBatch, baseIndex: LogIndex): Garbage {
+    const { from, gap } = this.#garbage;
+    if (gap !== undefined && from >= gap.from) return { from: Math.max(from, gap.to), gap: undefined };
+    if (baseIndex + 1 - from < GARBAGE_MIN) return this.#garbage;
+    const to = Math.min(from + GARBAGE_PER_APPEND, baseIndex + 1, gap?.from ?? baseIndex + 1);
     for (let index = from; index < to; index += 1) {
       steps.del(entryKey(index));
       steps.del(metaKey(index));
     }
-    return to;
+    return { from: to, gap };
   }
 
   /** The position of an entry that is there, or of the base. */

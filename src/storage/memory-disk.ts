@@ -1,16 +1,38 @@
 import { assert } from '../base/assert.ts';
-import type { Database, DatabaseBatch, DatabaseEntry, DatabaseName, Disk, HeadSlot, RangeOptions } from './disk.ts';
-import { HEAD_SLOT_BYTES, RANGE_BYTES_DEFAULT } from './disk.ts';
+import type {
+  Database,
+  DatabaseBatch,
+  DatabaseEntry,
+  DatabaseName,
+  Disk,
+  HeadSlot,
+  RangeOptions,
+  StateName,
+} from './disk.ts';
+import { generationOf, HEAD_SLOT_BYTES, RANGE_BYTES_DEFAULT, stateName } from './disk.ts';
 import { compareKeys } from './keys.ts';
 import { StorageError } from './storage-error.ts';
 
+/** Keys and values of one database. Sorted by key, each key once. */
+export type MemoryRows = [key: Uint8Array, value: Uint8Array][];
+
 /** What outlives the process that had it open: the platter of a `MemoryDisk`. */
 export class MemoryPlatter {
-  /** Sorted by key, each key once. */
-  readonly databases: Record<DatabaseName, [key: Uint8Array, value: Uint8Array][]> = { log: [], state: [] };
+  /** Those that were opened and not removed. */
+  readonly databases: Map<DatabaseName, MemoryRows> = new Map();
+  /** What a disk says is left. */
+  freeBytes: number = 2 ** 40;
+  ballastBytes: number | undefined;
   head: [Uint8Array, Uint8Array] | undefined;
   /** True while a `MemoryDisk` holds it. */
   locked = false;
+
+  /** What lies in `name`, which is made where there is none. */
+  rows(name: DatabaseName): MemoryRows {
+    const rows = this.databases.get(name) ?? [];
+    this.databases.set(name, rows);
+    return rows;
+  }
 }
 
 /** A disk that forgets nothing and never fails. What is written is there at once; a sync has nothing to do. */
@@ -31,7 +53,35 @@ export class MemoryDisk implements Disk {
 
   async openDatabase(name: DatabaseName): Promise<Database> {
     assert(!this.#closed, 'a closed disk opens no database');
-    return new MemoryDatabase(this.#platter.databases[name]);
+    return new MemoryDatabase(this.#platter.rows(name));
+  }
+
+  async listStates(): Promise<readonly StateName[]> {
+    const generations = [...this.#platter.databases.keys()].map((name) => generationOf(name) ?? 0);
+    const ascending = generations.filter((generation) => generation > 0).sort((left, right) => left - right);
+    return ascending.map((generation) => stateName(generation));
+  }
+
+  async removeDatabase(name: DatabaseName): Promise<void> {
+    assert(!this.#closed, 'a closed disk removes nothing');
+    this.#platter.databases.delete(name);
+  }
+
+  async freeBytes(): Promise<number> {
+    return this.#platter.freeBytes;
+  }
+
+  async ballastBytes(): Promise<number | undefined> {
+    return this.#platter.ballastBytes;
+  }
+
+  async reserveBallast(sizeBytes: number): Promise<void> {
+    if (this.#closed) return;
+    this.#platter.ballastBytes = sizeBytes;
+  }
+
+  async releaseBallast(): Promise<void> {
+    if (this.#platter.ballastBytes !== undefined) this.#platter.ballastBytes = 0;
   }
 
   async readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {

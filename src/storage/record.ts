@@ -14,6 +14,7 @@ export const RECORD_KIND = {
   founding: 4,
   checkpoint: 5,
   state: 6,
+  generation: 7,
 } as const;
 
 /** One of `RECORD_KIND`. */

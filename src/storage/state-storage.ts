@@ -1,11 +1,11 @@
 import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
+import { decodeStateRecord, encodeCheckpoint, encodeStateRecord } from './checkpoint-record.ts';
 import type { Database, DatabaseBatch, DatabaseEntry } from './disk.ts';
 import type { FailureLatch } from './failure-latch.ts';
 import { CHECKPOINT_KEY, nameOfRecord, recordKey, STATE_KEYS_END } from './keys.ts';
-import { reading, undecodable } from './damage.ts';
-import { beginRecord, openRecord, RECORD_KIND, sealRecord } from './record.ts';
+import { reading } from './damage.ts';
 import type { Checkpoint, CheckpointWriter, StateRangeOptions, StateRecord, StateStorage } from './storage.ts';
 import { STATE_KEY_BYTES_MAX } from './storage.ts';
 
@@ -78,7 +78,7 @@ export class DatabaseState implements StateStorage {
     assert(checkpoint.index >= (this.#checkpoint?.index ?? 0), 'checkpoints never go back');
     steps.put(CHECKPOINT_KEY, encodeCheckpoint(checkpoint, this.#context.crc32));
     this.#inFlight = this.#context.latch
-      .guard('writing a checkpoint', () => steps.write())
+      .enter('writing a checkpoint', () => steps.write())
       .then(() => {
         this.#checkpoint = checkpoint;
       })
@@ -89,12 +89,7 @@ export class DatabaseState implements StateStorage {
   }
 
   #open(stored: Uint8Array, value: Uint8Array): Uint8Array {
-    try {
-      const { reader } = openRecord(value, this.#context.crc32, stored, RECORD_KIND.state);
-      return reader.raw(reader.remaining);
-    } catch (error) {
-      throw undecodable(error, 'STATE_DAMAGED', this.#context.location, 'a record of the state database');
-    }
+    return decodeStateRecord(stored, value, this.#context.crc32, this.#context.location);
   }
 
   #reading<Value>(read: () => Promise<Value>): Promise<Value> {
@@ -127,9 +122,7 @@ class BatchCheckpointWriter implements CheckpointWriter {
   put(key: Uint8Array, value: Uint8Array): void {
     this.#check(key);
     const stored = recordKey(key);
-    beginRecord(this.#writer, RECORD_KIND.state);
-    this.#writer.raw(value);
-    sealRecord(this.#writer, this.#crc32, stored);
+    encodeStateRecord(this.#writer, stored, value, this.#crc32);
     this.#steps.put(stored, this.#writer.view());
     this.#sizeBytes += stored.length + this.#writer.length;
   }
@@ -157,42 +150,4 @@ class BatchCheckpointWriter implements CheckpointWriter {
     assert(this.#open, 'nothing is added to a checkpoint after its end');
     assert(key.length > 0 && key.length <= STATE_KEY_BYTES_MAX, 'the key of a state record is 1 to 1024 bytes');
   }
-}
-
-/** The checkpoint of a state database, undefined where there is none. @throws StorageError `STATE_DAMAGED` */
-export async function readCheckpoint(context: StateContext): Promise<Checkpoint | undefined> {
-  const { database, crc32, location } = context;
-  const value = await reading('state', location, () => database.get(CHECKPOINT_KEY));
-  if (value === undefined) return undefined;
-  try {
-    return decodeCheckpoint(value, crc32);
-  } catch (error) {
-    throw undecodable(error, 'STATE_DAMAGED', location, 'the checkpoint record of the state database');
-  }
-}
-
-function encodeCheckpoint(checkpoint: Checkpoint, crc32: Crc32): Uint8Array {
-  const writer = new ByteWriter();
-  beginRecord(writer, RECORD_KIND.checkpoint);
-  writer.u64(checkpoint.index);
-  writer.u64(checkpoint.term);
-  writer.u64(checkpoint.logTimeMs);
-  writer.u32(checkpoint.digest.high);
-  writer.u32(checkpoint.digest.low);
-  writer.bytes(checkpoint.configuration);
-  sealRecord(writer, crc32, CHECKPOINT_KEY);
-  return writer.take();
-}
-
-function decodeCheckpoint(value: Uint8Array, crc32: Crc32): Checkpoint {
-  const { reader } = openRecord(value, crc32, CHECKPOINT_KEY, RECORD_KIND.checkpoint);
-  const checkpoint = {
-    index: reader.u64(),
-    term: reader.u64(),
-    logTimeMs: reader.u64(),
-    digest: { high: reader.u32(), low: reader.u32() },
-    configuration: reader.bytes().slice(),
-  };
-  reader.end();
-  return checkpoint;
 }

@@ -25,7 +25,7 @@
  */
 import type { Hash64 } from '../base/hash.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
-import type { Entry, HardState, RaftRestored } from '../raft/types.ts';
+import type { Entry, HardState, TermRun } from '../raft/types.ts';
 import type { StorageError } from './storage-error.ts';
 
 /** Whose directory this is. Written before anything else and never changed. */
@@ -49,6 +49,8 @@ export interface Founding {
   readonly founded: boolean;
   /** The incarnations heard of the founders, at most `FOUNDERS_MAX`. */
   readonly heard: readonly Founder[];
+  /** True when `heard` lists every founder, those of whom no incarnation was heard with zeros. Records of old do not. */
+  readonly whole?: boolean;
 }
 
 /** Most founders that a record names. */
@@ -62,20 +64,56 @@ export interface LogBatch {
   readonly truncateFrom?: LogIndex | undefined;
   /** In order and without gaps, from `truncateFrom`, else from behind the last entry. */
   readonly entries: readonly Entry[];
-  /** The lowest match index of all voters that this peer has heard of: no peer compacts beyond it. Never goes back. */
+  /** Ignored. */
   readonly lowestMatchIndex?: LogIndex | undefined;
 }
 
+/** An entry that changes the configuration, as it lies in the log. */
+export interface RecoveredConfiguration {
+  readonly index: LogIndex;
+  readonly data: Uint8Array;
+}
+
 /** What the log held at start, checked record by record; what was applied and committed the state database knows. */
-export type RecoveredLog = Omit<RaftRestored, 'applied' | 'commit'>;
+export interface RecoveredLog {
+  readonly hardState: HardState;
+  /** The first entry that is retained; `lastIndex + 1` when there is none. */
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** The term of entry `firstIndex - 1`; 0 when `firstIndex` is 1. */
+  readonly prevTerm: Term;
+  /** One run for each distinct term in the log, ascending. */
+  readonly termRuns: readonly TermRun[];
+  /** The newest entries up to `lastIndex`, as many as the budget of the options holds. */
+  readonly entries: readonly Entry[];
+  /** Every entry of the kind `configuration` that is retained, ascending, with data of its own. */
+  readonly configurations: readonly RecoveredConfiguration[];
+}
+
+/** A place in the log: an entry, or 0 for before the first, with its term and the hash of the chain of entries up to it. */
+export interface LogPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly chain: Hash64;
+}
+
+/**
+ * What this peer had acknowledged before its log was cut at a damage. It goes on voting by it and never campaigns, until
+ * `OpenedStorage.healed` was called.
+ */
+export interface Damage {
+  /** The first entry that has to be fetched from the others again. */
+  readonly from: LogIndex;
+  /** The last entry that was acknowledged, or a later one. */
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+}
 
 /** The Raft log of one peer. Every call rejects with `STORAGE_FAILED` after the first failed write. */
 export interface LogStorage {
   readonly firstIndex: LogIndex;
   /** The last durable entry. */
   readonly lastIndex: LogIndex;
-  /** See `LogBatch.lowestMatchIndex`; 0 when none was heard. */
-  readonly lowestMatchIndex: LogIndex;
   /** Bytes of the records from `firstIndex` to `lastIndex`. */
   readonly sizeBytes: number;
   /**
@@ -85,8 +123,7 @@ export interface LogStorage {
   bytesFrom(index: LogIndex): number;
   /**
    * Makes `batch` durable, and brings HEAD up to it. Votes and acknowledgements that rest on it may leave when the promise
-   * is fulfilled. One append is in flight at a time; this is asserted. A batch with nothing but `lowestMatchIndex` writes
-   * nothing: it goes with the next one.
+   * is fulfilled. One append is in flight at a time; this is asserted. An empty batch writes nothing.
    * @throws StorageError `STORAGE_FAILED`, or `LOG_DAMAGED` when a truncation finds the record before it damaged.
    */
   append(batch: LogBatch): Promise<void>;
@@ -102,6 +139,13 @@ export interface LogStorage {
    * `firstIndex - 1` or behind it. Does nothing when the log already begins there or later.
    */
   compact(firstIndex: LogIndex): Promise<void>;
+  /**
+   * The position of entry `index`, for `firstIndex - 1 <= index <= lastIndex`; asserted. Peers with the same entries have the
+   * same chain, unless one lost the beginning of its log to damage: so a difference means something, and equality too, but
+   * only the index and the term say whether two logs agree.
+   * @throws StorageError `LOG_DAMAGED`
+   */
+  positionAt(index: LogIndex): Promise<LogPosition>;
 }
 
 /** What a checkpoint says about itself. */
@@ -164,10 +208,63 @@ export interface StateStorage {
   range(options: StateRangeOptions): Promise<readonly StateRecord[]>;
 }
 
-/** A data directory that was opened and found whole. */
+/**
+ * A state on its way from another peer: it is built in a generation of its own, beside the one in use, and the switch to it
+ * is one record in the log database.
+ *
+ *     add* ─▶ finish ─▶ install ─▶ (close the storage, and open it anew)
+ *
+ * A crash before the end of `install` leaves the old state and log, one after it the new; nothing in between. What a crash
+ * leaves of a staging is removed at the next open. One is under way at a time.
+ */
+export interface SnapshotStaging {
+  /** Bytes of keys and values so far. */
+  readonly sizeBytes: number;
+  /**
+   * Writes the next records: keys ascend within a call and from call to call, which is asserted. The bytes are the caller's
+   * again when the promise is fulfilled. One call is in flight at a time; this is asserted. 1 MiB at once is a good measure.
+   */
+  add(records: readonly StateRecord[]): Promise<void>;
+  /**
+   * Writes the checkpoint's own record and reads everything back. `checkpoint` is at `base.index`, of `base.term`, not before
+   * the base of the log; this is asserted.
+   * @throws StorageError `STATE_DAMAGED` when what is read is not what was added. The staging is then to be discarded.
+   */
+  finish(checkpoint: Checkpoint, base: LogPosition): Promise<void>;
+  /**
+   * Switches to this state. When the log has the entry at `base`, of its term, the log stays as it is; else all its entries
+   * go, and it begins anew behind `base`. Waits for an append or a checkpoint that is under way; whatever else is asked of
+   * the storage from this call on is refused: it is to be closed, and opened anew. Kept are term, vote and recorded damage.
+   */
+  install(): Promise<void>;
+  /** Gives it up and removes what was written. Does nothing after `install`. */
+  discard(): Promise<void>;
+}
+
+/** Room on the file system of the directory. */
+export interface Space {
+  readonly freeBytes: number;
+  /** True while the ballast is there: room of our own that is given back at the first write that finds none. */
+  readonly ballast: boolean;
+}
+
+/** A data directory that was opened and found whole, or was made whole as far as this peer can do that by itself. */
 export interface OpenedStorage {
   readonly identity: Identity;
+  /**
+   * How often this directory was opened, this time included; durable before the storage is handed out. A directory that
+   * comes with a lower number than was heard of its incarnation is an old copy: what it had acknowledged and voted since is
+   * lost, which it cannot see by itself.
+   */
+  readonly boot: number;
   readonly founding: Founding;
+  /** Set when entries that this peer had acknowledged were lost and are not yet fetched again. */
+  readonly damage: Damage | undefined;
+  /**
+   * True when the state was lost and cannot be made anew from the log, which no longer begins at entry 1: then
+   * `state.checkpoint` is undefined, and a snapshot at `log.firstIndex - 1` or behind it must be installed.
+   */
+  readonly stateMissing: boolean;
   readonly log: LogStorage;
   readonly state: StateStorage;
   /** Set by the first failed write; from then on nothing is acknowledged. */
@@ -178,6 +275,18 @@ export interface OpenedStorage {
   takeRecovered(): RecoveredLog;
   /** Replaces the founding record, durably. Not while an append is in flight. */
   saveFounding(founding: Founding): Promise<void>;
+  /** All that was lost was fetched again and is durable: forgets `damage`, durably. */
+  healed(): Promise<void>;
+  /**
+   * Marks the state as damaged, durably: the next open drops it and makes it anew, from the log or from a snapshot. From this
+   * call on everything else is refused with `STATE_DAMAGED`: the storage is to be closed, and may be opened anew.
+   * @param reason What was found, as a part of a sentence: "its digest at entry 7 differs from that of p2 and p3".
+   */
+  distrustState(reason: string): Promise<void>;
+  /** Begins a state that comes from another peer. */
+  beginSnapshot(): Promise<SnapshotStaging>;
+  /** Asks for the room that is left, and takes the ballast again when there is plenty. */
+  space(): Promise<Space>;
   /**
    * Makes HEAD durable as it stands; called about once a second by the owner of the clock. Does nothing when nothing
    * changed. Appends that come meanwhile wait for it.

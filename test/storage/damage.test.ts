@@ -42,33 +42,32 @@ async function lived(): Promise<MemoryPlatter> {
 }
 
 function place(platter: MemoryPlatter, name: DatabaseName, key: Uint8Array): number {
-  const at = platter.databases[name].findIndex(([stored]) => compareKeys(stored, key) === 0);
+  const at = platter.rows(name).findIndex(([stored]) => compareKeys(stored, key) === 0);
   expect(at, 'the record to damage is there').toBeGreaterThanOrEqual(0);
   return at;
 }
 
 function remove(platter: MemoryPlatter, name: DatabaseName, key: Uint8Array): void {
-  platter.databases[name].splice(place(platter, name, key), 1);
+  platter.rows(name).splice(place(platter, name, key), 1);
 }
 
 function flip(platter: MemoryPlatter, name: DatabaseName, key: Uint8Array): void {
-  const record = platter.databases[name][place(platter, name, key)]?.[1] as Uint8Array;
+  const record = platter.rows(name)[place(platter, name, key)]?.[1] as Uint8Array;
   record[record.length - 1] = (record.at(-1) as number) ^ 1;
 }
 
 function replace(platter: MemoryPlatter, name: DatabaseName, key: Uint8Array, value: Uint8Array): void {
-  platter.databases[name][place(platter, name, key)] = [key, value];
+  platter.rows(name)[place(platter, name, key)] = [key, value];
 }
 
 function insert(platter: MemoryPlatter, entry: [Uint8Array, Uint8Array]): void {
-  platter.databases.log.push(entry);
-  platter.databases.log.sort((left, right) => compareKeys(left[0], right[0]));
+  platter.rows('log').push(entry);
+  platter.rows('log').sort((left, right) => compareKeys(left[0], right[0]));
 }
 
 function removeFrom(platter: MemoryPlatter, index: number): void {
-  platter.databases.log = platter.databases.log.filter(
-    ([key]) => compareKeys(key, entryKey(index)) < 0 || key[0] !== 0x65,
-  );
+  const kept = platter.rows('log').filter(([key]) => compareKeys(key, entryKey(index)) < 0 || key[0] !== 0x65);
+  platter.databases.set('log', kept);
 }
 
 /** A record whose checksum is right and whose format is of the future. */
@@ -112,7 +111,7 @@ const STORIES: readonly Damage[] = [
     'an entry lies under the key of another',
     'LOG_DAMAGED 3',
     (it) => {
-      replace(it, 'log', entryKey(3), it.databases.log[place(it, 'log', entryKey(2))]?.[1] as Uint8Array);
+      replace(it, 'log', entryKey(3), it.rows('log')[place(it, 'log', entryKey(2))]?.[1] as Uint8Array);
     },
   ],
   [
@@ -122,7 +121,7 @@ const STORIES: readonly Damage[] = [
   ],
   ['the newest batch is gone', 'LOG_TAIL_LOST 5', (it) => removeFrom(it, 5)],
   ['all batches are gone', 'LOG_TAIL_LOST 1', (it) => removeFrom(it, 0)],
-  ['the log is wiped', 'LOG_TAIL_LOST 1', (it) => void (it.databases.log = [])],
+  ['the log is wiped', 'LOG_TAIL_LOST 1', (it) => void it.databases.set('log', [])],
   ['the record of the end of the log is gone', 'META_DAMAGED', (it) => remove(it, 'log', metaKey(5))],
   ['a bit of the record of the end of the log is flipped', 'META_DAMAGED', (it) => flip(it, 'log', metaKey(5))],
   [
@@ -162,7 +161,7 @@ const STORIES: readonly Damage[] = [
       const storage = await openPlatter(earlier);
       await storage.log.append({ hardState: { term: 1, votedFor: undefined }, entries: commands(1, 2, 1) });
       await storage.close();
-      it.databases.log = earlier.databases.log;
+      it.databases.set('log', earlier.rows('log'));
       it.head = earlier.head;
     },
   ],
@@ -192,7 +191,7 @@ describe('a directory that is not what was written is refused', () => {
     const whole = await lived();
     let tried = 0;
     for (const name of ['log', 'state'] as const) {
-      for (const [key] of whole.databases[name]) {
+      for (const [key] of whole.rows(name)) {
         // A superseded meta record and a state record are not needed to open.
         const superseded = key.length === 10 && compareKeys(key, metaKey(5)) !== 0;
         if (superseded || compareKeys(key, recordKey(NAME)) === 0) continue;
@@ -224,7 +223,7 @@ describe('what one fault cannot hide', () => {
 
   test('a state database that was removed is made anew while the log begins at its start', async () => {
     const platter = await lived();
-    platter.databases.state = [];
+    platter.databases.set('state', []);
     const storage = await openPlatter(platter);
     expect(storage.state.checkpoint).toBeUndefined();
     expect(storage.takeRecovered()).toMatchObject({ firstIndex: 1, lastIndex: 5 });
@@ -236,7 +235,7 @@ describe('what one fault cannot hide', () => {
     await storage.log.compact(3);
     await storage.log.append({ entries: [command(6, 2)] });
     await storage.close();
-    platter.databases.state = [];
+    platter.databases.set('state', []);
     const error = await refusal(openPlatter(platter));
     expect(error.code).toBe('STATE_DAMAGED');
     expect(error.message).toContain('the state database is empty, and the Raft log begins only at entry 3');
@@ -276,11 +275,11 @@ describe('what one fault cannot hide', () => {
     const platter = await lived();
     const other = await openPlatter(platter);
     await other.close();
-    const stale = platter.databases.log[place(platter, 'log', entryKey(5))] as [Uint8Array, Uint8Array];
+    const stale = platter.rows('log')[place(platter, 'log', entryKey(5))] as [Uint8Array, Uint8Array];
     const storage = await openPlatter(platter);
     await storage.log.append({ truncateFrom: 3, entries: [] });
     await storage.close();
-    const meta = platter.databases.log[place(platter, 'log', metaKey(2))] as [Uint8Array, Uint8Array];
+    const meta = platter.rows('log')[place(platter, 'log', metaKey(2))] as [Uint8Array, Uint8Array];
     insert(platter, stale);
     expect((await refusal(openPlatter(platter))).code).toBe('META_DAMAGED');
     remove(platter, 'log', stale[0]);

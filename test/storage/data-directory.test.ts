@@ -76,8 +76,8 @@ describe('a data directory', () => {
   test('is known by HEAD alone when its databases are gone', async () => {
     const platter = new MemoryPlatter();
     await (await openPlatter(platter)).close();
-    platter.databases.log = [];
-    platter.databases.state = [];
+    platter.databases.set('log', []);
+    platter.databases.set('state', []);
     expect((await refusal(openPlatter(platter, { clusterId: 'meadow' }))).code).toBe('WRONG_CLUSTER');
     expect((await refusal(openPlatter(platter, { peerId: peerId('p2') }))).code).toBe('WRONG_PEER');
   });
@@ -91,9 +91,10 @@ describe('a data directory', () => {
     await storage.close();
     platter.head = headBefore;
     await (await openPlatter(platter)).close();
-    const entriesAt = platter.databases.log.length - 2;
-    platter.databases.log = platter.databases.log.filter(([key]) => key[0] !== 0x65 || (key[8] as number) < 2);
-    expect(platter.databases.log.length).toBe(entriesAt);
+    const entriesAt = platter.rows('log').length - 2;
+    const kept = platter.rows('log').filter(([key]) => key[0] !== 0x65 || (key[8] as number) < 2);
+    platter.databases.set('log', kept);
+    expect(platter.rows('log').length).toBe(entriesAt);
     expect((await refusal(openPlatter(platter))).message).toContain(
       'although this peer had acknowledged entries up to 2',
     );

@@ -6,16 +6,18 @@ import { command, openOn, openPlatter, readAll, refusal } from './support/direct
 
 type Part = 'log' | 'state' | 'head write' | 'head sync';
 
-/** A disk on which one thing begins to fail, as a full one does, and afterwards works again. */
+/** A disk on which one thing begins to fail, and afterwards works again. */
 class FailingDisk extends MemoryDisk {
   failing: Part | undefined;
+  reason = 'EIO: i/o error';
   /** Batches that reached the disk. */
   written = 0;
 
   override async openDatabase(name: DatabaseName): Promise<Database> {
     const inner = await super.openDatabase(name);
+    const part = name === 'log' ? 'log' : 'state';
     return {
-      batch: () => this.#batch(name, inner.batch()),
+      batch: () => this.#batch(part, inner.batch()),
       get: (key) => inner.get(key),
       getMany: (keys) => inner.getMany(keys),
       range: (options) => inner.range(options),
@@ -33,13 +35,13 @@ class FailingDisk extends MemoryDisk {
     await super.syncHead();
   }
 
-  #batch(name: DatabaseName, inner: DatabaseBatch): DatabaseBatch {
+  #batch(part: Part, inner: DatabaseBatch): DatabaseBatch {
     return {
       put: (key, value) => inner.put(key, value),
       del: (key) => inner.del(key),
       discard: () => inner.discard(),
       write: async () => {
-        this.#fail(name);
+        this.#fail(part);
         this.written += 1;
         await inner.write();
       },
@@ -49,7 +51,7 @@ class FailingDisk extends MemoryDisk {
   #fail(part: Part): void {
     if (this.failing !== part) return;
     this.failing = undefined;
-    throw new Error('ENOSPC: no space left on device');
+    throw new Error(this.reason);
   }
 }
 
@@ -84,9 +86,7 @@ describe('the first write that fails', () => {
     disk.failing = part;
     const first = await refusal(FAILURES[part](storage));
     expect(first.code).toBe('STORAGE_FAILED');
-    expect(first.message).toMatch(
-      / in peers\/p1 failed: ENOSPC: no space left on device\. This peer acknowledges nothing more/,
-    );
+    expect(first.message).toMatch(/ in peers\/p1 failed: EIO: i\/o error\. This peer acknowledges nothing more/);
     expect(storage.failure).toBe(first);
 
     // The disk works again, and nothing is tried on it: LevelDB would say yes and lose it.

@@ -5,7 +5,8 @@ import { ByteWriter, DecodeError } from '../../src/base/bytes.ts';
 import { peerId } from '../../src/base/ids.ts';
 import { EntryKind } from '../../src/raft/types.ts';
 import { compareKeys, entryKey, indexOfKey, isEntryKey, isMetaKey, keyAfter, metaKey } from '../../src/storage/keys.ts';
-import { LOG_START, LogCodec, type LogPosition } from '../../src/storage/log-record.ts';
+import { LOG_START, LogCodec } from '../../src/storage/log-record.ts';
+import type { LogPosition } from '../../src/storage/storage.ts';
 import { beginRecord, openRecord, RECORD_KIND, sealRecord, UnknownFormatError } from '../../src/storage/record.ts';
 
 const KEY = Uint8Array.of(1, 2, 3);
@@ -137,7 +138,6 @@ describe('records of the log', () => {
       base: { index: 5, term: 1, chain: { high: 1, low: 2 } },
       last: { index: 9, term: 3, chain: { high: 3, low: 4 } },
       hardState: { term: 4, votedFor: peerId('p3') },
-      lowestMatchIndex: 8,
     };
     codec.encodeMeta(writer, metaKey(9), meta);
     expect(codec.decodeMeta(writer.view(), 9)).toEqual(meta);

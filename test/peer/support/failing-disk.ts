@@ -1,4 +1,4 @@
-import type { Database, DatabaseBatch, DatabaseName, Disk, HeadSlot } from '../../../src/storage/disk.ts';
+import type { Database, DatabaseBatch, DatabaseName, Disk, HeadSlot, StateName } from '../../../src/storage/disk.ts';
 
 /** A disk that works until it is told to fail: then every write to one of its databases is refused, like a full or dying one. */
 export class FailingDisk implements Disk {
@@ -21,6 +21,30 @@ export class FailingDisk implements Disk {
       range: (options) => database.range(options),
       close: () => database.close(),
     };
+  }
+
+  listStates(): Promise<readonly StateName[]> {
+    return this.#inner.listStates();
+  }
+
+  removeDatabase(name: DatabaseName): Promise<void> {
+    return this.#inner.removeDatabase(name);
+  }
+
+  freeBytes(): Promise<number> {
+    return this.#inner.freeBytes();
+  }
+
+  ballastBytes(): Promise<number | undefined> {
+    return this.#inner.ballastBytes();
+  }
+
+  reserveBallast(sizeBytes: number): Promise<void> {
+    return this.#inner.reserveBallast(sizeBytes);
+  }
+
+  releaseBallast(): Promise<void> {
+    return this.#inner.releaseBallast();
   }
 
   readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {

@@ -1,4 +1,4 @@
-import type { Database, DatabaseBatch, DatabaseName, Disk, HeadSlot } from '../../../src/storage/disk.ts';
+import type { Database, DatabaseBatch, DatabaseName, Disk, HeadSlot, StateName } from '../../../src/storage/disk.ts';
 import { HEAD_SLOT_BYTES } from '../../../src/storage/disk.ts';
 import { MemoryDisk, MemoryPlatter } from '../../../src/storage/memory-disk.ts';
 
@@ -23,16 +23,22 @@ class PowerCut extends Error {}
  */
 export class CrashDisk implements Disk {
   readonly location = 'peers/p1';
-  readonly #platter = new MemoryPlatter();
-  readonly #inner = new MemoryDisk(this.#platter);
+  readonly #platter: MemoryPlatter;
+  readonly #inner: MemoryDisk;
   readonly #crashAt: number;
   readonly #outcome: CrashOutcome;
   #durableHead: [Uint8Array, Uint8Array] | undefined;
   #steps = 0;
   #off = false;
 
-  /** @param crashAt The step that does not end, from 1 on. */
-  constructor(crashAt: number, outcome: CrashOutcome) {
+  /**
+   * @param crashAt The step that does not end, from 1 on.
+   * @param platter What lies on it, durable.
+   */
+  constructor(crashAt: number, outcome: CrashOutcome, platter: MemoryPlatter = new MemoryPlatter()) {
+    this.#platter = platter;
+    this.#inner = new MemoryDisk(platter, this.location);
+    this.#durableHead = platter.head === undefined ? undefined : [platter.head[0].slice(), platter.head[1].slice()];
     this.#crashAt = crashAt;
     this.#outcome = outcome;
   }
@@ -45,8 +51,8 @@ export class CrashDisk implements Disk {
   /** What the next start finds. */
   platterAfter(): MemoryPlatter {
     const after = new MemoryPlatter();
-    after.databases.log.push(...this.#platter.databases.log);
-    after.databases.state.push(...this.#platter.databases.state);
+    for (const [name, rows] of this.#platter.databases) after.databases.set(name, [...rows]);
+    after.ballastBytes = this.#platter.ballastBytes;
     const written = this.#platter.head;
     const durable = this.#durableHead ?? [new Uint8Array(HEAD_SLOT_BYTES), new Uint8Array(HEAD_SLOT_BYTES)];
     if (written !== undefined)
@@ -70,6 +76,38 @@ export class CrashDisk implements Disk {
       range: (options) => inner.range(options),
       close: () => inner.close(),
     };
+  }
+
+  listStates(): Promise<readonly StateName[]> {
+    return this.#inner.listStates();
+  }
+
+  async removeDatabase(name: DatabaseName): Promise<void> {
+    try {
+      this.#step();
+    } catch (error) {
+      if (this.#steps === this.#crashAt && this.#outcome.batch === 'kept') await this.#inner.removeDatabase(name);
+      throw error;
+    }
+    await this.#inner.removeDatabase(name);
+  }
+
+  freeBytes(): Promise<number> {
+    return this.#inner.freeBytes();
+  }
+
+  ballastBytes(): Promise<number | undefined> {
+    return this.#inner.ballastBytes();
+  }
+
+  async reserveBallast(sizeBytes: number): Promise<void> {
+    this.#step();
+    await this.#inner.reserveBallast(sizeBytes);
+  }
+
+  async releaseBallast(): Promise<void> {
+    this.#step();
+    await this.#inner.releaseBallast();
   }
 
   readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {

@@ -1,0 +1,202 @@
+import { assert } from '../base/assert.ts';
+import type { Crc32 } from '../base/hash.ts';
+import type { BallastKeeper } from './ballast-keeper.ts';
+import { unusable } from './damage.ts';
+import type { Database, Disk, StateName } from './disk.ts';
+import { generationOf, stateName } from './disk.ts';
+import type { FailureLatch } from './failure-latch.ts';
+import type { Head } from './head.ts';
+import { encodeFounding } from './identity.ts';
+import { FOUNDING_KEY } from './keys.ts';
+import type { DatabaseLog } from './log-storage.ts';
+import { StateStaging } from './snapshot-staging.ts';
+import type { DatabaseState } from './state-storage.ts';
+import type {
+  Damage,
+  Founding,
+  Identity,
+  LogPosition,
+  OpenedStorage,
+  RecoveredLog,
+  SnapshotStaging,
+  Space,
+} from './storage.ts';
+import { StorageError } from './storage-error.ts';
+
+/** The parts of a data directory, opened and checked. */
+export interface DirectoryParts {
+  readonly disk: Disk;
+  readonly logDatabase: Database;
+  readonly stateDatabase: Database;
+  /** The generation of the state that is in use. */
+  readonly stateName: StateName;
+  readonly crc32: Crc32;
+  readonly latch: FailureLatch;
+  readonly head: Head;
+  readonly ballast: BallastKeeper;
+  readonly identity: Identity;
+  readonly founding: Founding;
+  readonly recovered: RecoveredLog;
+  readonly log: DatabaseLog;
+  readonly state: DatabaseState;
+  readonly stateMissing: boolean;
+  readonly notes: readonly string[];
+}
+
+/** `OpenedStorage` of the parts. */
+export class OpenedDirectory implements OpenedStorage {
+  readonly #parts: Omit<DirectoryParts, 'recovered' | 'founding'>;
+  #founding: Founding;
+  #damage: Damage | undefined;
+  /** Let go of when it is taken: it holds megabytes of entries. */
+  #recovered: RecoveredLog | undefined;
+  #staging: StateStaging | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor({ recovered, founding, ...parts }: DirectoryParts) {
+    this.#parts = parts;
+    this.#recovered = recovered;
+    this.#founding = founding;
+    const recorded = parts.head.record.damage;
+    this.#damage = recorded === undefined ? undefined : { from: parts.log.lastIndex + 1, ...recorded };
+  }
+
+  takeRecovered(): RecoveredLog {
+    const recovered = this.#recovered;
+    assert(recovered !== undefined, 'what was recovered is taken once');
+    this.#recovered = undefined;
+    return recovered;
+  }
+
+  get identity(): Identity {
+    return this.#parts.identity;
+  }
+
+  get boot(): number {
+    return this.#parts.head.record.boot;
+  }
+
+  get founding(): Founding {
+    return this.#founding;
+  }
+
+  get damage(): Damage | undefined {
+    return this.#damage;
+  }
+
+  get stateMissing(): boolean {
+    return this.#parts.stateMissing;
+  }
+
+  get log(): DatabaseLog {
+    return this.#parts.log;
+  }
+
+  get state(): DatabaseState {
+    return this.#parts.state;
+  }
+
+  get failure(): StorageError | undefined {
+    return this.#parts.latch.failure;
+  }
+
+  get notes(): readonly string[] {
+    return this.#parts.notes;
+  }
+
+  async saveFounding(founding: Founding): Promise<void> {
+    await this.#parts.log.writeBeside(FOUNDING_KEY, encodeFounding(founding, this.#parts.crc32));
+    this.#founding = founding;
+  }
+
+  async healed(): Promise<void> {
+    const { head, latch } = this.#parts;
+    latch.check();
+    await head.ready();
+    head.write({ damage: undefined });
+    await head.sync();
+    this.#damage = undefined;
+  }
+
+  async distrustState(reason: string): Promise<void> {
+    const { head, latch, disk } = this.#parts;
+    latch.check();
+    const message = `${disk.location}: the state is not to be trusted: ${reason}. It is made anew when the directory is opened again.`;
+    latch.end(new StorageError('STATE_DAMAGED', message));
+    await head.ready();
+    head.write({ stateDistrusted: true });
+    await head.sync();
+  }
+
+  async beginSnapshot(): Promise<SnapshotStaging> {
+    const { disk, identity, crc32, latch, log } = this.#parts;
+    latch.check();
+    assert(this.#staging === undefined, 'one snapshot is under way at a time');
+    try {
+      const generations = (await disk.listStates()).map((name) => generationOf(name) ?? 0);
+      const number = Math.max(...generations, 0) + 1;
+      const name = stateName(number);
+      const database = await disk.openDatabase(name);
+      this.#staging = new StateStaging(
+        {
+          disk,
+          name,
+          identity,
+          crc32,
+          baseIndex: () => log.firstIndex - 1,
+          check: () => latch.check(),
+          install: (base) => this.#install(number, base),
+          ended: () => {
+            this.#staging = undefined;
+          },
+        },
+        database,
+      );
+      return this.#staging;
+    } catch (error) {
+      throw error instanceof StorageError ? error : unusable(disk.location, error);
+    }
+  }
+
+  space(): Promise<Space> {
+    return this.#parts.ballast.space();
+  }
+
+  syncHead(): Promise<void> {
+    return this.#parts.head.sync();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #install(number: number, base: LogPosition): Promise<void> {
+    const { disk, latch, log, state, stateDatabase, stateName: oldName } = this.#parts;
+    latch.check();
+    const message = `a snapshot was installed in ${disk.location}, which is to be opened anew`;
+    latch.end(new StorageError('STORAGE_FAILED', message));
+    await log.settled();
+    await state.settled();
+    await log.switchState(number, base);
+    await stateDatabase.close();
+    // What is left of it goes at the next open.
+    await disk.removeDatabase(oldName).catch(() => undefined);
+  }
+
+  async #close(): Promise<void> {
+    const { log, state, head, latch, logDatabase, stateDatabase, disk, ballast } = this.#parts;
+    await log.settled();
+    await state.settled();
+    try {
+      if (latch.failure === undefined) await head.sync();
+    } finally {
+      latch.close();
+      await this.#staging?.abandon();
+      await stateDatabase.close();
+      await logDatabase.close();
+      await disk.close();
+      await ballast.settled();
+    }
+  }
+}
