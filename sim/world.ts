@@ -10,7 +10,7 @@ import { assert } from '../src/base/assert.ts';
 import { Heap } from '../src/base/heap.ts';
 import { deriveSeed, SeededRandom } from '../src/base/random.ts';
 import type { Trace } from './trace.ts';
-import { makeTurns } from './turns.ts';
+import { takeSteps } from './turns.ts';
 
 /**
  * What kind of event. A timer counts when it made its process say or write something; `soon` and `plan` (what the simulation
@@ -148,22 +148,16 @@ export class World {
 
   /** Runs events until virtual time reaches `untilUs` or `done` says so after one. @throws Violation */
   run(untilUs: number, done: () => boolean = () => false): Promise<void> {
-    const turns = makeTurns();
     return new Promise((resolve, reject) => {
       let ran: WorldEvent | undefined;
-      const step = (): void => {
+      takeSteps(() => {
         if (ran !== undefined) this.#after(ran);
         ran = this.#failure === undefined && !(ran !== undefined && done()) ? this.#take(untilUs) : undefined;
-        if (ran === undefined) {
-          turns.end();
-          if (this.#failure === undefined) resolve();
-          else reject(this.#failure);
-          return;
-        }
-        this.#perform(ran);
-        turns.next(step);
-      };
-      turns.next(step);
+        if (ran !== undefined) this.#perform(ran);
+        else if (this.#failure === undefined) resolve();
+        else reject(this.#failure);
+        return ran !== undefined;
+      });
     });
   }
 
