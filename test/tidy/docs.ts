@@ -29,7 +29,7 @@ export function checkFolderDocs(modules: readonly Module[]): Problem[] {
 /** Every export says what it is: purpose, units, bounds, errors. Re-exports are documented where they come from. */
 export function checkDocstrings(modules: readonly Module[]): Problem[] {
   return modules
-    .filter(({ path: at }) => ['src', 'sim', 'bench'].includes(at.split('/')[0] ?? ''))
+    .filter(({ path: at }) => ['src', 'sim', 'bench', 'chaos'].includes(at.split('/')[0] ?? ''))
     .flatMap(checkExports);
 }
 

@@ -33,6 +33,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {},
   index: {},
   bench: {},
+  // Real processes under real faults: a composition root.
+  chaos: {},
   test: {},
 };
 

@@ -1,0 +1,170 @@
+/**
+ * `npm run chaos`: real processes under real faults. Peers are what `taskraft server` starts, with LevelDB on a disk; clients and
+ * workers are those of the SDK, in processes of their own.
+ *
+ *     npm run chaos                              five minutes of all faults, on three peers
+ *     npm run chaos -- --peers 5 --seconds 600   longer, on five
+ *     npm run chaos -- --ci                      what the gate runs: 20 kills, 3 partitions, one full disk
+ *     npm run chaos -- failover --kills 500      how long nothing is placed when a leader dies
+ *
+ * Exit status: 0 all is well, 1 something is off, 2 wrong usage.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { describeDistribution } from './distribution.ts';
+import { measureFailover } from './failover.ts';
+import { FAULTS } from './faults/faults.ts';
+import type { Fault } from './faults/fault.ts';
+import { isIsolated, runIsolated } from './isolation.ts';
+import { ProxyNetwork } from './proxy-network.ts';
+import { describeReport } from './report.ts';
+import { runChaos, type RunReport } from './run.ts';
+
+interface Flags {
+  readonly peers: number;
+  readonly seconds: number;
+  readonly kills: number;
+  readonly operations: number;
+  readonly faults?: readonly Fault[];
+  readonly seed: number;
+  readonly dir: string;
+  readonly keep: boolean;
+  readonly ci: boolean;
+  readonly json: boolean;
+}
+
+interface FailoverFlags {
+  readonly peers: number;
+  readonly kills: number;
+  readonly stops: number;
+  readonly seed: number;
+  readonly dir: string;
+  readonly json: boolean;
+}
+
+/** What the gate runs, by name. */
+const CI_COUNTS: Readonly<Record<string, number>> = { kill: 20, partition: 3, 'full-disk': 1, cut: 2, pause: 1 };
+/** Only partitions and kills count down; all else is drawn until the time is up. */
+const PARTITIONS = 10;
+const PEERS: readonly string[] = ['3', '5'];
+
+const program = new Command('chaos')
+  .description('kills, cuts and fills up a real cluster under load, and accounts for every task')
+  // Options before the command are the run's, those behind it the command's.
+  .enablePositionalOptions()
+  .addOption(peersOption())
+  .option('--seconds <n>', 'how long faults happen at least', whole, 300)
+  .option('--kills <n>', 'how many times processes are killed at least', whole, 30)
+  .option('--operations <n>', 'how many operations of clients there are at least', whole, 5_000)
+  .option('--faults <names>', `which faults happen, of ${Object.keys(FAULTS).join(', ')}`, faults)
+  .option('--seed <n>', 'draws faults, their order and their lengths', whole, 1)
+  .option('--dir <path>', 'where directories of data go', tmpdir())
+  .option('--keep', 'leave data, logs and history where they are', false)
+  .option('--ci', 'what the gate runs', false)
+  .option('--json', 'one object on standard output', false)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .action(chaos);
+
+program
+  .command('failover')
+  .description('how long nothing is placed when the leader is killed, and when it is stopped')
+  .addOption(peersOption())
+  .option('--kills <n>', 'leaders ended by SIGKILL', whole, 500)
+  .option('--stops <n>', 'leaders ended by SIGTERM', whole, 50)
+  .option('--seed <n>', 'draws the instants', whole, 1)
+  .option('--dir <path>', 'where directories of data go', tmpdir())
+  .option('--json', 'one object on standard output', false)
+  .action((flags: FailoverFlags) => failover(flags));
+
+if (!(await runIsolated())) await program.parseAsync();
+
+async function chaos(flags: Flags): Promise<void> {
+  if (!isIsolated()) say('no namespaces of its own here: nothing is mounted');
+  const directory = mkdtempSync(path.join(flags.dir, 'taskraft-chaos-'));
+  let report: RunReport | undefined;
+  try {
+    report = await runChaos({
+      directory,
+      network: new ProxyNetwork(),
+      peers: flags.peers,
+      seed: flags.seed,
+      ...(flags.ci ? ciPlan() : longPlan(flags)),
+      operations: flags.operations,
+      environment: {},
+      arguments: [],
+      say,
+    });
+    process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : describeReport(report));
+    for (const problem of flags.json ? report.problems : []) say(problem);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+  }
+  if (report === undefined || report.problems.length > 0) process.exitCode = 1;
+  const isKept = flags.keep || process.exitCode === 1;
+  if (isKept) say(`data, logs and history are in ${directory}; the seed was ${flags.seed}`);
+  else rmSync(directory, { recursive: true, force: true });
+}
+
+async function failover(flags: FailoverFlags): Promise<void> {
+  const directory = mkdtempSync(path.join(flags.dir, 'taskraft-chaos-'));
+  try {
+    const network = new ProxyNetwork({ direct: true });
+    const report = await measureFailover({ ...flags, directory, network, say });
+    const text = `SIGKILL to the next placed task  ${describeDistribution(report.kill)}
+SIGTERM to the next placed task  ${describeDistribution(report.stop)}
+took                             ${report.tookSeconds} s
+`;
+    process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : text);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+interface Planned {
+  readonly counts: ReadonlyMap<Fault, number>;
+  readonly drawn: readonly Fault[];
+  readonly seconds: number;
+}
+
+function ciPlan(): Planned {
+  const counts = Object.entries(CI_COUNTS).map(([name, count]) => [faultOf(name), count] as const);
+  return { counts: new Map(counts), drawn: [], seconds: 0 };
+}
+
+function longPlan({ faults: chosen = Object.values(FAULTS), kills, seconds }: Flags): Planned {
+  const counts = new Map<Fault, number>();
+  if (chosen.includes(faultOf('kill'))) counts.set(faultOf('kill'), kills);
+  if (chosen.includes(faultOf('partition'))) counts.set(faultOf('partition'), PARTITIONS);
+  return { counts, drawn: chosen, seconds };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function faults(text: string): readonly Fault[] {
+  return text.split(',').map(faultOf);
+}
+
+function faultOf(name: string): Fault {
+  const fault = FAULTS[name];
+  if (fault !== undefined) return fault;
+  throw new InvalidArgumentError(`"${name}" is none of ${Object.keys(FAULTS).join(', ')}.`);
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is a whole number of 0 to 999,999,999.');
+  return Number(text);
+}
+
+function peersOption(): Option {
+  return new Option('--peers <n>', 'how many peers there are')
+    .choices(PEERS)
+    .default(3)
+    .argParser((text) => {
+      if (!PEERS.includes(text)) throw new InvalidArgumentError(`It is one of ${PEERS.join(' and ')}.`);
+      return Number(text);
+    });
+}
