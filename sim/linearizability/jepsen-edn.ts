@@ -3,7 +3,15 @@
  * other or in one vector. Names that are not known are left alone: versions of Jepsen add their own.
  */
 import { CutShort, EdnReader } from './edn.ts';
-import { EVENT_TYPES, type EventType, HistoryError, type HistoryEvent, isPlainMap, type Place, type Plain } from './history-event.ts';
+import {
+  EVENT_TYPES,
+  type EventType,
+  HistoryError,
+  type HistoryEvent,
+  isPlainMap,
+  type Place,
+  type Plain,
+} from './history-event.ts';
 import { cutNote, type ReadLog } from './jepsen-log.ts';
 
 /** Reads maps. Where the text ends within one, that one is left out. @throws HistoryError */
@@ -16,7 +24,8 @@ export function readJepsenEdn(text: string): ReadLog {
   for (let next = reader.peek(); next !== closes; next = reader.peek()) {
     const place = reader.place;
     if (next === '') {
-      if (closes !== undefined) notes.push(`"${closes}" is missing at the end: what follows line ${place.line} was cut off`);
+      if (closes !== undefined)
+        notes.push(`"${closes}" is missing at the end: what follows line ${place.line} was cut off`);
       return { events, notes };
     }
     try {
@@ -28,7 +37,8 @@ export function readJepsenEdn(text: string): ReadLog {
     }
   }
   reader.take();
-  if (reader.peek() !== '') throw new HistoryError(reader.place, 'the history ends with its vector; something follows it');
+  if (reader.peek() !== '')
+    throw new HistoryError(reader.place, 'the history ends with its vector; something follows it');
   return { events, notes };
 }
 

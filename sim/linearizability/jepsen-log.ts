@@ -4,12 +4,20 @@
  * or blanks; values are EDN.
  */
 import { CutShort, EdnReader } from './edn.ts';
-import { EVENT_TYPES, type EventType, HistoryError, type HistoryEvent, type Place, type Plain } from './history-event.ts';
+import {
+  EVENT_TYPES,
+  type EventType,
+  HistoryError,
+  type HistoryEvent,
+  type Place,
+  type Plain,
+} from './history-event.ts';
 
 /** The logger of events, behind anything. */
 const OWN_HEAD = /^.*?\bjepsen\.util\b\s*[-:]\s*/;
-/** A line of another logger. */
-const OTHER_HEAD = /^(?:[^:[\]]{0,24}[\d:.,+-]*\S*\s+)?(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL)\b/;
+/** A line of another logger: level, thread where there is one, the logger, and what it says. */
+const OTHER_HEAD =
+  /^(?:\d\S*\s+)?(?:\d\S*\s+)?(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL)\s+(?:\[[^\]]*\]\s+)?[\w.$-]+(?:\s-\s|:\s)/;
 /** What follows the line of another logger: a stack, or the name of what was thrown. */
 const CONTINUES = /^(?:\s|Caused by:|\.\.\.|[\w.$]+(?:Exception|Error)\b)/;
 const FIELD = /\s*(\S+)/y;
@@ -39,7 +47,8 @@ export function readJepsenLog(lines: readonly string[], endsWithLine: boolean): 
       ofOthers = false;
       head = ownHead;
     } catch (error) {
-      const isCut = !endsWithLine && number === lines.length && events.length > 0 && mayBegin(line, ownHead, head, error);
+      const isCut =
+        !endsWithLine && number === lines.length && events.length > 0 && mayBegin(line, ownHead, head, error);
       if (!isCut) throw error;
       return { events, notes: [cutNote(number)] };
     }
@@ -93,7 +102,15 @@ function readLine(line: string, number: number, start: number): HistoryEvent | u
   const hasError = reader.peek() !== '';
   if (hasError) reader.read();
   if (reader.peek() !== '') throw new HistoryError(reader.place, 'a line ends behind the value and the error');
-  return { ...placeAt(start), process, type: type.slice(1) as EventType, f: f.slice(1), key: undefined, value, hasError };
+  return {
+    ...placeAt(start),
+    process,
+    type: type.slice(1) as EventType,
+    f: f.slice(1),
+    key: undefined,
+    value,
+    hasError,
+  };
 }
 
 function isEventType(text: string): boolean {

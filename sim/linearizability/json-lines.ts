@@ -8,7 +8,15 @@
  * out where there is one. `value` depends on the model. `time`, `index` and `error` may be there; of these `error` alone
  * counts. Other names are refused, since a `key` that is misspelt would change the verdict.
  */
-import { EVENT_TYPES, type EventType, HistoryError, type HistoryEvent, isPlainMap, type Place, type Plain } from './history-event.ts';
+import {
+  EVENT_TYPES,
+  type EventType,
+  HistoryError,
+  type HistoryEvent,
+  isPlainMap,
+  type Place,
+  type Plain,
+} from './history-event.ts';
 import { cutNote, type ReadLog } from './jepsen-log.ts';
 
 const NAMES: readonly string[] = ['process', 'type', 'f', 'key', 'value', 'time', 'index', 'error'];
@@ -52,7 +60,7 @@ function eventOf(value: Plain, place: Place): HistoryEvent {
   const stranger = Object.keys(value).find((name) => !NAMES.includes(name));
   if (stranger !== undefined)
     throw new HistoryError(place, `"${stranger}" is no name of an event; there are ${NAMES.join(', ')}`);
-  if (typeof process !== 'string' && !Number.isInteger(process))
+  if (typeof process !== 'string' && (typeof process !== 'number' || !Number.isInteger(process)))
     throw new HistoryError(place, '"process" is a whole number or a text');
   if (typeof type !== 'string' || !EVENT_TYPES.some((one) => one === type))
     throw new HistoryError(place, `"type" is one of ${EVENT_TYPES.join(', ')}`);
@@ -60,7 +68,7 @@ function eventOf(value: Plain, place: Place): HistoryEvent {
   if (key !== undefined && typeof key !== 'string') throw new HistoryError(place, '"key" is a text');
   return {
     ...place,
-    process: String(process),
+    process: typeof process === 'number' ? String(process) : process,
     type: type as EventType,
     f,
     key,

@@ -75,7 +75,9 @@ function end<State, Input, Output>(
     throw new HistoryError(event, `process ${event.process} called ${f} in line ${line}, and this ends ${event.f}`);
   const outcome = understood(event, () => vocabulary.outcome(event, call.input));
   if (outcome === 'no-effect') return undefined;
-  return outcome === 'unknown' ? operationOf<Input, Output>(call, undefined, NEVER) : operationOf(call, outcome.output, at);
+  return outcome === 'unknown'
+    ? operationOf<Input, Output>(call, undefined, NEVER)
+    : operationOf(call, outcome.output, at);
 }
 
 function operationOf<Input, Output>(

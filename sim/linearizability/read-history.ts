@@ -31,7 +31,8 @@ function decode(bytes: Uint8Array): string {
   } catch {
     let line = 1;
     // The lines up to the last one that can be read.
-    for (let at = bytes.indexOf(10); at >= 0 && isText(bytes.subarray(0, at)); at = bytes.indexOf(10, at + 1)) line += 1;
+    for (let at = bytes.indexOf(10); at >= 0 && isText(bytes.subarray(0, at)); at = bytes.indexOf(10, at + 1))
+      line += 1;
     throw new HistoryError({ line, column: 1 }, 'the line is no text in UTF-8');
   }
 }

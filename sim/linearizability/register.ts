@@ -110,7 +110,8 @@ export const registerVocabulary: Vocabulary<string, RegisterInput, RegisterOutpu
 
 /** The answer may repeat what was asked. Where it repeats something else, lines were mixed up. */
 function checkRepeated(value: Plain, isSame: boolean): void {
-  if (value !== null && !isSame) throw new NotUnderstood(`${plainText(value)} is not what the call of this process had`);
+  if (value !== null && !isSame)
+    throw new NotUnderstood(`${plainText(value)} is not what the call of this process had`);
 }
 
 /** The key and what is behind it. */

@@ -120,7 +120,13 @@ export class Search<State, Input, Output> {
   /** The verdict. */
   run(): 'linearizable' | 'undecided' | Refutation<Input, Output> {
     if (this.#open === undefined) return 'undecided';
-    this.#add(0, this.#intern(this.#model.initial), [], this.#unheard.map(() => 0), undefined);
+    this.#add(
+      0,
+      this.#intern(this.#model.initial),
+      [],
+      this.#unheard.map(() => 0),
+      undefined,
+    );
     for (let one = this.#waiting.pop(); one !== undefined; one = this.#waiting.pop()) {
       if (one.position === this.#returned.length) return 'linearizable';
       if (one.isAgain) this.#addUnheard(one);

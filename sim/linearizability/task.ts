@@ -97,7 +97,10 @@ export const taskModel: Model<TaskModelState, TaskInput, TaskOutput> = {
   },
 };
 
-function submitted(state: TaskModelState, output: { id: string; deduplicated: boolean } | undefined): TaskModelState | undefined {
+function submitted(
+  state: TaskModelState,
+  output: { id: string; deduplicated: boolean } | undefined,
+): TaskModelState | undefined {
   if (output === undefined) return state.exists ? state : { ...state, exists: true };
   if (output.deduplicated !== state.exists) return undefined;
   return known({ ...state, exists: true }, output.id);

@@ -8,7 +8,7 @@ import { NEVER, type Operation } from '../../../sim/linearizability/operation.ts
 import { type History, pairEvents, type Vocabulary } from '../../../sim/linearizability/pair-events.ts';
 import { HISTORY_BYTES_MAX, readHistory } from '../../../sim/linearizability/read-history.ts';
 import { registerVocabulary } from '../../../sim/linearizability/register.ts';
-import type { Refutation } from '../../../sim/linearizability/search.ts';
+import { type Refutation, STATES_MAX } from '../../../sim/linearizability/search.ts';
 import { taskVocabulary } from '../../../sim/linearizability/task.ts';
 import { CliError, EXIT, required } from '../exit.ts';
 import { formatTable, type OutputFormat, print, printable } from '../output.ts';
@@ -151,9 +151,14 @@ function textOf<State, Input, Output>(
   model: Model<State, Input, Output>,
   { operations, events }: History<Input, Output>,
 ): string {
+  const count = operations.length === 1 ? '1 operation' : `${operations.length} operations`;
   const keys = found.objects === 1 ? '' : ` on ${found.objects} keys`;
-  if (found.verdict === 'linearizable') return `linearizable: ${operations.length} operations${keys}\n`;
-  return `not linearizable: ${operations.length} operations${keys}\n${explain(found.refutation, model, events)}`;
+  if (found.verdict === 'linearizable') return `linearizable: ${count}${keys}\n`;
+  return `not linearizable: ${count}${keys}\n${explain(found.refutation, model, events)}`;
+}
+
+function statesText(states: readonly string[]): string {
+  return [...states, ...(states.length === STATES_MAX ? ['another'] : [])].join(' or ');
 }
 
 function explain<State, Input, Output>(
@@ -167,7 +172,7 @@ function explain<State, Input, Output>(
   const lines = (one: ShownOperation): string => `${one.callLine} to ${one.returnLine ?? '?'}`;
   const lead = [
     `process ${misfit.process}: ${misfit.operation}${of} (lines ${lines(misfit)}) fits in no order`,
-    `what returned before line ${misfit.returnLine} fits; after it the ${model.name} is ${states.join(', or ')}`,
+    `what returned before line ${misfit.returnLine} fits; the ${model.name} is ${statesText(states)} then`,
     order.length > tail.length ? `an order of it, the last ${tail.length} of ${order.length}:` : 'an order of it:',
   ];
   const table = formatTable<ShownOperation>(

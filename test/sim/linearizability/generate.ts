@@ -27,7 +27,14 @@ interface Running {
  * A run against registers that are atomic: between its call and its return, each operation takes effect once. Those of which
  * nobody hears the end may take effect later, or never. What comes of it is linearizable, by the order in which it was done.
  */
-export function atomicHistory({ seed, processes, operations, keys, values, unheardPercent }: Shape): RegisterOperation[] {
+export function atomicHistory({
+  seed,
+  processes,
+  operations,
+  keys,
+  values,
+  unheardPercent,
+}: Shape): RegisterOperation[] {
   const random = new SeededRandom(seed);
   const registers = new Map<string, string>();
   const history: RegisterOperation[] = [];
@@ -115,10 +122,16 @@ function writesOf(history: readonly RegisterOperation[]): Write[] {
 function misread(
   history: readonly RegisterOperation[],
   random: Random,
-  choose: (read: RegisterOperation) => string | undefined,
+  choose: (read: RegisterOperation, writes: readonly Write[]) => string | undefined,
 ): RegisterOperation[] | undefined {
+  const byKey = new Map<string, Write[]>();
+  for (const write of writesOf(history)) {
+    const ofKey = byKey.get(write.key);
+    if (ofKey === undefined) byKey.set(write.key, [write]);
+    else ofKey.push(write);
+  }
   const candidates = history.flatMap((one, at) => {
-    const value = one.output?.f === 'read' ? choose(one) : undefined;
+    const value = one.output?.f === 'read' ? choose(one, byKey.get(one.key) ?? []) : undefined;
     return value === undefined ? [] : [{ at, value }];
   });
   const picked = candidates[below(random, Math.max(1, candidates.length))];
@@ -131,21 +144,17 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
   'reads a value that nobody wrote': (history, random) => misread(history, random, () => '-1'),
 
   'reads a value before it is written': (history, random) =>
-    misread(history, random, ({ key, return: end }) => {
-      return writesOf(history).find((write) => write.key === key && write.call > end)?.written;
-    }),
+    misread(history, random, ({ return: end }, writes) => writes.find((write) => write.call > end)?.written),
 
   'reads a value that was overwritten': (history, random) =>
-    misread(history, random, ({ key, call }) => {
+    misread(history, random, ({ call }, writes) => {
       // Between the write and the read stands another write, whole.
-      const before = writesOf(history).filter((write) => write.key === key && write.return < call);
+      const before = writes.filter((write) => write.return < call);
       return before.find((write) => before.some((other) => other.call > write.return))?.written;
     }),
 
   'reads nothing after a write': (history, random) =>
-    misread(history, random, ({ key, call }) =>
-      writesOf(history).some((write) => write.key === key && write.return < call) ? 'null' : undefined,
-    ),
+    misread(history, random, ({ call }, writes) => (writes.some((write) => write.return < call) ? 'null' : undefined)),
 
   'sets twice from one value': (history, random) => {
     // A value that is written once can be replaced by one cas alone.
