@@ -11,12 +11,11 @@ export class DecodeError extends Error {
  */
 export class ByteWriter {
   #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
+  // Integers go byte by byte: a `DataView` is one more object for every writer and reader, and costs more than it saves.
   constructor(initialBytes = 256) {
     this.#bytes = new Uint8Array(initialBytes);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** Bytes written since the last `reset`. */
@@ -36,13 +35,14 @@ export class ByteWriter {
 
   u16(value: number): void {
     this.#reserve(2);
-    this.#view.setUint16(this.#length, value, true);
+    this.#bytes[this.#length] = value;
+    this.#bytes[this.#length + 1] = value >>> 8;
     this.#length += 2;
   }
 
   u32(value: number): void {
     this.#reserve(4);
-    this.#view.setUint32(this.#length, value, true);
+    this.#putU32(this.#length, value);
     this.#length += 4;
   }
 
@@ -50,8 +50,8 @@ export class ByteWriter {
   u64(value: number): void {
     assert(Number.isSafeInteger(value) && value >= 0, 'u64 takes safe integers of 0 and more');
     this.#reserve(8);
-    this.#view.setUint32(this.#length, value % 0x1_0000_0000, true);
-    this.#view.setUint32(this.#length + 4, Math.floor(value / 0x1_0000_0000), true);
+    this.#putU32(this.#length, value);
+    this.#putU32(this.#length + 4, value < 0x1_0000_0000 ? 0 : Math.floor(value / 0x1_0000_0000));
     this.#length += 8;
   }
 
@@ -108,7 +108,7 @@ export class ByteWriter {
   /** Overwrites four bytes written before, for a length that is known only at the end. */
   patchU32(at: number, value: number): void {
     assert(at >= 0 && at + 4 <= this.#length, 'a patch lies within what was written');
-    this.#view.setUint32(at, value, true);
+    this.#putU32(at, value);
   }
 
   /** What was written, as a view that the next write or `reset` may overwrite. */
@@ -127,7 +127,16 @@ export class ByteWriter {
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+  }
+
+  /** The low 32 bits of `value`, at a place that is there. */
+  #putU32(at: number, value: number): void {
+    const bytes = this.#bytes;
+    const low = value >>> 0;
+    bytes[at] = low;
+    bytes[at + 1] = low >>> 8;
+    bytes[at + 2] = low >>> 16;
+    bytes[at + 3] = low >>> 24;
   }
 }
 
@@ -140,13 +149,12 @@ const NOTHING = new Uint8Array(0);
 /** Reads what `ByteWriter` wrote. Every read is checked against the end. @throws DecodeError */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #end: number;
   #at: number;
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+    assert(end <= bytes.length, 'a reader ends within its bytes');
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = start;
     this.#end = end;
   }
@@ -168,23 +176,24 @@ export class ByteReader {
 
   u16(): number {
     this.#need(2);
-    const value = this.#view.getUint16(this.#at, true);
-    this.#at += 2;
-    return value;
+    const bytes = this.#bytes;
+    const at = this.#at;
+    this.#at = at + 2;
+    return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
   }
 
   u32(): number {
     this.#need(4);
-    const value = this.#view.getUint32(this.#at, true);
+    const value = this.#u32At(this.#at);
     this.#at += 4;
     return value;
   }
 
   u64(): number {
     this.#need(8);
-    const high = this.#view.getUint32(this.#at + 4, true);
+    const high = this.#u32At(this.#at + 4);
     if (high > 0x1f_ffff) throw new DecodeError('an integer is over 2^53');
-    const value = high * 0x1_0000_0000 + this.#view.getUint32(this.#at, true);
+    const value = high * 0x1_0000_0000 + this.#u32At(this.#at);
     this.#at += 8;
     return value;
   }
@@ -251,6 +260,12 @@ export class ByteReader {
   /** Fails unless everything was read. */
   end(): void {
     if (this.#at !== this.#end) throw new DecodeError(`${this.#end - this.#at} bytes too many`);
+  }
+
+  #u32At(at: number): number {
+    const bytes = this.#bytes;
+    const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
+    return (low | ((bytes[at + 3] as number) << 24)) >>> 0;
   }
 
   #need(count: number): void {

@@ -8,7 +8,7 @@
 import { assert } from '../base/assert.ts';
 
 /** Rows of a segment, as bits of a row's number. */
-export const ROW_BITS = 13;
+export const ROW_BITS = 10;
 const SEGMENT_ROWS: number = 1 << ROW_BITS;
 
 /** Takes the place within its segment out of a row's number. */

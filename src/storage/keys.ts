@@ -69,8 +69,9 @@ export function isLogKey(key: Uint8Array): boolean {
 /** The index in a key of `entryKey` or `metaKey`. */
 export function indexOfKey(key: Uint8Array): LogIndex {
   assert(isLogKey(key), 'only keys of the log hold an index');
-  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-  return view.getUint32(1) * 0x1_0000_0000 + view.getUint32(5);
+  let index = 0;
+  for (let at = 1; at < ENTRY_KEY_BYTES; at += 1) index = index * 256 + (key[at] as number);
+  return index;
 }
 
 /** The key in the state database of the record that the state machine calls `key`. */
@@ -106,8 +107,15 @@ export function compareKeys(left: Uint8Array, right: Uint8Array): number {
 
 function writeIndex(key: Uint8Array, index: LogIndex): void {
   assert(Number.isSafeInteger(index) && index >= 0, 'a log index is a safe integer of 0 and more');
-  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
   key[0] = ENTRY;
-  view.setUint32(1, Math.floor(index / 0x1_0000_0000));
-  view.setUint32(5, index >>> 0);
+  let rest = index >>> 0;
+  for (let at = ENTRY_KEY_BYTES - 1; at > 4; at -= 1) {
+    key[at] = rest;
+    rest >>>= 8;
+  }
+  rest = Math.floor(index / 0x1_0000_0000);
+  for (let at = 4; at > 0; at -= 1) {
+    key[at] = rest;
+    rest >>>= 8;
+  }
 }

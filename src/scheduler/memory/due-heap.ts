@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 
 const ARITY = 4;
 /** Places in a segment of the heap, and rows in one of the places by row. */
-const SEGMENT_BITS = 14;
+const SEGMENT_BITS = 10;
 const SEGMENT = 1 << SEGMENT_BITS;
 const MASK = SEGMENT - 1;
 /** Numbers a place: instant, tie-break, row. */

@@ -7,7 +7,7 @@ const SPAN_MS = 1_000;
 const LIST_ROWS_MAX = 8_192;
 /** Maps stay small: growing a large one holds the event loop. */
 const SHARDS = 256;
-const SEGMENT_BITS = 14;
+const SEGMENT_BITS = 10;
 const SEGMENT = 1 << SEGMENT_BITS;
 const MASK = SEGMENT - 1;
 const NONE = -1;

@@ -69,9 +69,9 @@ const CARRIED = 32;
 const LISTED = 64;
 
 /** Bytes of a buffer that copies of small values share. */
-const COPIES_BYTES = 65_536;
+const COPIES_BYTES = 16_384;
 
-const SEGMENT_BITS = 14;
+const SEGMENT_BITS = 10;
 const SEGMENT_MASK = (1 << SEGMENT_BITS) - 1;
 
 /**

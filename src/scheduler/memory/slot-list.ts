@@ -1,7 +1,9 @@
 import { assert } from '../../base/assert.ts';
 
-const SEGMENT_BITS = 14;
+const SEGMENT_BITS = 10;
 const SEGMENT = 1 << SEGMENT_BITS;
+/** Segments that a cleared list keeps for the next time. */
+const SEGMENTS_KEPT = 256;
 
 /** A list of slots in segments: growing copies nothing, and clearing keeps a few segments for the next time. */
 export class SlotList {
@@ -26,6 +28,6 @@ export class SlotList {
 
   clear(): void {
     this.#length = 0;
-    if (this.#segments.length > 16) this.#segments.length = 16;
+    if (this.#segments.length > SEGMENTS_KEPT) this.#segments.length = SEGMENTS_KEPT;
   }
 }
