@@ -27,8 +27,10 @@ import { recordLostLog, repairLog } from './log-repair.ts';
 import { OpenDatabases } from './open-databases.ts';
 import { UnknownFormatError } from './record.ts';
 import type { LogPosition } from './storage.ts';
-import { StorageError } from './storage-error.ts';
+import { StorageError, type StorageErrorCode } from './storage-error.ts';
 
+/** What damage of the log is called. */
+const LOG_CODES: readonly StorageErrorCode[] = ['LOG_DAMAGED', 'LOG_TAIL_LOST', 'META_DAMAGED'];
 /** More repairs than this in one opening do not last. */
 const REPAIRS_MAX = 12;
 /** A log that is still damaged after this many repairs is made anew: the database returns what was not written to it. */
@@ -59,18 +61,11 @@ export class DirectoryRepair {
   async repair(error: StorageError): Promise<void> {
     this.#repairs += 1;
     if (this.#repairs > REPAIRS_MAX) throw error;
-    switch (error.code) {
-      case 'LOG_DAMAGED':
-      case 'LOG_TAIL_LOST':
-      case 'META_DAMAGED':
-        return this.#repairLog(error);
-      case 'STATE_DAMAGED':
-        return this.#dropState(error);
-      case 'IDENTITY_DAMAGED':
-        return this.#writeIdentity(error);
-      default:
-        throw error;
-    }
+    const { code } = error;
+    if (code === 'STATE_DAMAGED') await this.#dropState(error);
+    else if (code === 'IDENTITY_DAMAGED') await this.#writeIdentity(error);
+    else if (LOG_CODES.includes(code)) await this.#repairLog(error);
+    else throw error;
   }
 
   async #repairLog(error: StorageError): Promise<void> {

@@ -28,7 +28,7 @@ export class FailureLatch {
 
   /** @throws StorageError The first failure, or what `end` was called with. */
   check(): void {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#checkFailure();
     if (this.#end !== undefined) throw this.#end;
   }
 
@@ -66,12 +66,16 @@ export class FailureLatch {
 
   /** Runs one write of a call that was let in before; its failure is the latch's. What `end` overtakes is finished. */
   async guard(what: string, write: () => Promise<void>): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#checkFailure();
     try {
       await write();
     } catch (error) {
       throw this.fail(what, error);
     }
+    this.#checkFailure();
+  }
+
+  #checkFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
 }
