@@ -64,13 +64,15 @@ export class Configurations {
     while (this.#list.length > 1 && (this.#list[1] as Configuration).index <= index) this.#list.shift();
   }
 
-  /** True when `peer` votes in the newest configuration, or may still: it does in the newest committed one, and is in no later one. */
+  /** True when `peer` votes in the newest configuration, or may have to all the same: its removal is not known to be committed. */
   mayCampaign(peer: PeerId, commitIndex: LogIndex): boolean {
     const { effective } = this;
     const member = effective.members.find((other) => other.peer === peer);
     if (member !== undefined) return member.votes;
-    // Its removal is not committed. It may be the only one that can commit it (thesis §4.2.2).
-    return effective.index > commitIndex && this.at(commitIndex).voters.includes(peer);
+    // It may be the only one that can commit its removal (thesis §4.2.2). A configuration is not made before the last one is
+    // committed, so that is the one which may still be in force elsewhere, however little of it this peer remembers as committed.
+    const before = this.#list.at(-2);
+    return effective.index > commitIndex && before !== undefined && before.voters.includes(peer);
   }
 }
 

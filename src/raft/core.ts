@@ -79,7 +79,9 @@ export class Core {
     assert(restored.applied >= restored.firstIndex - 1, 'nothing unapplied was compacted');
     this.options = options;
     this.self = options.self;
-    this.hardState = restored.hardState;
+    const { hardState, prevTerm } = restored;
+    // A checkpoint may come from a term of which this peer has not heard, or had not yet written down. The next batch does.
+    this.hardState = prevTerm > hardState.term ? { term: prevTerm, votedFor: undefined } : hardState;
     this.configurations = new Configurations(restored.configurations);
     this.configuration = this.configurations.effective;
     assert(this.configuration.index <= restored.lastIndex, 'the configuration in force is in the log');
@@ -93,7 +95,7 @@ export class Core {
     this.stateMissing = restored.stateMissing === true;
     this.forwarded = new ForwardedReads(options.maxPendingReads);
     this.log = new RaftLog(restored);
-    assert(this.log.lastTerm <= restored.hardState.term, 'no entry is of a term yet to come');
+    assert(this.log.lastTerm <= this.hardState.term, 'no entry is of a term yet to come');
     this.persistence = new Persistence(restored.hardState, restored.lastIndex);
     this.applying = new ApplyQueue(restored.applied, options.maxApplyBytes);
     this.commitIndex = restored.commit;

@@ -309,7 +309,7 @@ export class Raft {
 
   /**
    * Answers `request`: entries from `request.from` on, at least one, or `compacted` when storage no longer has that one,
-   * of which `compacted` has told before.
+   * of which `compacted` has told before. None at all when they are for a follower and were cut meanwhile.
    */
   fetched(request: FetchRequest, entries: readonly Entry[] | 'compacted'): void {
     const core = this.#core;

@@ -5,7 +5,7 @@ import { SeededRandom, deriveSeed } from '../../../src/base/random.ts';
 import { decodeMessage, encodeMessage } from '../../../src/raft/codec.ts';
 import type { Member as ConfigurationMember } from '../../../src/raft/configuration.ts';
 import { encodeMembers } from '../../../src/raft/configuration.ts';
-import { describeReady } from '../../../src/raft/describe.ts';
+import { describeRaft, describeReady } from '../../../src/raft/describe.ts';
 import { checkInvariants } from '../../../src/raft/invariants.ts';
 import type { Message } from '../../../src/raft/message.ts';
 import type { RaftOptions } from '../../../src/raft/options.ts';
@@ -57,6 +57,8 @@ export interface Member {
   /** The core asked for a state at this index or later. */
   snapshotNeeded: number | undefined;
   starts: number;
+  /** The same name on a new disk is another incarnation. */
+  incarnation: number;
 }
 
 /** A message on its way, as the bytes that a connection would carry. */
@@ -78,6 +80,8 @@ export class Cluster {
   onSend: ((message: Message) => void) | undefined;
   /** Told of every peer after every event. */
   onEvent: ((member: Member) => void) | undefined;
+  /** Told when a peer goes back to an earlier configuration. */
+  onRollBack: (() => void) | undefined;
   /** Told of each line of what a peer does. */
   onLine: ((line: string) => void) | undefined;
   readonly #options: ClusterOptions;
@@ -165,9 +169,31 @@ export class Cluster {
   hand(packet: Packet): void {
     const receiver = this.member(packet.to);
     if (!receiver.up || this.#cut.has(link(packet.from, packet.to))) return;
+    if (!this.#takesFor(packet.from, packet.to) || !this.#takesFor(packet.to, packet.from)) return;
     const message = decodeMessage(new ByteReader(packet.bytes), packet.from, packet.to);
     receiver.raft.step(message);
     this.pump(receiver);
+  }
+
+  /** What the configuration says of `name` beside its name. */
+  info(name: string): Uint8Array {
+    return Uint8Array.of(this.member(name).incarnation);
+  }
+
+  /** A new disk under an old name. Nobody takes it for the old one: its connections are gone. */
+  wipe(name: string): void {
+    const member = this.member(name);
+    this.packets = this.packets.filter(({ from, to }) => from !== name && to !== name);
+    this.crash(name);
+    Object.assign(member.disk, new Disk());
+    member.incarnation += 1;
+    this.restart(name);
+  }
+
+  /** True unless the configuration of `who` knows another incarnation of `other`. */
+  #takesFor(who: PeerId, other: PeerId): boolean {
+    const known = this.member(who).raft.configuration.members.find(({ peer }) => peer === other);
+    return known === undefined || known.info[0] === this.member(other).incarnation;
   }
 
   /** Cuts the link from `from` to `to`, that way only. */
@@ -227,6 +253,15 @@ export class Cluster {
   damage(name: string, index: number): void {
     this.crash(name);
     this.member(name).disk.cutAt(index);
+    this.onLine?.(`${name} log is damaged at ${index}`);
+  }
+
+  /** The state of `name` cannot be read at its next start; what its checkpoint said of members goes with it. */
+  loseState(name: string): void {
+    this.crash(name);
+    const { disk } = this.member(name);
+    const configuration = { index: 0, data: encodeMembers([]) };
+    Object.assign(disk, { stateMissing: true, applied: disk.firstIndex - 1, configuration });
   }
 
   /** `name` installs a checkpoint of `from`, of what that one has applied, and starts anew from it. */
@@ -244,6 +279,7 @@ export class Cluster {
     const fresh = { applied: [], unapplied: [], reads: [], readsLost: [], fetch: undefined, snapshotNeeded: undefined };
     member.raft = this.#raft(member.id, member.disk, member.starts + 1);
     Object.assign(member, fresh, { up: true });
+    this.onLine?.(`${name} starts anew, ${describeRaft(member.raft)}`);
     member.starts += 1;
     this.pump(member);
   }
@@ -261,6 +297,7 @@ export class Cluster {
       member.unapplied.push(...ready.committed);
       member.reads.push(...ready.reads);
       member.readsLost.push(...ready.readsLost);
+      if (ready.configuration !== undefined && ready.persist?.truncateFrom !== undefined) this.onRollBack?.();
       if (ready.fetch !== undefined) member.fetch = ready.fetch;
       if (ready.snapshotNeeded !== undefined) member.snapshotNeeded = ready.snapshotNeeded.atLeast;
       if (ready.healed) member.disk.damage = undefined;
@@ -322,6 +359,7 @@ export class Cluster {
       readsLost: [],
       snapshotNeeded: undefined,
       starts: 0,
+      incarnation: 0,
     };
   }
 
@@ -333,7 +371,7 @@ export class Cluster {
 }
 
 function voter(name: string): ConfigurationMember {
-  return { peer: peerId(name), votes: true, info: new Uint8Array(0) };
+  return { peer: peerId(name), votes: true, info: Uint8Array.of(0) };
 }
 
 function link(from: string, to: string): string {

@@ -111,7 +111,10 @@ export class Disk {
 
   /** A checkpoint at `at` replaces state and log, but for a log that holds that very entry. */
   install(at: LogIndex, term: Term, configuration: ConfigurationRecord): void {
-    if (this.entry(at)?.term === term) this.entries = this.entries.slice(at + 1 - this.firstIndex);
+    if (at < this.firstIndex - 1) throw new Error('a checkpoint from before the log begins');
+    // Where the log begins counts as held.
+    if (at === this.firstIndex - 1 || this.entry(at)?.term === term)
+      this.entries = this.entries.slice(at + 1 - this.firstIndex);
     else this.entries = [];
     Object.assign(this, { firstIndex: at + 1, prevTerm: term, applied: at, configuration, stateMissing: false });
   }

@@ -1,5 +1,8 @@
 import type { Message } from '../../../src/raft/message.ts';
-import type { Entry } from '../../../src/raft/types.ts';
+import type { Configuration } from '../../../src/raft/configuration.ts';
+import { adjacent, encodeMembers } from '../../../src/raft/configuration.ts';
+import type { ConfigurationRecord, Entry } from '../../../src/raft/types.ts';
+import { EntryKind } from '../../../src/raft/types.ts';
 import type { Cluster, Member } from './cluster.ts';
 import { text } from './disk.ts';
 
@@ -17,14 +20,23 @@ export class Safety {
   readonly #commit = new Map<string, number>();
   readonly #applied = new Map<string, number>();
   /** Counts that a test can demand, so that a checker that compared nothing is seen. */
-  readonly compared: Record<'leaders' | 'votes' | 'acknowledgements' | 'commits' | 'applied' | 'logs', number> = {
+  readonly compared: Record<
+    'leaders' | 'votes' | 'acknowledgements' | 'commits' | 'applied' | 'logs' | 'configurations' | 'changes',
+    number
+  > = {
     leaders: 0,
     votes: 0,
     acknowledgements: 0,
     commits: 0,
     applied: 0,
     logs: 0,
+    configurations: 0,
+    changes: 0,
   };
+  readonly #inForce = new Map<string, Configuration>();
+  /** The newest entry with a configuration that is committed. */
+  #newestCommitted = 0;
+  #events = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -38,9 +50,18 @@ export class Safety {
     for (const other of rest) this.#compareLogs(first as Member, other);
   }
 
+  /** False when it is certain, by what is committed, that the peer `name` is no member. */
+  belongs(name: string): boolean {
+    return this.#cluster.members.some(({ raft }) => {
+      const { members, index } = raft.configuration;
+      return index >= this.#newestCommitted && members.some(({ peer }) => peer === name);
+    });
+  }
+
   #event(member: Member): void {
     const { raft, disk } = member;
     if (raft.role === 'leader') this.#leads(member);
+    this.#configured(member);
     const before = this.#commit.get(this.#run(member)) ?? disk.applied;
     this.#require(raft.commitIndex >= before, `${member.id} lowers its commit index`);
     this.#commit.set(this.#run(member), raft.commitIndex);
@@ -88,15 +109,49 @@ export class Safety {
     );
     this.compared.commits += 1;
     if (known !== undefined) return;
-    const { members } = this.#cluster;
-    const holders = members.filter(
-      (other) => index < other.disk.firstIndex || showEntry(other.disk.entry(index)) === entry,
-    );
+    this.#require(member.raft.role === 'leader', `${member.id} commits ${entry} before any leader does`);
+    const { voters } = member.raft.configuration;
+    const holders = voters.filter((voter) => this.#holds(this.#cluster.member(voter), index, entry as string));
     this.#require(
-      holders.length * 2 > members.length,
-      `${entry} is committed on ${holders.length} disks of ${members.length}`,
+      holders.length * 2 > voters.length,
+      `${entry} is committed on the disks of ${holders.join()} of ${voters.join()}`,
     );
+    if (isConfiguration(member, index)) this.#newestCommitted = index;
     this.committed.set(index, { entry: entry as string, term: member.raft.term });
+  }
+
+  /** On disk, in a checkpoint, or known to be lost: then the peer votes as if it were there. */
+  #holds({ disk }: Member, index: number, entry: string): boolean {
+    if (index < disk.firstIndex || showEntry(disk.entry(index)) === entry) return true;
+    return disk.damage !== undefined && index <= disk.damage.lastIndex;
+  }
+
+  /**
+   * The configuration in force is a function of checkpoint and log. A leader makes a new one only when it has committed an entry of
+   * its term, and the one before.
+   */
+  #configured(member: Member): void {
+    const { raft } = member;
+    const { configuration } = raft;
+    const before = this.#inForce.get(this.#run(member));
+    this.#events += 1;
+    if (before === configuration && this.#events % 64 !== 0) return;
+    this.#inForce.set(this.#run(member), configuration);
+    this.compared.configurations += 1;
+    const newest = newestConfiguration(member);
+    this.#require(
+      newest.index === configuration.index,
+      `${member.id} goes by ${configuration.index}, not ${newest.index}`,
+    );
+    const same = sameBytes(newest.data, encodeMembers(configuration.members));
+    this.#require(same, `${member.id} goes by other members than its log has at ${newest.index}`);
+    if (raft.role !== 'leader' || before === undefined || before === configuration) return;
+    const { log } = raft.inspect();
+    if (configuration.index === 0 || log.term(configuration.index) !== raft.term) return;
+    this.compared.changes += 1;
+    this.#require(log.term(raft.commitIndex) === raft.term, `${member.id} changes members before its term is open`);
+    this.#require(before.index <= raft.commitIndex, `${member.id} changes members twice`);
+    this.#require(adjacent(before.voters, configuration.voters), `${member.id} changes two voters at once`);
   }
 
   /** What a message promises is on the disk of its sender when it leaves. */
@@ -169,6 +224,24 @@ export class Safety {
   #require(condition: boolean, message: string): void {
     if (!condition) throw new Error(message);
   }
+}
+
+/** By looking at everything that the peer has. */
+function newestConfiguration(member: Member): ConfigurationRecord {
+  const { log } = member.raft.inspect();
+  for (let index = log.lastIndex; index >= log.firstIndex; index -= 1) {
+    const entry = index >= log.memoryFirst ? log.entry(index) : member.disk.entry(index);
+    if (entry?.kind === EntryKind.configuration) return entry;
+  }
+  return member.disk.configuration;
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, at) => byte === right[at]);
+}
+
+function isConfiguration(member: Member, index: number): boolean {
+  return member.raft.inspect().configurations.all.some((configuration) => configuration.index === index);
 }
 
 /** The entry at `index` in the memory of `member`, or on its disk where memory let it go. */

@@ -10,12 +10,14 @@ import { Disk, bytes } from './disk.ts';
  * A story is a text of comments (`# …`), commands (`> …`) and, behind each command, what the peers did. Commands:
  *
  * ```
- * peers n1 n2 n3 [option=number …]     before anything else; `disk` lines may come earlier
+ * peers n1 n2 n3 [+n4 …] [option=number …]   before anything else; `disk` lines may come earlier; +n4 is there and no member
  * disk n1 term=2 vote=n2 log=1,1,2     what n1 finds at its start
  * timeout n1 · tick n1 [count] · pass count · elect n1
  * deliver [n1->n2 …] · run             the messages now on those links, or on all; until none is left
  * drop [n1->n2 …] · again n1->n2       lose them; repeat the last one delivered there
  * cut n1->n2 … · isolate n1 · heal
+ * add n1 n4 · promote n1 n4 · remove n1 n2 · features n1 level
+ * install n3 n1 (a checkpoint of n1 at n3) · damage n2 4 (nothing from entry 4 on can be read) · lose n2 (its state)
  * propose n1 text … · read n1 id · transfer n1 n2|best · gone n2 (its leader's process) · unreachable n1 n2
  * stall disk|apply|fetch n1 · go disk|apply|fetch n1 · sync n1
  * crash n1 · restart n1 · compact n1 firstIndex
@@ -73,8 +75,10 @@ class Story {
       const [key = '', value] = word.split('=');
       options[key] = Number(value);
     }
-    const peers = words.filter((one) => !one.includes('='));
-    this.#cluster = new Cluster({ peers, options, disks: this.#disks });
+    const named = words.filter((one) => !one.includes('='));
+    const founders = named.filter((one) => !one.startsWith('+'));
+    const peers = named.map((one) => one.replace('+', ''));
+    this.#cluster = new Cluster({ peers, founders, options, disks: this.#disks });
     this.#cluster.onLine = (line) => this.#lines.push(line);
   }
 
@@ -88,6 +92,9 @@ class Story {
     else if (verb === 'crash') cluster.crash(name);
     else if (verb === 'restart') cluster.restart(name);
     else if (verb === 'compact') cluster.compact(name, Number(first));
+    else if (verb === 'install') cluster.install(name, first);
+    else if (verb === 'damage') cluster.damage(name, Number(first));
+    else if (verb === 'lose') cluster.loseState(name);
     else if (verb === 'sync') cluster.sync(name);
     else if (verb === 'stall' || verb === 'go') this.#stall(cluster, name, first, verb === 'stall');
     else if (verb === 'gone') cluster.with(name, (raft) => raft.leaderConnectionLost());
@@ -117,6 +124,13 @@ class Story {
       else if (verb === 'read') answer = cluster.with(name, (raft) => raft.requestRead(Number(word)));
       else if (verb === 'transfer')
         answer = cluster.with(name, (raft) => raft.transferLeadership(word === 'best' ? word : peerId(word)));
+      else if (verb === 'add')
+        answer = cluster.with(name, (raft) =>
+          raft.changeConfiguration({ type: 'add', peer: peerId(word), info: cluster.info(word) }),
+        );
+      else if (verb === 'promote' || verb === 'remove')
+        answer = cluster.with(name, (raft) => raft.changeConfiguration({ type: verb, peer: peerId(word) }));
+      else if (verb === 'features') answer = cluster.with(name, (raft) => raft.proposeFeature(Number(word)));
       else throw new Error(`no command ${verb}`);
       const said = typeof answer === 'string' ? answer : sentence(answer as Record<string, unknown>);
       if (said !== '') this.#lines.push(`${name} answers: ${said}`);
