@@ -53,6 +53,19 @@ export interface PeerLimits {
   readonly blockCacheCount: number;
   /** Reads that wait for a confirmation of leadership. */
   readonly readsMax: number;
+  /** A page of a snapshot ends with the record that reaches this many bytes. */
+  readonly snapshotPageBytes: number;
+  /** Snapshots are sent no faster than this, in bytes a second: they share disk and network with the work itself. */
+  readonly snapshotBytesPerSecond: number;
+  /**
+   * How much log is kept at most, beyond the tail, for a follower that is connected and behind, in bytes: dropping what it is
+   * about to get would only make it begin again.
+   */
+  readonly logHoldBytes: number;
+  /** With less free than this the disk is low: a leader then takes no more submissions. In bytes; 0 for never. */
+  readonly spaceLowBytes: number;
+  /** How often the free space is asked for, in ms. */
+  readonly spacePollMs: number;
 }
 
 /** The defaults. */
@@ -77,6 +90,11 @@ export const PEER_LIMITS: PeerLimits = {
   logTailMs: 10 * 60_000,
   blockCacheCount: 64,
   readsMax: 16_384,
+  snapshotPageBytes: 256 * KIB,
+  snapshotBytesPerSecond: 64 * MIB,
+  logHoldBytes: 2 * GIB,
+  spaceLowBytes: 256 * MIB,
+  spacePollMs: 1_000,
 };
 
 /** `overrides` over the defaults. @throws InvariantError when the result breaks a relation between two limits */
@@ -108,6 +126,10 @@ export function peerLimits(overrides: Partial<PeerLimits> = {}): PeerLimits {
   );
   assert(limits.checkpointIntervalMs >= 1 && limits.checkpointLogBytes >= 1, 'marks have a distance');
   assert(limits.logTailBytes >= 0 && limits.logTailMs >= 0, 'a tail is not negative');
+  assert(limits.snapshotPageBytes >= 1 && limits.snapshotBytesPerSecond >= 1, 'a snapshot makes progress');
+  assert(limits.snapshotPageBytes <= 4 * MIB, 'a page with its last record fits a frame');
+  assert(limits.logHoldBytes >= 0 && limits.spaceLowBytes >= 0, 'bounds are not negative');
+  assert(limits.spacePollMs >= 10, 'looking at the disk is not the only thing to do');
   assert(limits.blockCacheCount >= 1 && limits.readsMax >= 1, 'caches and queues hold at least one');
   return limits;
 }

@@ -69,13 +69,18 @@ export class Applier {
     this.#appliedIndex = entry.index;
     switch (entry.kind) {
       case EntryKind.noop:
+      case EntryKind.configuration:
+      case EntryKind.feature:
+        // Not the state machine's affair; whoever is told knows what to do.
         this.#told(entry, undefined);
         return;
       case EntryKind.command:
         this.#told(entry, this.#scheduler.apply(entry.index, entry.data));
         return;
       default:
-        throw new DecodeError(`entry ${entry.index} is of kind ${String(entry.kind)}, which is unknown here`);
+        throw new DecodeError(
+          `entry ${String((entry as Entry).index)} is of kind ${String((entry as Entry).kind)}, which is unknown here`,
+        );
     }
   }
 }

@@ -39,6 +39,7 @@ export type Append = (batch: Uint8Array) => { readonly index: LogIndex; readonly
 
 const DROPPED: ProposalResult = { type: 'dropped' };
 const UNKNOWN: ProposalResult = { type: 'unknown' };
+const NO_SPACE: ProposalResult = { type: 'no-space' };
 
 /** A queue that is taken from at its head without moving the rest. */
 class Lane {
@@ -82,6 +83,8 @@ export class Batcher {
   #appended: Appended[] = [];
   /** Refused without a place in a lane; answered at the next `settle`. */
   #refused: ProposalDone[] = [];
+  /** The same for those for which a disk has no room. */
+  #withoutSpace: ProposalDone[] = [];
 
   constructor(limits: PeerLimits) {
     this.#limits = limits;
@@ -122,16 +125,24 @@ export class Batcher {
     this.#refused.push(done);
   }
 
+  /** Has `done` told at the next `settle` that there is no space for its command. */
+  refuseForSpace(done: ProposalDone): void {
+    this.#withoutSpace.push(done);
+  }
+
   /** True when `settle` has someone to tell. */
   get unsettled(): boolean {
-    return this.#refused.length > 0;
+    return this.#refused.length + this.#withoutSpace.length > 0;
   }
 
   /** Tells those who were refused. */
   settle(): void {
     const refused = this.#refused;
-    this.#refused = [];
+    if (refused.length > 0) this.#refused = [];
     for (const done of refused) done(DROPPED);
+    const withoutSpace = this.#withoutSpace;
+    if (withoutSpace.length > 0) this.#withoutSpace = [];
+    for (const done of withoutSpace) done(NO_SPACE);
   }
 
   /**

@@ -25,6 +25,8 @@ const RECORDS_A_STEP = 4;
 export interface CheckpointHooks {
   /** The checkpoint at `index` is durable. */
   written(index: LogIndex): void;
+  /** The digest of another mark is known. */
+  digested(): void;
   /** Runs `action` as an event of its own; whatever it throws halts the peer. */
   guard(action: () => void): void;
   /** A write failed. */
@@ -36,6 +38,7 @@ interface OpenCheckpoint {
   readonly index: LogIndex;
   readonly logTimeMs: number;
   readonly term: Term;
+  readonly configuration: Uint8Array;
   readonly writer: CheckpointWriter;
   /** Known once its mark is drained. */
   digest: Hash64 | undefined;
@@ -50,7 +53,7 @@ export class Checkpointer {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #sliceMs: number;
-  readonly #configuration: Uint8Array;
+  readonly #configuration: () => Uint8Array;
   readonly #hooks: CheckpointHooks;
   /** The checkpoint that is being put together. Invariant: never while one is being committed. */
   #open: OpenCheckpoint | undefined;
@@ -66,8 +69,8 @@ export class Checkpointer {
       readonly clock: Clock;
       readonly timers: Timers;
       readonly sliceMs: number;
-      /** The configuration of the cluster as it goes into each checkpoint. */
-      readonly configuration: Uint8Array;
+      /** The cluster as the entries up to now have made it, as it goes into a checkpoint. */
+      readonly configuration: () => Uint8Array;
     },
     hooks: CheckpointHooks,
   ) {
@@ -91,6 +94,11 @@ export class Checkpointer {
     return this.#draining || this.#committing;
   }
 
+  /** True from the mark of a checkpoint that is written until that is durable: the one on the disk is about to be replaced. */
+  get writing(): boolean {
+    return this.#open !== undefined || this.#committing;
+  }
+
   /** An entry of `term` with a mark was applied. */
   marked(term: Term): void {
     // To make room for this mark the scheduler may have brought the one before to its end.
@@ -100,7 +108,8 @@ export class Checkpointer {
     if (mark.mode === 'write' && mark.index !== this.#open?.index) {
       assert(this.#open === undefined && !this.#committing, 'one checkpoint is written at a time');
       const { index, logTimeMs } = mark;
-      this.#open = { index, logTimeMs, term, writer: this.#storage.beginCheckpoint(), digest: undefined };
+      const writer = this.#storage.beginCheckpoint();
+      this.#open = { index, logTimeMs, term, configuration: this.#configuration(), writer, digest: undefined };
     }
     if (!this.#draining) this.#slice();
     this.#draining = true;
@@ -141,14 +150,15 @@ export class Checkpointer {
     if (mark.index === this.#open?.index) this.#open.digest = mark.digest;
     this.#marks.push({ index: mark.index, digest: mark.digest });
     if (this.#marks.length > MARKS_KEPT) this.#marks.shift();
+    this.#hooks.digested();
   }
 
   #commit(open: OpenCheckpoint): void {
-    const { index, term, logTimeMs, digest } = open;
+    const { index, term, logTimeMs, configuration, digest } = open;
     assert(digest !== undefined, 'a drained mark has a digest');
     this.#open = undefined;
     this.#committing = true;
-    open.writer.commit({ index, term, logTimeMs, configuration: this.#configuration, digest }).then(
+    open.writer.commit({ index, term, logTimeMs, configuration, digest }).then(
       () => {
         this.#committing = false;
         if (this.#stopped) return;

@@ -1,9 +1,10 @@
 /**
  * How much of the log may go.
  *
- * Bounded by what is needed: the log behind the newest checkpoint, to start from, and everything that some voter has not got,
- * since there is no other way to bring it up to date. What is not needed is kept for a while all the same, so that a peer that
- * restarts finds its place: a tail of at most so many bytes and at most so many minutes.
+ * Bounded by what is needed: the log behind the newest checkpoint, to start from. What is not needed is kept for a while all the
+ * same, so that a peer that restarts finds its place without a snapshot: a tail of at most so many bytes and at most so many
+ * minutes. What a follower that is connected is about to get is kept beyond that, up to a bound of its own: dropping it under its
+ * hands would only make it begin again.
  *
  * Pure. Indexes come from the marks, so that the log is cut at few places; the distance between two is a second under load.
  */
@@ -24,8 +25,10 @@ export interface CutBounds {
   readonly nowMs: number;
   /** The newest durable checkpoint. */
   readonly checkpointIndex: LogIndex;
-  /** Every voter is known to hold the log up to here. */
-  readonly lowestMatchIndex: LogIndex;
+  /** Followers that are connected have the log up to here; what is behind is kept as long as it is not too much. */
+  readonly followedIndex: LogIndex;
+  /** How much is kept for them at most, in bytes. */
+  readonly holdBytes: number;
   /** Bytes of the log from an index on. */
   readonly bytesFrom: (index: LogIndex) => number;
 }
@@ -53,10 +56,10 @@ export class Compaction {
 
   /** The first index that stays, or undefined when nothing is to go. Forgets the places before it. */
   firstIndexToKeep(bounds: CutBounds): LogIndex | undefined {
-    const last = Math.min(bounds.checkpointIndex, bounds.lowestMatchIndex);
     let count = 0;
     for (const cut of this.#cuts) {
-      if (cut.index > last) break;
+      if (cut.index > bounds.checkpointIndex) break;
+      if (cut.index > bounds.followedIndex && bounds.bytesFrom(cut.index + 1) < bounds.holdBytes) break;
       const old = bounds.nowMs - cut.atMs >= this.#tailMs;
       if (!old && bounds.bytesFrom(cut.index + 1) < this.#tailBytes) break;
       count += 1;

@@ -1,18 +1,20 @@
 /**
- * Who may take part: the first start of a cluster, and the incarnations that belong to it afterwards.
+ * The first start of a peer: when a cluster may be founded, and when a peer without a log may take part in one that is there.
  *
  * A peer that comes back with an empty disk under its old name could vote a second time in a term and un-commit what it once
  * acknowledged. So an empty log alone gives no right to vote: every data directory has an incarnation drawn at random, and the
- * cluster is founded with those of its first members.
+ * cluster is founded with those of its first members. Whoever comes later is added by an entry of the log that names its incarnation.
  *
- *     waiting ── every other member answered that its log is empty too ──────▶ founded
- *        │  └─── one answered that it was founded with this incarnation ────▶ founded
- *        └────── one knows another incarnation of this peer ───────────────▶ refused
+ *     waiting ── every other member of the file answered that its log is empty too, and names the same founders ──▶ founded
+ *        └────── one answered that it knows this very incarnation, as a founder's or by an entry ──────────────▶ founded
  *
- * A member that has not answered is waited for, and so is one that has a log and knows no incarnation of this peer: it was
- * founded by the word of a third one, and may soon hear more. Founding is written to disk, with the incarnations, before the first vote;
- * a peer tells others which incarnation it knows of them only from then on. One that was founded by the word of another knows
- * only that other; it learns the rest from members that have a log or know it in turn.
+ * Everything else is waited for: members that have not answered; those that have a log and do not know this incarnation, since
+ * they may be told of it, by a third one or by an operator who adds this peer; and those that know another incarnation under this
+ * name, since the operator may replace that one by this. Founding is written to disk, with the incarnations, before the first vote;
+ * a peer tells others which incarnation it knows of them only from then on.
+ *
+ * A peer that is founded by the word of another takes over the list of founders. When it is none of them, it joined: it begins
+ * with their configuration, in which it has no part, and learns from the log or a snapshot what came of that.
  *
  * Pure: facts come in, verdicts go out; who writes them down is the caller.
  */
@@ -20,6 +22,7 @@ import { assert } from '../base/assert.ts';
 import type { PeerId } from '../base/ids.ts';
 import type { Founder, Founding } from '../storage/storage.ts';
 import type { PeerFacts } from '../transport/transport.ts';
+import { NO_INCARNATION } from './member-info.ts';
 
 /** What a peer without a log may do. */
 export type FoundingVerdict =
@@ -29,18 +32,13 @@ export type FoundingVerdict =
       readonly missing: readonly PeerId[];
       /** Members that have a log and have not heard of this incarnation, nor of another one of this peer. */
       readonly strangers: readonly PeerId[];
+      /** Members that know another data directory under the name of this peer. */
+      readonly replaced: readonly PeerId[];
+      /** Members without a log whose file names other founders. */
+      readonly disagreeing: readonly PeerId[];
     }
   /** Write this down, then take part. */
-  | { readonly type: 'founded'; readonly founding: Founding }
-  /** Never: stop, and say the sentence to the operator. */
-  | { readonly type: 'refused'; readonly sentence: string };
-
-/** Whom a founded peer lets in. */
-export type Admission =
-  | { readonly type: 'accept' }
-  /** Accept, and write this down first: an incarnation was learned. */
-  | { readonly type: 'learn'; readonly founding: Founding }
-  | { readonly type: 'refuse'; readonly sentence: string };
+  | { readonly type: 'founded'; readonly founding: Founding };
 
 /**
  * The first start of a peer that was not founded. See the head of this file. In the facts that count here, a log is empty as long
@@ -49,6 +47,8 @@ export type Admission =
 export class FirstStart {
   readonly #self: Founder;
   readonly #others: readonly PeerId[];
+  /** Everyone in the file, sorted. */
+  readonly #founders: readonly PeerId[];
   /** The last answer of each other member. */
   readonly #heard = new Map<PeerId, PeerFacts>();
 
@@ -57,12 +57,17 @@ export class FirstStart {
     assert(!others.includes(self.peerId), 'a peer does not wait for itself');
     this.#self = self;
     this.#others = others;
+    this.#founders = [self.peerId, ...others].sort();
   }
 
-  /** A member answered; a newer answer takes the place of an older one. */
+  /** A member answered; a newer answer takes the place of an older one. Others that are in no file of ours do not count. */
   hears(from: PeerId, facts: PeerFacts): void {
-    assert(this.#others.includes(from), 'only members answer');
-    this.#heard.set(from, facts);
+    if (this.#others.includes(from)) this.#heard.set(from, facts);
+  }
+
+  /** Who answered, with the last words of each. */
+  get answers(): ReadonlyMap<PeerId, PeerFacts> {
+    return this.#heard;
   }
 
   /** The connection to a member ended: what it said may no longer hold, and it is asked again. */
@@ -74,6 +79,8 @@ export class FirstStart {
   verdict(): FoundingVerdict {
     const missing: PeerId[] = [];
     const strangers: PeerId[] = [];
+    const replaced: PeerId[] = [];
+    const disagreeing: PeerId[] = [];
     const founders: Founder[] = [this.#self];
     for (const peer of this.#others) {
       const facts = this.#heard.get(peer);
@@ -81,52 +88,65 @@ export class FirstStart {
         missing.push(peer);
         continue;
       }
-      if (facts.knowsMe === 'as-another') return { type: 'refused', sentence: rejoinSentence(this.#self.peerId, peer) };
-      if (facts.knowsMe === 'as-this') {
-        return foundedWith([this.#self, { peerId: peer, incarnation: facts.incarnation }]);
-      }
-      if (!facts.logEmpty) strangers.push(peer);
-      founders.push({ peerId: peer, incarnation: facts.incarnation });
+      const teller = { peerId: peer, incarnation: facts.incarnation };
+      if (facts.knowsMe === 'as-this') return foundedWith(byWord(facts.founders, [this.#self, teller]));
+      if (facts.knowsMe === 'as-another') replaced.push(peer);
+      else if (!facts.logEmpty) strangers.push(peer);
+      else if (!sameNames(facts.founders, this.#founders)) disagreeing.push(peer);
+      founders.push(teller);
     }
-    if (missing.length > 0 || strangers.length > 0) return { type: 'waiting', missing, strangers };
+    if (missing.length + strangers.length + replaced.length + disagreeing.length > 0)
+      return { type: 'waiting', missing, strangers, replaced, disagreeing };
     return foundedWith(founders);
   }
 }
 
 /** The incarnation that `founding` holds of `peer`, or undefined. */
 export function knownIncarnation(founding: Founding, peer: PeerId): string | undefined {
-  return founding.heard.find((founder) => founder.peerId === peer)?.incarnation;
+  const incarnation = founding.heard.find((founder) => founder.peerId === peer)?.incarnation;
+  return incarnation === NO_INCARNATION ? undefined : incarnation;
 }
 
-/** What a founded peer does with another member that says these `facts` of itself. */
-export function admit(founding: Founding, self: PeerId, from: PeerId, facts: PeerFacts): Admission {
-  assert(founding.founded, 'only a founded peer judges others');
-  const known = knownIncarnation(founding, from);
-  if (known !== undefined && known !== facts.incarnation)
-    return { type: 'refuse', sentence: rejoinSentence(from, self) };
-  if (facts.knowsMe === 'as-another') return { type: 'refuse', sentence: rejoinSentence(self, from) };
-  if (known !== undefined) return { type: 'accept' };
-  // A member without a log that knows nobody may be new under an old name. It cannot take part before others know it.
-  if (facts.logEmpty && facts.knowsMe === 'not') return { type: 'accept' };
-  const heard = [...founding.heard, { peerId: from, incarnation: facts.incarnation }].sort(byPeerId);
-  return { type: 'learn', founding: { founded: true, heard } };
+/** What an operator has to know of a peer that waits. */
+export function waitingSentence(self: PeerId, verdict: FoundingVerdict): string {
+  if (verdict.type !== 'waiting') return '';
+  const { missing, strangers, replaced, disagreeing } = verdict;
+  if (replaced.length > 0) {
+    return (
+      `${replaced.join(', ')} already knows another data directory of ${self}, which this empty one cannot stand in for by itself: it ` +
+      `could vote twice and forget what it acknowledged. Start ${self} with the directory that it had, or, if that is gone, run ` +
+      `"taskraft cluster replace ${self}".`
+    );
+  }
+  if (strangers.length > 0) {
+    return (
+      `${self} is no member yet: ${strangers.join(', ')} already has a log and has not heard of this data directory. ` +
+      `Run "taskraft cluster add ${self}" to add it to the cluster.`
+    );
+  }
+  const parts: string[] = [];
+  if (missing.length > 0) parts.push(`waiting for ${missing.join(', ')}`);
+  if (disagreeing.length > 0)
+    parts.push(`the file of ${disagreeing.join(', ')} names other members than that of ${self}`);
+  return `The cluster is not founded yet as far as ${self} knows: ${parts.join('; ')}.`;
 }
 
-/** What the operator of `peer` has to know: `witness` does not accept its data directory. */
-export function rejoinSentence(peer: PeerId, witness: PeerId): string {
-  return (
-    `${peer} has an empty or foreign data directory, but ${witness} belongs to a cluster that was founded with another one of ` +
-    `${peer}. A peer that lost its log must not come back under its old id, because it could vote twice and forget what it ` +
-    `acknowledged. Start ${peer} with the data directory that it had. If that is gone, leave ${peer} stopped: the others go on ` +
-    `without it as long as they are a majority. A member cannot be replaced in this version; only a new cluster, with a new ` +
-    `clusterId and empty directories, has all its members again.`
-  );
+/** The founders that another peer told of, with the incarnations that are known here. */
+function byWord(names: readonly PeerId[], known: readonly Founder[]): Founder[] {
+  return names.map((peerId) => {
+    const incarnation = known.find((founder) => founder.peerId === peerId)?.incarnation ?? NO_INCARNATION;
+    return { peerId, incarnation };
+  });
 }
 
 function foundedWith(founders: readonly Founder[]): FoundingVerdict {
-  return { type: 'founded', founding: { founded: true, heard: [...founders].sort(byPeerId) } };
+  return { type: 'founded', founding: { founded: true, heard: [...founders].sort(byPeerId), whole: true } };
 }
 
 function byPeerId(left: Founder, right: Founder): number {
   return left.peerId < right.peerId ? -1 : Number(left.peerId > right.peerId);
+}
+
+function sameNames(left: readonly PeerId[], right: readonly PeerId[]): boolean {
+  return left.length === right.length && left.every((name, at) => name === right[at]);
 }

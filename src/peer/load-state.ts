@@ -1,8 +1,10 @@
 /** Brings the last checkpoint from the state database into memory, a page at a time. */
+import type { Clock, Timers } from '../base/clock.ts';
 import type { Crc32 } from '../base/hash.ts';
 import { formatHash } from '../base/hash.ts';
 import type { Logger } from '../base/logger.ts';
 import type { SchedulerLimits } from '../scheduler/limits.ts';
+import type { SchedulerLoader } from '../scheduler/scheduler.ts';
 import { BODY_TABLE_IDS_FROM, Scheduler } from '../scheduler/scheduler.ts';
 import { keyAfter } from '../storage/keys.ts';
 import type { StateStorage } from '../storage/storage.ts';
@@ -10,9 +12,20 @@ import type { StateStorage } from '../storage/storage.ts';
 /** Records of one page. The disk is waited for between pages, and others run meanwhile. */
 const PAGE_RECORDS = 512;
 
+/** What a loader does between two looks at the clock, in small records. */
+const STEP_RECORDS = 1_024;
+
 /** The lowest key, and the key at which the bodies of blocks and payloads begin. */
 const FIRST_KEY: Uint8Array = Uint8Array.of(0);
 const BODIES_FROM: Uint8Array = Uint8Array.of(BODY_TABLE_IDS_FROM);
+
+/** How loading shares the event loop with others. */
+export interface LoadPace {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Holds the event loop for no longer than this at a time, in ms. */
+  readonly sliceMs: number;
+}
 
 /**
  * The state of the last checkpoint, verified against its digest; an empty one where there is none.
@@ -22,6 +35,7 @@ export async function loadState(
   storage: StateStorage,
   options: { readonly crc32: Crc32; readonly limits: Partial<SchedulerLimits> },
   logger: Logger,
+  pace: LoadPace,
 ): Promise<Scheduler> {
   const { checkpoint } = storage;
   if (checkpoint === undefined) return new Scheduler(options);
@@ -41,8 +55,21 @@ export async function loadState(
     const value = await storage.get(key);
     if (value !== undefined) loader.add(key, value);
   }
+  await settleLoader(loader, pace);
   const { index, logTimeMs, digest } = checkpoint;
   const scheduler = loader.finish({ index, logTimeMs, digest });
   logger.info('checkpoint loaded', { index, records, digest: formatHash(digest) });
   return scheduler;
+}
+
+/** Has `loader` put together what it was given, a slice at a time. @throws DecodeError when the records contradict each other */
+export async function settleLoader(loader: SchedulerLoader, pace: LoadPace): Promise<void> {
+  let endMs = pace.clock.monotonicMs() + pace.sliceMs;
+  while (!loader.settle(STEP_RECORDS)) {
+    if (pace.clock.monotonicMs() < endMs) continue;
+    await new Promise<void>((resolve) => {
+      pace.timers.soon(resolve);
+    });
+    endMs = pace.clock.monotonicMs() + pace.sliceMs;
+  }
 }

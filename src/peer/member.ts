@@ -1,15 +1,19 @@
 /**
  * A peer that takes part: consensus, state machine and everything between them, from the moment at which the state is loaded
- * until it stops. `peer.ts` opens what this stands on and decides when it may begin.
+ * until it stops. `peer.ts` opens what this stands on and decides when it may begin; it makes another one when the storage has to be
+ * opened anew, after a failed write for instance, or to install a snapshot.
  */
 import { assert } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
 import type { LogIndex, PeerId } from '../base/ids.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
-import { RAFT_DEFAULTS } from '../raft/options.ts';
-import { Raft } from '../raft/raft.ts';
+import type { ConfigurationChange } from '../raft/configuration.ts';
+import { decodeMembers } from '../raft/configuration.ts';
+import type { Message } from '../raft/message.ts';
+import type { Raft } from '../raft/raft.ts';
 import type { Entry } from '../raft/types.ts';
+import { EntryKind } from '../raft/types.ts';
 import type { ApplyOutcome } from '../scheduler/outcome.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Founding, OpenedStorage, RecoveredLog } from '../storage/storage.ts';
@@ -19,14 +23,25 @@ import { Batcher } from './batcher.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { judgeClock } from './clock-watch.ts';
 import { Compaction } from './compaction.ts';
-import { encodeConfiguration } from './configuration.ts';
+import type { AppliedCluster } from './configuration.ts';
+import { applyMembers, decodeApplied, encodeApplied, foundedCluster } from './configuration.ts';
 import { decodeEnvelope } from './envelope.ts';
+import { FEATURE_LEVEL, readFeature } from './features.ts';
 import type { Instant } from './log-time.ts';
 import { instantOf, LogTime } from './log-time.ts';
+import { makeRaft } from './make-raft.ts';
+import { MembershipBook } from './membership.ts';
+import { Neighbours } from './neighbours.ts';
+import { NEWS_KIND } from './news.ts';
+import type { ChangeDone, TransferDone } from './operator-wishes.ts';
+import { OperatorWishes } from './operator-wishes.ts';
 import { Proposer } from './proposer.ts';
 import { QuorumWatch } from './quorum-watch.ts';
 import { ReadQueue } from './reads.ts';
 import { lastStamp, ReadyLoop } from './ready-loop.ts';
+import { SNAPSHOT_KIND } from './snapshot-frames.ts';
+import type { ReadySnapshot } from './snapshot-receiver.ts';
+import { SnapshotDesk } from './snapshot-desk.ts';
 import { TaskReader } from './task-reader.ts';
 import { Ticker } from './ticker.ts';
 import type { Leadership, PeerAlarm, PeerPorts, ProposalDone, ProposalLane, ReadDone } from './types.ts';
@@ -52,14 +67,22 @@ export interface MemberParts {
   readonly storage: OpenedStorage;
   /** The state at the last checkpoint. */
   readonly scheduler: Scheduler;
+  /** Makes the loader of a state that comes from another peer. */
+  readonly loader: () => ReturnType<typeof Scheduler.loader>;
 }
 
 /** Where a member tells what happens. */
 export interface MemberHooks {
   applied(index: LogIndex, outcome: ApplyOutcome): void;
   leadership(change: Leadership): void;
-  /** Something broke that must not be survived. */
-  halt(error: unknown): void;
+  /** Who belongs to the cluster, or what others are to be told of it, has changed; `membership` has the details. */
+  membership(): void;
+  /** This peer was removed, and that is committed. */
+  removed(): void;
+  /** A snapshot waits to be installed. */
+  install(snapshot: ReadySnapshot): void;
+  /** Something broke: a failure of the storage may be survived by opening it anew, everything else must not be. */
+  failed(error: unknown): void;
 }
 
 /** See the head of this file. */
@@ -71,6 +94,10 @@ export class Member {
   readonly logTime: LogTime = new LogTime();
   readonly checkpointer: Checkpointer;
   readonly tasks: TaskReader;
+  readonly membership: MembershipBook;
+  readonly neighbours: Neighbours;
+  readonly snapshots: SnapshotDesk;
+  readonly #wishes: OperatorWishes;
   readonly #proposer: Proposer;
   readonly #reads: ReadQueue;
   readonly #applier: Applier;
@@ -88,27 +115,51 @@ export class Member {
   #clockAlarm: PeerAlarm | undefined;
   /** No hand-over for the sake of the clock before this monotonic instant. */
   #handOverFromMs = 0;
+  /** Told once. */
+  #toldRemoved = false;
   readonly #replayTo: LogIndex;
   #replayLoggedMs = 0;
 
-  constructor(parts: MemberParts, hooks: MemberHooks) {
+  /** `before` is the member of this process that this one takes the place of: what it heard of others still holds. */
+  constructor(parts: MemberParts, hooks: MemberHooks, before?: Member) {
     this.#parts = parts;
     this.#hooks = hooks;
     const { ports, limits, storage, scheduler, cluster, self } = parts;
     const { clock, timers, transport } = ports;
+    const { checkpoint } = storage.state;
+    const applied =
+      checkpoint === undefined
+        ? foundedCluster(storage.founding, cluster)
+        : decodeApplied(checkpoint.configuration, cluster);
     const recovered = storage.takeRecovered();
-    this.raft = makeRaft(parts, recovered);
+    this.raft = makeRaft({ ...parts, ...ports, timings: cluster.timings, recovered, cluster: applied });
+    this.membership = new MembershipBook(
+      { self, cluster, storage, applied, configuration: this.raft.configuration },
+      before?.membership,
+    );
     this.batcher = new Batcher(limits);
+    this.#wishes = new OperatorWishes(this.raft);
     this.#reads = new ReadQueue(limits.readsMax);
     this.#applier = new Applier(scheduler, clock, limits.applySliceMs, this.raft.appliedIndex, (entry, outcome) => {
       this.#applied(entry, outcome);
     });
     const guard = this.#guard.bind(this);
     const wake = this.wake.bind(this);
-    const failed = hooks.halt;
+    const { failed } = hooks;
     this.#loop = new ReadyLoop(
       { raft: this.raft, storage, transport, clock, applier: this.#applier, reads: this.#reads, logTime: this.logTime },
-      { guard, failed, wake },
+      {
+        guard,
+        failed,
+        wake,
+        configuration: (configuration) => {
+          this.membership.changed(configuration);
+          this.#hooks.membership();
+        },
+        snapshotNeeded: ({ atLeast }) => {
+          this.snapshots.needed(atLeast);
+        },
+      },
     );
     this.#proposer = new Proposer({
       clock,
@@ -121,11 +172,17 @@ export class Member {
       batcher: this.batcher,
       logTime: this.logTime,
     });
-    const configuration = encodeConfiguration(cluster.members.map((member) => member.id));
     const sliceMs = limits.checkpointSliceMs;
     this.#compaction = new Compaction(limits.logTailBytes, limits.logTailMs);
     this.checkpointer = new Checkpointer(
-      { scheduler, storage: storage.state, clock, timers, sliceMs, configuration },
+      {
+        scheduler,
+        storage: storage.state,
+        clock,
+        timers,
+        sliceMs,
+        configuration: () => encodeApplied(this.membership.applied),
+      },
       {
         guard,
         failed,
@@ -133,7 +190,18 @@ export class Member {
           ports.logger.debug('checkpoint written', { index });
           this.#compact();
         },
+        digested: () => {
+          this.neighbours.marked();
+        },
       },
+    );
+    this.neighbours = new Neighbours(
+      { ...parts, raft: this.raft, membership: this.membership, marks: () => this.checkpointer.marks },
+      { guard, failed, wake },
+    );
+    this.snapshots = new SnapshotDesk(
+      { ...parts, raft: this.raft, membership: this.membership, checkpointer: this.checkpointer },
+      { guard, failed, install: hooks.install },
     );
     this.tasks = new TaskReader(scheduler, storage.state, limits);
     this.quorum = new QuorumWatch(clock, (done) => {
@@ -144,7 +212,6 @@ export class Member {
     });
     this.#replayTo = recovered.lastIndex;
     this.#restoreTime(recovered);
-    assert(this.raft.status().voters.includes(self), 'a member votes');
   }
 
   /** True while this peer leads and has applied the first entry of its term. */
@@ -158,7 +225,8 @@ export class Member {
 
   /** What an operator should look at. */
   get alarms(): readonly PeerAlarm[] {
-    return this.#clockAlarm === undefined ? [] : [this.#clockAlarm];
+    const own = this.#clockAlarm === undefined ? [] : [this.#clockAlarm];
+    return [...own, ...this.neighbours.alarms];
   }
 
   /** Takes part from now on. */
@@ -167,6 +235,10 @@ export class Member {
     this.#running = true;
     this.#ticker.start();
     this.#keepHouse();
+    this.neighbours.start();
+    this.#guard(() => {
+      if (this.#parts.storage.stateMissing) this.snapshots.needed(this.raft.status().firstIndex - 1);
+    });
     this.wake();
   }
 
@@ -177,8 +249,12 @@ export class Member {
     this.#ticker.stop();
     this.#housekeeping?.cancel();
     this.checkpointer.stop();
+    this.neighbours.stop();
+    this.snapshots.stop();
     this.#proposer.follow();
     this.#reads.abandon(this.appliedIndex);
+    this.#wishes.abandon(true);
+    this.#tellLeadership();
   }
 
   /** Takes no more proposals; those that were taken go on. */
@@ -202,6 +278,7 @@ export class Member {
   /** See `Peer.propose`. */
   propose(lane: ProposalLane, command: Uint8Array, moves: number, done: ProposalDone): boolean {
     if (!this.serving || !this.#accepting) this.batcher.refuse(done);
+    else if (lane === 'submission' && this.neighbours.lacksSpace) this.batcher.refuseForSpace(done);
     else if (!this.batcher.add(lane, command, moves, done)) return false;
     this.wake();
     return true;
@@ -209,9 +286,30 @@ export class Member {
 
   /** See `Peer.read`. */
   read(done: ReadDone): void {
-    if (this.serving) this.#reads.add(done);
+    if (this.#running && !this.#parts.storage.stateMissing) this.#reads.add(done);
     else this.#reads.refuse(done);
     this.wake();
+  }
+
+  /** True when the state here is that of some moment, and not none at all. */
+  get readable(): boolean {
+    return this.#running && !this.#parts.storage.stateMissing;
+  }
+
+  /** See `Peer.changeMembership`. */
+  change(change: ConfigurationChange, done: ChangeDone): void {
+    this.#guard(() => {
+      this.#wishes.change(change, done);
+      this.wake();
+    });
+  }
+
+  /** See `Peer.transfer`. */
+  transfer(to: PeerId | 'best', done: TransferDone): void {
+    this.#guard(() => {
+      this.#wishes.transfer(to, done);
+      this.wake();
+    });
   }
 
   /** Replaces the founding record on disk. */
@@ -221,9 +319,18 @@ export class Member {
     });
   }
 
-  /** A frame of another member. @throws DecodeError when it is none */
+  /** A frame of another peer. @throws DecodeError when it is none */
   frame(from: PeerId, lane: Lane, bytes: Uint8Array): void {
+    if (bytes[0] === NEWS_KIND) {
+      if (!this.membership.isForeign(from)) this.neighbours.news(from, bytes);
+      return;
+    }
+    if (bytes[0] === SNAPSHOT_KIND) {
+      this.snapshots.frame(from, bytes);
+      return;
+    }
     const { wallMs, message } = decodeEnvelope(bytes, from, this.#parts.self);
+    if (isAnswer(message) && this.membership.isForeign(from)) return;
     this.#guard(() => {
       // Bulk may lie in buffers for long; what it says of a clock is old.
       if (lane === 'control') this.logTime.heardClock(from, wallMs, this.#now());
@@ -236,6 +343,7 @@ export class Member {
   disconnected(peer: PeerId): void {
     this.#guard(() => {
       this.raft.peerUnreachable(peer);
+      this.snapshots.lost(peer);
       this.wake();
     });
   }
@@ -275,6 +383,7 @@ export class Member {
     this.#guard(() => {
       this.raft.tick();
       if (this.serving) this.quorum.tick();
+      if (this.#wishes.waiting) this.#wishes.tick();
       this.#proposer.tick();
       // Not at once: a turn of the event loop, whatever it begins with, has one turn of the crank.
       this.wake();
@@ -289,6 +398,7 @@ export class Member {
       if (this.#leads !== undefined) {
         this.#proposer.follow();
         this.#reads.abandon(this.appliedIndex);
+        this.#wishes.abandon(false);
       }
       this.#leads = leads;
       this.quorum.reset();
@@ -310,15 +420,39 @@ export class Member {
   #applied(entry: Entry, outcome: ApplyOutcome | undefined): void {
     const { scheduler } = this.#parts;
     const beganToServe = this.#proposer.applied(entry, outcome);
+    if (entry.kind === EntryKind.configuration || entry.kind === EntryKind.feature) this.#appliedChange(entry);
     if (outcome?.marked === true) {
       this.#compaction.marked(entry.index, this.#parts.ports.clock.monotonicMs());
       this.checkpointer.marked(entry.term);
     }
     if (entry.index <= this.#replayTo) this.#logReplay(entry.index);
-    if (beganToServe) this.#tellLeadership();
+    if (beganToServe) {
+      this.#tellLeadership();
+      this.neighbours.serves();
+    }
     if (outcome === undefined) return;
     this.batcher.applied(entry.index, entry.term, scheduler.logTimeMs, outcome.replies);
     if (this.serving) this.#hooks.applied(entry.index, outcome);
+  }
+
+  /** An entry about the cluster itself. */
+  #appliedChange(entry: Entry): void {
+    const { applied } = this.membership;
+    const next: AppliedCluster =
+      entry.kind === EntryKind.feature
+        ? { ...applied, featureLevel: Math.max(applied.featureLevel, readFeature(entry.data)) }
+        : applyMembers(applied, entry.index, decodeMembers(entry.data));
+    if (next.featureLevel !== applied.featureLevel)
+      this.#parts.ports.logger.info('features are switched on', { level: next.featureLevel, known: FEATURE_LEVEL });
+    this.membership.appliedTo(next);
+    this.#wishes.applied(entry.index, entry.term);
+    this.#hooks.membership();
+    const { self, storage } = this.#parts;
+    const { incarnation } = storage.identity;
+    const isRemoved = next.removed.some((one) => one.peer === self && one.incarnation === incarnation);
+    if (!isRemoved || this.#toldRemoved) return;
+    this.#toldRemoved = true;
+    this.#hooks.removed();
   }
 
   #logReplay(index: LogIndex): void {
@@ -332,8 +466,9 @@ export class Member {
     this.#housekeeping = this.#parts.ports.timers.after(HOUSEKEEPING_MS, () => {
       this.#guard(() => {
         this.#keepHouse();
-        this.#parts.storage.syncHead().catch(this.#hooks.halt);
+        this.#parts.storage.syncHead().catch(this.#hooks.failed);
         this.#watchClock();
+        this.snapshots.tick();
         this.#compact();
       });
     });
@@ -360,17 +495,29 @@ export class Member {
   }
 
   #compact(): void {
-    const { storage, ports } = this.#parts;
+    const { storage, ports, limits } = this.#parts;
+    if (storage.stateMissing) return;
     const first = this.#compaction.firstIndexToKeep({
       nowMs: ports.clock.monotonicMs(),
       checkpointIndex: storage.state.checkpoint?.index ?? 0,
-      lowestMatchIndex: this.raft.lowestMatchIndex,
+      followedIndex: this.#followedIndex(),
+      holdBytes: limits.logHoldBytes,
       bytesFrom: (index) => storage.log.bytesFrom(index),
     });
     if (first === undefined || first <= storage.log.firstIndex) return;
     // The core hears of it first, so that it asks for nothing that is gone.
     this.raft.compacted(first);
-    storage.log.compact(first).catch(this.#hooks.halt);
+    storage.log.compact(first).catch(this.#hooks.failed);
+  }
+
+  /** Followers that answer have the log up to here; one that needs a snapshot gets one from before where the log begins now, at worst. */
+  #followedIndex(): LogIndex {
+    let followed = Number.MAX_SAFE_INTEGER;
+    const { peers, firstIndex } = this.raft.status();
+    for (const { recentlyActive, state, matchIndex } of peers) {
+      if (recentlyActive) followed = Math.min(followed, state === 'snapshot' ? firstIndex - 1 : matchIndex);
+    }
+    return followed;
   }
 
   #restoreTime(recovered: RecoveredLog): void {
@@ -392,34 +539,21 @@ export class Member {
     try {
       action();
     } catch (error) {
-      this.#hooks.halt(error);
+      this.#hooks.failed(error);
     }
   }
 }
 
-/** The consensus core as the disk left it. */
-function makeRaft(parts: MemberParts, recovered: RecoveredLog): Raft {
-  const { self, cluster, limits, ports, storage } = parts;
-  const { tickMs, heartbeatMs, electionTimeoutMs } = cluster.timings;
-  const applied = storage.state.checkpoint?.index ?? 0;
-  const electionTimeoutTicks = Math.ceil(electionTimeoutMs / tickMs);
-  return new Raft(
-    {
-      ...RAFT_DEFAULTS,
-      self,
-      voters: cluster.members.map((member) => member.id),
-      electionTimeoutTicks,
-      heartbeatIntervalTicks: Math.ceil(heartbeatMs / tickMs),
-      persistTimeoutTicks: Math.max(RAFT_DEFAULTS.persistTimeoutTicks, 4 * electionTimeoutTicks),
-      maxAppendBytes: limits.appendBytesMax,
-      maxInflightMessages: limits.inflightAppendsMax,
-      maxInflightBytes: limits.inflightBytesMax,
-      maxUncommittedBytes: limits.uncommittedBytesMax,
-      maxEntriesInMemoryBytes: limits.entriesInMemoryBytesMax,
-      maxApplyBytes: limits.applyBytesMax,
-      maxPendingReads: limits.readsMax,
-      random: ports.random,
-    },
-    { ...recovered, applied, commit: applied },
-  );
+/** True for what answers a question: from a peer of another configuration it counts for nothing. */
+function isAnswer(message: Message): boolean {
+  switch (message.type) {
+    case 'pre-vote-response':
+    case 'vote-response':
+    case 'append-accepted':
+    case 'append-rejected':
+    case 'heartbeat-response':
+      return true;
+    default:
+      return false;
+  }
 }

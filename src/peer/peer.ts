@@ -10,37 +10,52 @@
  *                                                                  └─ mark ─▶ checkpointer ─▶ storage (state)
  *
  *     new ─start─▶ opening ─▶ replaying ─▶ founding ─▶ serving ─stop─▶ stopping ─▶ stopped
- *                     │           │           │           │
+ *                     │           │           │          │ ▲ │
+ *                     │           │           │          ▼ │ │
+ *                     │           │           │      reopening
  *                     └───────────┴───────────┴───────────┴──▶ halted
  *
  * Invariants
  * - A proposal is told `applied` only after its entry is on stable storage on a majority and applied here.
  * - A peer that was not founded with this data directory neither votes nor acknowledges.
- * - A broken invariant, a failed write, or an entry that cannot be read ends the peer: it answers nothing from then on. It can
- *   be started again; a wrong one would corrupt.
+ * - After a failed write or a damaged read nothing is acknowledged before the directory was closed, opened and checked anew. That
+ *   happens in place, a few times; a broken invariant, or an entry that cannot be read, ends the peer: it answers nothing from then on.
+ *   It can be started again; a wrong one would corrupt.
  * - Nothing waits for a timer in order to be batched, and nothing holds the event loop for more than a slice.
  *
  * Not here: what a command means (`src/scheduler`), who may ask for it (`src/server`), how frames travel (`src/transport`).
  */
 import { assert } from '../base/assert.ts';
+import { sameHash } from '../base/hash.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
-import { memberOf } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
 import { peerLimits } from '../config/limits.ts';
-import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { SchedulerLoader, SchedulerOptions } from '../scheduler/scheduler.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
 import type { TaskFilter, TaskView } from '../scheduler/views.ts';
-import type { Founding, OpenedStorage } from '../storage/storage.ts';
-import type { Refusal } from '../transport/refusal.ts';
-import type { HelloVerdict, OwnFacts, PeerFacts, TransportHandlers } from '../transport/transport.ts';
-import { checkVoters } from './configuration.ts';
-import { admit, FirstStart, knownIncarnation, rejoinSentence } from './founding.ts';
+import type { OpenedStorage } from '../storage/storage.ts';
+import { StorageError } from '../storage/storage-error.ts';
+import type { StorageErrorCode } from '../storage/storage-error.ts';
+import type { TransportHandlers } from '../transport/transport.ts';
+import { removedSentence } from './admission.ts';
+import { FEATURE_MEMBERSHIP } from './features.ts';
+import { FirstStart, waitingSentence } from './founding.ts';
+import { Greeter } from './greeter.ts';
 import { loadState } from './load-state.ts';
 import { instantOf } from './log-time.ts';
+import { encodeMemberInfo } from './member-info.ts';
 import { Member } from './member.ts';
-import { statusOf } from './status.ts';
+import { ReopenBudget } from './reopen-budget.ts';
+import type { ReadySnapshot } from './snapshot-receiver.ts';
+import type { StatusParts } from './status.ts';
+import { memberStatuses, membershipOf, statusOf } from './status.ts';
 import type { TaskListPage } from './task-reader.ts';
 import type {
   Leadership,
+  Membership,
+  MembershipChange,
+  MembershipRefusal,
+  MembershipResult,
   PeerListener,
   PeerOptions,
   PeerPorts,
@@ -49,10 +64,27 @@ import type {
   ProposalDone,
   ProposalLane,
   ReadDone,
+  TransferOutcome,
 } from './types.ts';
 
 /** How long a stop waits for proposals under way, in ms; where a majority answers they need a few. */
 const FLUSH_MS = 200;
+
+/** How long a leader whose disk has failed waits for another one to lead, in ms: one that is up to date needs a few. */
+const STEP_ASIDE_MS = 100;
+
+/** Between two attempts to open a directory that could not be opened, in ms. */
+const REOPEN_PAUSE_MS = 500;
+
+/** What may be survived by opening the directory anew: its verification then tells what is left. */
+const REOPENABLE: readonly StorageErrorCode[] = [
+  'STORAGE_FAILED',
+  'NO_SPACE',
+  'LOG_DAMAGED',
+  'META_DAMAGED',
+  'LOG_TAIL_LOST',
+  'STATE_DAMAGED',
+];
 
 /** See the head of this file. */
 export class Peer {
@@ -65,11 +97,16 @@ export class Peer {
   #storage: OpenedStorage | undefined;
   #scheduler: Scheduler | undefined;
   #member: Member | undefined;
-  /** What this peer knows of the founders; what is on disk may lag behind by one write. */
-  #founding: Founding = { founded: false, heard: [] };
   /** Set while the founding is waited for. */
   #firstStart: FirstStart | undefined;
+  readonly #greeter: Greeter;
+  readonly #reopens = new ReopenBudget();
   #starting: Promise<void> | undefined;
+  #reopening: Promise<void> | undefined;
+  /** Whom the transport talks to, as text; and the incarnation of each. */
+  #peersText = '';
+  #incarnations: ReadonlyMap<PeerId, string | undefined> = new Map();
+  #peersAsked = false;
   #stopping: Promise<void> | undefined;
   /** Told when leadership changes, while `stop` waits for a successor. */
   #successor: (() => void) | undefined;
@@ -80,7 +117,8 @@ export class Peer {
     this.#ports = ports;
     this.#limits = peerLimits(options.limits);
     const isMember = options.cluster.members.some((member) => member.id === options.self);
-    assert(isMember, 'a peer is a member of its cluster');
+    assert(isMember, 'a peer is a member of its file');
+    this.#greeter = this.#makeGreeter();
   }
 
   get self(): PeerId {
@@ -150,8 +188,9 @@ export class Peer {
   }
 
   /**
-   * Linearizable read: `done` is told `ok` once a quorum has confirmed, by a round begun after this call, that this peer leads,
-   * and the state holds all that was committed by then.
+   * Linearizable read, on the leader and on every other peer: `done` is told `ok` once a quorum has confirmed, by a round begun after
+   * this call, who leads, and the state here holds all that was committed by then. `not-leader` where nobody is known to lead, or
+   * leadership changed meanwhile.
    */
   read(done: ReadDone): void {
     if (this.#state === 'serving' && this.#member !== undefined) this.#member.read(done);
@@ -160,6 +199,59 @@ export class Peer {
         done('not-leader', this.appliedIndex);
       });
     }
+  }
+
+  /**
+   * What the state here is of: some moment of the past, seconds ago perhaps, or longer where this peer is cut off. Undefined while
+   * there is none to look at.
+   */
+  staleRead(): { readonly appliedIndex: LogIndex; readonly logTimeMs: number } | undefined {
+    if (this.#state !== 'serving' || this.#member?.readable !== true) return undefined;
+    return { appliedIndex: this.appliedIndex, logTimeMs: this.scheduler.logTimeMs };
+  }
+
+  /** Who belongs to the cluster, as this peer knows. */
+  membership(): Membership {
+    return membershipOf(this.#statusParts());
+  }
+
+  /**
+   * Changes who belongs to the cluster, on the leader. `done` is told once, when the change is committed and applied here, or why it is
+   * not. A peer that is added does not vote before it is promoted.
+   */
+  changeMembership(change: MembershipChange, done: (result: MembershipResult) => void): void {
+    const member = this.#member;
+    const refuse = (reason: MembershipRefusal): void => {
+      const { leader } = this;
+      this.#ports.timers.soon(() => {
+        done({ type: 'refused', reason, leader });
+      });
+    };
+    if (this.#state !== 'serving' || member === undefined || member.raft.role !== 'leader') return refuse('not-leader');
+    if (member.membership.applied.featureLevel < FEATURE_MEMBERSHIP) return refuse('feature-off');
+    if (change.type !== 'add') return member.change(change, done);
+    const joining = member.membership.joining(this.#ports.transport.joining()).find(({ peer }) => peer === change.peer);
+    const meant = change.incarnation ?? joining?.incarnation;
+    if (joining === undefined || joining.incarnation !== meant) {
+      const isMember = member.membership.configuration.members.some(({ peer }) => peer === change.peer);
+      return refuse(isMember ? 'already-member' : 'not-heard');
+    }
+    member.change({ type: 'add', peer: change.peer, info: encodeMemberInfo(joining) }, done);
+  }
+
+  /**
+   * Hands leadership to `to`, or, without one, to whoever can take over soonest. `done` is told once, when another leads or it is clear that none
+   * took over; an election timeout or two at most.
+   */
+  transfer(to: PeerId | undefined, done: (outcome: TransferOutcome) => void): void {
+    if (this.#state === 'serving' && this.#member !== undefined) {
+      this.#member.transfer(to ?? 'best', done);
+      return;
+    }
+    const { leader } = this;
+    this.#ports.timers.soon(() => {
+      done({ type: 'refused', reason: 'not-leader', leader });
+    });
   }
 
   /**
@@ -196,7 +288,16 @@ export class Peer {
   }
 
   status(): PeerStatus {
-    return statusOf({
+    return statusOf(this.#statusParts());
+  }
+
+  /** The parts of this run, for the checks of tests and of the simulator; undefined before they are made. Nobody changes them. */
+  inspect(): Readonly<Member> | undefined {
+    return this.#member;
+  }
+
+  #statusParts(): StatusParts {
+    return {
       self: this.self,
       state: this.#state,
       reason: this.#reason,
@@ -205,12 +306,7 @@ export class Peer {
       ports: this.#ports,
       storage: this.#storage,
       member: this.#member,
-    });
-  }
-
-  /** The parts of this run, for the checks of tests and of the simulator; undefined before they are made. Nobody changes them. */
-  inspect(): Readonly<Member> | undefined {
-    return this.#member;
+    };
   }
 
   #running(): Member {
@@ -220,8 +316,9 @@ export class Peer {
 
   #makeMember(storage: OpenedStorage, scheduler: Scheduler): Member {
     const { self, cluster } = this.#options;
+    const loader = (): SchedulerLoader => Scheduler.loader(this.#schedulerOptions());
     return new Member(
-      { self, cluster, limits: this.#limits, ports: this.#ports, storage, scheduler },
+      { self, cluster, limits: this.#limits, ports: this.#ports, storage, scheduler, loader },
       {
         applied: (index, outcome) => {
           for (const listener of this.#listeners) listener.applied(index, outcome);
@@ -229,11 +326,88 @@ export class Peer {
         leadership: (change) => {
           this.#tellLeadership(change);
         },
-        halt: (error) => {
-          this.#halt(error);
+        membership: () => {
+          this.#membershipChanged();
+        },
+        removed: () => {
+          // Not at once: what it has to say to its successor, and who asked for it, is on its way.
+          this.#ports.timers.after(cluster.timings.electionTimeoutMs, () => {
+            this.#halt(removedSentence(self));
+          });
+        },
+        install: (snapshot) => {
+          this.#reopen('a snapshot is installed', snapshot);
+        },
+        failed: (error) => {
+          this.#failed(error);
         },
       },
+      this.#member,
     );
+  }
+
+  #schedulerOptions(): SchedulerOptions {
+    return { crc32: this.#ports.crc32, limits: this.#options.schedulerLimits ?? {} };
+  }
+
+  #makeGreeter(): Greeter {
+    return new Greeter(this.self, this.#options.cluster, {
+      view: () => ({ storage: this.#storage, firstStart: this.#firstStart, membership: this.#member?.membership }),
+      judgeFirstStart: () => {
+        this.#judgeFirstStart();
+      },
+      learned: () => {
+        const member = this.#member;
+        if (this.#state === 'serving') member?.saveFounding(member.membership.founding);
+      },
+      heard: () => {
+        this.#talkLater();
+        this.#member?.neighbours.serves();
+      },
+      halt: (sentence) => {
+        this.#halt(sentence);
+      },
+    });
+  }
+
+  /** Who belongs to the cluster has changed here, or what others are told of it. */
+  #membershipChanged(): void {
+    this.#talk();
+    this.#ports.transport.announce();
+    const member = this.#member;
+    if (member === undefined) return;
+    const members = memberStatuses(this.#statusParts());
+    for (const listener of this.#listeners) listener.membership?.(members);
+  }
+
+  /** Tells the transport whom to talk to, as an event of its own: it does not want to hear that from within its own calls. */
+  #talkLater(): void {
+    if (this.#peersAsked) return;
+    this.#peersAsked = true;
+    this.#ports.timers.soon(() => {
+      this.#peersAsked = false;
+      if (this.#state === 'serving') this.#talk();
+    });
+  }
+
+  #talk(): void {
+    const membership = this.#member?.membership;
+    if (membership === undefined) return;
+    const peers = membership.peers();
+    const incarnations = new Map(peers.map(({ peer }) => [peer, membership.infoOf(peer).incarnation]));
+    const text = peers.map(({ peer, url }) => `${peer} ${incarnations.get(peer) ?? ''} ${url}`).join('\n');
+    if (text === this.#peersText) return;
+    // One that has another data directory under the same name is another peer: what the old one has open ends.
+    const replaced = [...incarnations].filter(([peer, incarnation]) => {
+      const before = this.#incarnations.get(peer);
+      return before !== undefined && incarnation !== undefined && before !== incarnation;
+    });
+    const names = replaced.map(([peer]) => peer);
+    this.#peersText = text;
+    this.#incarnations = incarnations;
+    const { transport } = this.#ports;
+    if (names.length > 0) transport.setPeers(peers.filter(({ peer }) => !names.includes(peer)));
+    transport.setPeers(peers);
   }
 
   #tellLeadership(change: Leadership): void {
@@ -243,8 +417,7 @@ export class Peer {
 
   /** Finds out whether the cluster is founded, or is to be; before anybody is heard. */
   #prepareFounding(storage: OpenedStorage): void {
-    this.#founding = storage.founding;
-    if (this.#founding.founded) return;
+    if (storage.founding.founded) return;
     assert(storage.log.lastIndex === 0, 'a log has entries only after the founding');
     const { self, cluster } = this.#options;
     const others = cluster.members.map((member) => member.id).filter((id) => id !== self);
@@ -253,25 +426,25 @@ export class Peer {
   }
 
   #judgeFirstStart(): void {
-    const verdict = this.#firstStart?.verdict();
-    if (verdict === undefined) return;
+    const firstStart = this.#firstStart;
+    const verdict = firstStart?.verdict();
+    if (firstStart === undefined || verdict === undefined) return;
     if (verdict.type === 'waiting') {
-      const { missing, strangers } = verdict;
-      this.#reason = `The cluster is not founded yet as far as ${this.self} knows: ${waitingFor(missing, strangers)}.`;
+      const sentence = waitingSentence(this.self, verdict);
+      if (sentence !== this.#reason) this.#ports.logger.info(sentence);
+      this.#reason = sentence;
       return;
     }
     this.#firstStart = undefined;
-    if (verdict.type === 'refused') {
-      this.#halt(verdict.sentence);
-      return;
-    }
-    assert(this.#storage !== undefined, 'what is founded is open');
-    this.#founding = verdict.founding;
-    this.#storage.saveFounding(verdict.founding).then(
+    const storage = this.#storage;
+    const scheduler = this.#scheduler;
+    assert(storage !== undefined && scheduler !== undefined, 'what is founded is open');
+    storage.saveFounding(verdict.founding).then(
       () => {
         if (this.#state !== 'founding') return;
         this.#ports.logger.info('the cluster is founded', { founders: verdict.founding.heard.length });
-        this.#ports.transport.announce();
+        this.#member = this.#makeMember(storage, scheduler);
+        for (const [peer, facts] of firstStart.answers) this.#member.membership.hears(peer, facts);
         this.#takePart();
       },
       (error: unknown) => {
@@ -284,14 +457,17 @@ export class Peer {
     this.#state = 'serving';
     this.#reason = undefined;
     this.#running().start();
+    this.#membershipChanged();
   }
 
   #handlers(): TransportHandlers {
     return {
-      facts: (to) => this.#facts(to),
-      hello: (from, facts) => this.#hello(from, facts),
+      facts: (to) => this.#greeter.facts(to),
+      hello: (from, facts) => this.#greeter.hello(from, facts),
       frame: (from, lane, bytes) => {
-        if (this.#state === 'serving' || this.#state === 'stopping') this.#member?.frame(from, lane, bytes);
+        const { state } = this;
+        if (state === 'serving' || state === 'stopping' || state === 'reopening')
+          this.#member?.frame(from, lane, bytes);
       },
       // The transport logs who comes and goes.
       connected: () => {},
@@ -302,52 +478,103 @@ export class Peer {
       redialed: (peer, result) => {
         this.#member?.redialed(peer, result);
       },
-      refused: (peer, refusal) => {
-        this.#refused(peer, refusal);
+      refused: (_, refusal) => {
+        this.#greeter.refused(refusal);
       },
     };
   }
 
-  #facts(to: PeerId): OwnFacts {
-    assert(this.#storage !== undefined, 'a peer listens after it opened its directory');
-    // What is on disk counts: an incarnation is told as known only once it is written down.
-    const { identity, founding } = this.#storage;
-    const known = founding.founded ? knownIncarnation(founding, to) : undefined;
-    const { cluster, self } = this.#options;
-    const own = memberOf(cluster, self);
-    assert(own !== undefined, 'a peer is a member of its cluster');
-    return {
-      incarnation: identity.incarnation,
-      // A founded peer may have voted, and does not pass for one that starts for the first time.
-      logEmpty: !founding.founded,
-      featureLevel: 0,
-      founders: cluster.members.map((member) => member.id),
-      addresses: { peer: own.peer, client: own.client },
-      ...(known === undefined ? {} : { knownIncarnation: known }),
-    };
+  /** Something broke within the member. */
+  #failed(cause: unknown): void {
+    const survivable = cause instanceof StorageError && REOPENABLE.includes(cause.code);
+    // One failure seldom comes alone; what is done about it is under way.
+    if (survivable && this.#state === 'reopening') return;
+    if (!survivable || this.#state !== 'serving') {
+      this.#halt(cause);
+      return;
+    }
+    this.#reopen(sentenceOf(cause));
   }
 
-  #hello(from: PeerId, facts: PeerFacts): HelloVerdict {
-    if (memberOf(this.#options.cluster, from) === undefined) return 'joining';
-    if (this.#firstStart !== undefined) {
-      this.#firstStart.hears(from, facts);
-      this.#judgeFirstStart();
-      return 'accept';
+  /** Begins again on the own directory, without ending the process: closes it, opens and checks it anew, and takes part again. */
+  #reopen(reason: string, snapshot?: ReadySnapshot): void {
+    if (this.#state !== 'serving') return;
+    if (snapshot === undefined && !this.#reopens.take(this.#ports.clock.monotonicMs())) {
+      this.#halt(reason);
+      return;
     }
-    if (!this.#founding.founded) return 'accept';
-    const admission = admit(this.#founding, this.self, from, facts);
-    if (admission.type === 'refuse') return { refuse: admission.sentence };
-    if (admission.type === 'learn' && this.#state === 'serving') {
-      this.#founding = admission.founding;
-      this.#member?.saveFounding(admission.founding);
-    }
-    return 'accept';
+    this.#state = 'reopening';
+    this.#reason = reason;
+    if (snapshot === undefined) this.#ports.logger.warn('the data directory is opened anew', { reason });
+    else this.#ports.logger.info(reason, { index: snapshot.checkpoint.index });
+    this.#reopening = this.#openAnew(snapshot).catch((error: unknown) => {
+      this.#halt(error);
+    });
   }
 
-  #refused(peer: PeerId, refusal: Refusal): void {
-    if (this.#firstStart === undefined || refusal.by !== 'them') return;
-    if (refusal.code === 'INCARNATION') this.#halt(rejoinSentence(this.self, peer));
-    if (refusal.code === 'DECLINED') this.#halt(refusal.sentence);
+  /** What needs no disk is done to the end: whoever can take over is made to lead. Then nothing is said any more. */
+  async #stopMember(member: Member): Promise<void> {
+    member.refuseProposals();
+    if (member.yieldLeadership()) await this.#untilSuccessor(STEP_ASIDE_MS);
+    member.stop();
+  }
+
+  async #openAnew(snapshot: ReadySnapshot | undefined): Promise<void> {
+    const before = this.#storage;
+    await this.#stopMember(this.#running());
+    try {
+      await snapshot?.staging.install();
+    } catch (error) {
+      this.#ports.logger.warn('a snapshot could not be installed', { reason: sentenceOf(error) });
+    }
+    await before?.close().catch((error: unknown) => {
+      this.#ports.logger.warn('closing failed', { reason: sentenceOf(error) });
+    });
+    const storage = await this.#openAgain();
+    if (storage === undefined) return;
+    const scheduler = await this.#stateOf(storage, snapshot);
+    if (this.#state !== 'reopening') return;
+    this.#scheduler = scheduler;
+    this.#member = this.#makeMember(storage, scheduler);
+    this.#takePart();
+    const { membership } = this.#member;
+    for (const [peer, { facts }] of [...membership.heardSoFar()]) this.#greeter.hello(peer, facts);
+  }
+
+  /** Opens the directory, several times if need be; undefined when the peer was stopped meanwhile. @throws StorageError */
+  async #openAgain(): Promise<OpenedStorage | undefined> {
+    for (;;) {
+      try {
+        const storage = await this.#ports.openStorage();
+        this.#storage = storage;
+        for (const note of storage.notes) this.#ports.logger.warn(note);
+        return storage;
+      } catch (error) {
+        const again = error instanceof StorageError && REOPENABLE.includes(error.code);
+        if (!again || !this.#reopens.take(this.#ports.clock.monotonicMs())) throw error;
+        this.#ports.logger.warn('the data directory could not be opened', { reason: sentenceOf(error) });
+      }
+      await new Promise<void>((resolve) => {
+        this.#ports.timers.after(REOPEN_PAUSE_MS, resolve);
+      });
+      if (this.#state !== 'reopening') return undefined;
+    }
+  }
+
+  /** The state at the checkpoint of `storage`: the one that was verified before it was installed, or loaded from the disk. */
+  async #stateOf(storage: OpenedStorage, snapshot: ReadySnapshot | undefined): Promise<Scheduler> {
+    const { checkpoint } = storage.state;
+    if (snapshot !== undefined && checkpoint !== undefined && checkpoint.index === snapshot.checkpoint.index) {
+      if (sameHash(checkpoint.digest, snapshot.checkpoint.digest)) return snapshot.scheduler;
+    }
+    const { clock, timers, logger } = this.#ports;
+    const pace = { clock, timers, sliceMs: this.#limits.applySliceMs };
+    return loadState(
+      storage.state,
+      { crc32: this.#ports.crc32, limits: this.#options.schedulerLimits ?? {} },
+      logger,
+      pace,
+    );
   }
 
   /** Ends the peer at once: from here on it acknowledges nothing. */
@@ -369,14 +596,9 @@ export class Peer {
       const storage = await ports.openStorage();
       this.#storage = storage;
       for (const note of storage.notes) ports.logger.warn(note);
-      checkVoters(
-        storage,
-        this.#options.cluster.members.map((member) => member.id),
-      );
       this.#state = 'replaying';
-      const limits = this.#options.schedulerLimits ?? {};
-      this.#scheduler = await loadState(storage.state, { crc32: ports.crc32, limits }, ports.logger);
-      this.#member = this.#makeMember(storage, this.#scheduler);
+      this.#scheduler = await this.#stateOf(storage, undefined);
+      if (storage.founding.founded) this.#member = this.#makeMember(storage, this.#scheduler);
       this.#prepareFounding(storage);
       await ports.transport.start(this.#handlers());
       if (this.#state === 'replaying') this.#takePart();
@@ -392,6 +614,7 @@ export class Peer {
   async #stop(): Promise<void> {
     // What a start under way opens is closed when it has come to its end.
     await this.#starting?.catch(() => undefined);
+    await this.#reopening?.catch(() => undefined);
     if (this.#state === 'halted') return this.#close();
     if (this.#state === 'serving') await this.#handOver(this.#running());
     this.#state = 'stopped';
@@ -409,13 +632,13 @@ export class Peer {
         timers.after(this.#options.cluster.timings.tickMs, resolve);
       });
     }
-    if (member.yieldLeadership()) await this.#untilSuccessor();
+    if (member.yieldLeadership()) await this.#untilSuccessor(this.#options.cluster.timings.electionTimeoutMs);
   }
 
-  /** Waits until this peer leads no more, at most as long as a transfer may take. */
-  #untilSuccessor(): Promise<void> {
+  /** Waits until this peer leads no more, at most for `mostMs`. */
+  #untilSuccessor(mostMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = this.#ports.timers.after(this.#options.cluster.timings.electionTimeoutMs, () => {
+      const timer = this.#ports.timers.after(mostMs, () => {
         this.#successor?.();
       });
       this.#successor = (): void => {
@@ -436,14 +659,6 @@ export class Peer {
       await this.#storage?.close();
     }
   }
-}
-
-function waitingFor(missing: readonly PeerId[], strangers: readonly PeerId[]): string {
-  const parts: string[] = [];
-  if (missing.length > 0) parts.push(`waiting for ${missing.join(', ')}`);
-  if (strangers.length > 0)
-    parts.push(`${strangers.join(', ')} already has a log and has not heard of this data directory`);
-  return parts.join('; ');
 }
 
 function sentenceOf(error: unknown): string {

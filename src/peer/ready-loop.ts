@@ -19,7 +19,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Term } from '../base/ids.ts';
 import type { Message } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
-import type { FetchRequest, PersistBatch } from '../raft/ready.ts';
+import type { Configuration } from '../raft/configuration.ts';
+import type { FetchRequest, PersistBatch, SnapshotNeed } from '../raft/ready.ts';
 import type { Entry } from '../raft/types.ts';
 import { EntryKind } from '../raft/types.ts';
 import { BatchReader } from '../scheduler/batch.ts';
@@ -50,6 +51,10 @@ export interface LoopHooks {
   failed(error: unknown): void;
   /** Asks for another turn. */
   wake(): void;
+  /** Another configuration is in force; told before anything is sent by it. */
+  configuration(configuration: Configuration): void;
+  /** The log of the others does not reach back to where the own one ends. */
+  snapshotNeeded(need: SnapshotNeed): void;
 }
 
 /** Most rounds of `ready` in one turn; more go on in the next, so that others get the event loop in between. */
@@ -65,6 +70,8 @@ export class ReadyLoop {
   #nextBatch: PersistBatch | undefined;
   /** The founding record as it is to be written when the log is idle. */
   #nextFounding: Founding | undefined;
+  /** The record of a damage is to go when the log is idle. */
+  #nextHealed = false;
 
   constructor(parts: LoopParts, hooks: LoopHooks) {
     this.#parts = parts;
@@ -89,12 +96,15 @@ export class ReadyLoop {
     while (raft.hasReady() && rounds < ROUNDS_MAX) {
       rounds += 1;
       const ready = raft.ready();
+      if (ready.configuration !== undefined) this.#hooks.configuration(ready.configuration);
       this.#send(ready.messages);
       if (ready.persist !== undefined) this.#persist(ready.persist);
       applier.push(ready.committed);
       if (ready.fetch !== undefined) this.#fetch(ready.fetch);
       reads.confirmed(ready.reads);
       reads.lost(ready.readsLost, applier.appliedIndex);
+      if (ready.snapshotNeeded !== undefined) this.#hooks.snapshotNeeded(ready.snapshotNeeded);
+      if (ready.healed) this.#healed();
     }
     this.#envelopes.forget();
     if (applier.waiting) {
@@ -103,6 +113,12 @@ export class ReadyLoop {
     }
     reads.release(applier.appliedIndex);
     if (applier.waiting || raft.hasReady()) this.#hooks.wake();
+  }
+
+  /** What damage took is there again: the record of the damage goes once no append is in flight. */
+  #healed(): void {
+    this.#nextHealed = true;
+    this.#writeNext();
   }
 
   /** Tells `to` by the given message; the transport drops it when it cannot. */
@@ -129,10 +145,15 @@ export class ReadyLoop {
       this.#write(storage.saveFounding(founding), () => {});
       return;
     }
+    if (this.#nextHealed) {
+      this.#nextHealed = false;
+      this.#write(storage.healed(), () => {});
+      return;
+    }
     const batch = this.#nextBatch;
     if (batch === undefined) return;
     this.#nextBatch = undefined;
-    this.#write(storage.log.append(logBatch(batch, raft.lowestMatchIndex)), () => {
+    this.#write(storage.log.append(logBatch(batch)), () => {
       raft.persisted(batch.ack);
       this.#send(batch.messages);
     });
@@ -193,11 +214,10 @@ export function lastStamp(entries: readonly Entry[]): { readonly ms: number; rea
   return undefined;
 }
 
-function logBatch(batch: PersistBatch, lowestMatchIndex: number): LogBatch {
+function logBatch(batch: PersistBatch): LogBatch {
   return {
     ...(batch.hardState === undefined ? {} : { hardState: batch.hardState }),
     ...(batch.truncateFrom === undefined ? {} : { truncateFrom: batch.truncateFrom }),
     entries: batch.entries,
-    lowestMatchIndex,
   };
 }

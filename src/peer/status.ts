@@ -7,7 +7,7 @@ import type { OpenedStorage } from '../storage/storage.ts';
 import { instantOf } from './log-time.ts';
 import type { Instant } from './log-time.ts';
 import type { Member } from './member.ts';
-import type { PeerAlarm, PeerPorts, PeerState, PeerStatus, VoterStatus } from './types.ts';
+import type { Membership, MemberStatus, PeerPorts, PeerState, PeerStatus, VoterStatus } from './types.ts';
 
 /** What a status is made from; everything but the first part is undefined until the data directory was opened. */
 export interface StatusParts {
@@ -23,7 +23,7 @@ export interface StatusParts {
 
 /** The status now. */
 export function statusOf(parts: StatusParts): PeerStatus {
-  const { self, state, reason, storage, member, ports, limits } = parts;
+  const { self, state, reason, storage, member, ports } = parts;
   const now = instantOf(ports.clock);
   const raft = member?.raft.status();
   const voters = voterStatuses(parts, raft, now);
@@ -46,7 +46,12 @@ export function statusOf(parts: StatusParts): PeerStatus {
     logTimeMs: member?.logTime.nowMs(now) ?? 0,
     marks: [...(member?.checkpointer.marks ?? [])],
     clockOffsetMs: member?.logTime.offsetMs(now),
-    alarms: [...(member?.alarms ?? []), ...heldBackAlarms(voters, limits)],
+    alarms: [...(member?.alarms ?? [])],
+    membership: membershipOf(parts),
+    damaged: (raft?.damaged ?? storage?.damage !== undefined) || storage?.stateMissing === true,
+    spaceLow: member?.neighbours.spaceLow ?? false,
+    snapshot: member?.snapshots.progress,
+    featureLevel: member?.membership.applied.featureLevel ?? 0,
     queuedCommands: member?.batcher.queuedCount ?? 0,
     queuedBytes: member?.batcher.queuedBytes ?? 0,
   };
@@ -55,7 +60,8 @@ export function statusOf(parts: StatusParts): PeerStatus {
 function voterStatuses(parts: StatusParts, raft: RaftStatus | undefined, now: Instant): VoterStatus[] {
   const { self, cluster, storage, member, ports } = parts;
   const voters: VoterStatus[] = [];
-  for (const { id } of cluster.members) {
+  const ids = member?.membership.configuration.voters ?? cluster.members.map((one) => one.id);
+  for (const id of ids) {
     if (id === self) continue;
     const matchIndex = raft?.peers.find((peer) => peer.peer === id)?.matchIndex;
     voters.push({
@@ -70,13 +76,39 @@ function voterStatuses(parts: StatusParts, raft: RaftStatus | undefined, now: In
   return voters;
 }
 
-function heldBackAlarms(voters: readonly VoterStatus[], limits: PeerLimits): PeerAlarm[] {
-  const alarms: PeerAlarm[] = [];
-  for (const { peer, heldBackBytes } of voters) {
-    if (heldBackBytes === undefined || heldBackBytes <= limits.logTailBytes) continue;
-    const mib = Math.round(heldBackBytes / (1024 * 1024));
-    const message = `${peer} has not got the last ${mib} MiB of the log, which all peers keep for it: start ${peer}, or look why it lags.`;
-    alarms.push({ code: 'LOG_HELD_BACK', message });
-  }
-  return alarms;
+/** Every member of the configuration in force here, by id. */
+export function memberStatuses(parts: StatusParts): MemberStatus[] {
+  const { self, member, ports } = parts;
+  if (member === undefined) return [];
+  const raft = member.raft.status();
+  return member.membership.configuration.members.map(({ peer, votes }) => {
+    const { incarnation, addresses } = member.membership.infoOf(peer);
+    const progress = raft.peers.find((one) => one.peer === peer);
+    const news = member.neighbours.newsOf(peer);
+    const own = peer === self;
+    return {
+      peer,
+      votes,
+      incarnation,
+      addresses,
+      state: progress?.state,
+      matchIndex: own && raft.role === 'leader' ? raft.durableIndex : progress?.matchIndex,
+      connected: own || ports.transport.connectedTo(peer),
+      damaged: own ? raft.damaged || raft.stateMissing : (news?.damaged ?? false) || (news?.stateMissing ?? false),
+      spaceLow: own ? member.neighbours.spaceLow : (news?.spaceLow ?? false),
+    };
+  });
+}
+
+/** Who belongs to the cluster, as far as known before anything is open: nobody. */
+export function membershipOf(parts: StatusParts): Membership {
+  const { member, ports } = parts;
+  if (member === undefined) return { index: 0, committed: false, members: [], joining: [] };
+  const { configuration } = member.membership;
+  return {
+    index: configuration.index,
+    committed: configuration.index <= member.raft.commitIndex,
+    members: memberStatuses(parts),
+    joining: member.membership.joining(ports.transport.joining()),
+  };
 }

@@ -1,8 +1,7 @@
 /** Makes a state of the records of a checkpoint. */
 import { DecodeError } from '../base/bytes.ts';
-import type { Hash64 } from '../base/hash.ts';
 import { BODY_TABLE_IDS_FROM, TABLE_IDS } from './memory/table-ids.ts';
-import { recordKey } from './memory/records.ts';
+import { readRecordKey } from './memory/records.ts';
 import type { State } from './state.ts';
 import { FIRST_FINAL, TASK_STATES } from './states.ts';
 import { refresh } from './worker-commands.ts';
@@ -10,27 +9,29 @@ import { refresh } from './worker-commands.ts';
 /** Takes one record in. @throws DecodeError */
 export function loadRecord(state: State, key: Uint8Array, value: Uint8Array): void {
   const table = key[0] ?? 0;
-  // Bodies are read when someone asks for them; only the blocks that are still appended to are needed now.
-  if (table >= BODY_TABLE_IDS_FROM && !isMissing(state, key)) return;
-  state.checkpoints.restore(key, value);
+  if (table === TABLE_IDS.blocks) {
+    const id = readRecordKey(key);
+    const { blocks } = state.memory;
+    // Bodies are read when someone asks for them; only the blocks that are still appended to are needed now.
+    if (blocks.isMissing(id)) state.checkpoints.restore(key, value);
+    else if (!blocks.isBody(id, value))
+      throw new DecodeError(`the block ${id} of finished tasks is not what its directory says`);
+    return;
+  }
+  if (table < BODY_TABLE_IDS_FROM) state.checkpoints.restore(key, value);
 }
 
-function isMissing(state: State, key: Uint8Array): boolean {
-  if (key[0] !== TABLE_IDS.blocks) return false;
-  return state.memory.blocks.missingBodies().some((id) => sameBytes(recordKey(TABLE_IDS.blocks, id), key));
-}
-
-function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, at) => byte === right[at]);
-}
-
-/** Puts everything together that the records tell apart, and verifies the digest. @throws DecodeError */
-export function settleLoad(state: State, mark: { readonly index: number; readonly digest: Hash64 }): void {
+/**
+ * Puts everything together that the records tell apart, and verifies the digest. Yields now and then, so that a state of millions
+ * of tasks holds nobody up. @throws DecodeError
+ */
+export function* settleLoad(state: State): Generator<void, void> {
   const { memory, queues, templates, workers, line, records, meta } = state;
   memory.restored(meta.nextNumber);
+  yield;
   queues.settle();
   templates.settle();
-  records.settle();
+  yield* records.settle();
   workers.settle();
   for (const worker of workers.slots) {
     refresh(worker);
@@ -44,5 +45,4 @@ export function settleLoad(state: State, mark: { readonly index: number; readonl
       state.counts[code] = (state.counts[code] as number) + (queue.counts[code] as number);
     }
   }
-  state.checkpoints.restored(mark);
 }

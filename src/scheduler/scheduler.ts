@@ -39,6 +39,7 @@ import { checkState } from './invariants.ts';
 import { type SchedulerLimits, schedulerLimits } from './limits.ts';
 import { listTasks } from './list.ts';
 import { loadRecord, settleLoad } from './load.ts';
+import { LOAD_STEP } from './load-steps.ts';
 import { blockKey } from './memory/blocks.ts';
 import type { ApplyOutcome, Reply } from './outcome.ts';
 import { canPlace, placeReady } from './placement.ts';
@@ -106,13 +107,21 @@ export interface OpenMark {
 export interface SchedulerLoader {
   /**
    * One record of the state database. Those whose keys begin below `BODY_TABLE_IDS_FROM` may come in any order; the bodies of
-   * blocks and payloads behind them may be left out, but for the ones that `missing` names.
+   * blocks and payloads behind them may be left out, but for the ones that `missing` names. A block that is added is checked.
    * @throws DecodeError
    */
   add(key: Uint8Array, value: Uint8Array): void;
   /** Keys of bodies that are needed and were not added yet; ask when everything else was. */
   missing(): Uint8Array[];
-  /** The state as it was at the mark. @throws DecodeError when the records do not make it, by the digest or by themselves */
+  /**
+   * Goes on with putting together what was added, for about `recordsMax` small records; true when nothing is left to do. Nothing is
+   * added from the first call on. @throws DecodeError when the records contradict each other
+   */
+  settle(recordsMax: number): boolean;
+  /**
+   * The state as it was at the mark; brings `settle` to its end where that was not done.
+   * @throws DecodeError when the records do not make it, by the digest or by themselves
+   */
   finish(mark: Mark): Scheduler;
 }
 
@@ -143,13 +152,20 @@ export class Scheduler {
   /** A loader of an empty state. */
   static loader(options: SchedulerOptions): SchedulerLoader {
     const state = new State(schedulerLimits(options.limits), options.crc32);
+    const steps = settleLoad(state);
+    const settle = (recordsMax: number): boolean => {
+      for (let done = 0; done < recordsMax; done += LOAD_STEP) if (steps.next().done === true) return true;
+      return false;
+    };
     return {
       add: (key, value) => {
         loadRecord(state, key, value);
       },
       missing: () => state.memory.blocks.missingBodies().map((id) => blockKey(id)),
+      settle,
       finish: (mark) => {
-        settleLoad(state, mark);
+        settle(Number.POSITIVE_INFINITY);
+        state.checkpoints.restored(mark);
         return new Scheduler(options, { state, mark });
       },
     };
@@ -307,6 +323,11 @@ export class Scheduler {
     this.#noteLastMark();
     if (!isMore) this.#openMark = undefined;
     return !isMore;
+  }
+
+  /** While on, marks are hashed and not written: the written checkpoint stands still, so that it can be sent. */
+  hold(on: boolean): void {
+    this.#state.checkpoints.holding = on;
   }
 
   /** The newest mark that was drained or hashed to its end. */

@@ -1,6 +1,7 @@
 /** Rows as records of the checkpoint, by task number, and back. */
 import { ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import { RecordTable, type RecordSource } from './memory/records.ts';
+import { LOAD_STEP, sortSlowly } from './load-steps.ts';
 import { FLAGS, NO_ROW, ROW_MASK } from './rows.ts';
 import type { State } from './state.ts';
 import { FIRST_FINAL, STATE } from './states.ts';
@@ -11,8 +12,9 @@ import { setTimer } from './task-moves.ts';
 export class TaskRecords implements RecordSource {
   readonly table: RecordTable;
   readonly #state: State;
-  /** While restoring: rows, and the registrations of the workers on which they run. */
-  #restored: { row: number; registration: number }[] = [];
+  /** While restoring: rows, and at the same place the registrations of the workers on which they run. Plain numbers: there are millions. */
+  #restoredRows: number[] = [];
+  #registrations: number[] = [];
 
   constructor(state: State) {
     this.#state = state;
@@ -118,28 +120,39 @@ export class TaskRecords implements RecordSource {
     segment.historyBytes[at] = history.length;
     reader.end();
     memory.pages.setLive(number, row);
-    this.#restored.push({ row, registration });
+    this.#restoredRows.push(row);
+    this.#registrations.push(registration);
     return row;
   }
 
-  /** Ends a restore, when everything else was: puts the tasks back into lists, timers and counts. @throws DecodeError */
-  settle(): void {
+  /**
+   * Ends a restore, when everything else was: puts the tasks back into lists, timers and counts. Yields now and then, so that a
+   * million of them hold nobody up. @throws DecodeError
+   */
+  *settle(): Generator<void, void> {
     const ready: number[] = [];
     const running: { row: number; registration: number }[] = [];
-    for (const { row, registration } of this.#restored) {
+    const rows = this.#restoredRows;
+    for (let at = 0; at < rows.length; at += 1) {
+      const row = rows[at] as number;
       const state = this.#count(row);
       if (state === STATE.pending) ready.push(row);
-      if (state === STATE.running) running.push({ row, registration });
+      if (state === STATE.running) running.push({ row, registration: this.#registrations[at] as number });
       setTimer(this.#state, row);
+      if (at % LOAD_STEP === LOAD_STEP - 1) yield;
     }
-    this.#restored = [];
+    this.#restoredRows = [];
+    this.#registrations = [];
     const column = (row: number, name: 'readySequence' | 'token'): number =>
       this.#state.rows.segmentOf(row)[name][row & ROW_MASK] as number;
-    ready.sort((left, right) => column(left, 'readySequence') - column(right, 'readySequence'));
-    for (const row of ready) this.#enterGroup(row);
+    const inLine = yield* sortSlowly(ready, (row) => column(row, 'readySequence'));
+    for (let at = 0; at < inLine.length; at += 1) {
+      this.#enterGroup(inLine[at] as number);
+      if (at % LOAD_STEP === LOAD_STEP - 1) yield;
+    }
     running.sort((left, right) => column(left.row, 'token') - column(right.row, 'token'));
     for (const { row, registration } of running) this.#enterWorker(row, registration);
-    this.#joinKeys();
+    yield* this.#joinKeys();
   }
 
   #count(row: number): number {
@@ -183,12 +196,16 @@ export class TaskRecords implements RecordSource {
     if ((segment.flags[at] as number) & FLAGS.suspect) worker.suspects += 1;
   }
 
-  #joinKeys(): void {
+  *#joinKeys(): Generator<void, void> {
     const { rows, memory } = this.#state;
-    memory.keys.eachLive((number, slot) => {
-      const row = memory.pages.rowOf(number);
-      if (row === NO_ROW) throw new DecodeError(`a key belongs to task ${number}, which is not there`);
-      rows.segmentOf(row).key[row & ROW_MASK] = slot + 1;
-    });
+    const { keys } = memory;
+    for (let from = 0; from < keys.slotCount; from += LOAD_STEP) {
+      keys.eachLive(from, from + LOAD_STEP, (number, slot) => {
+        const row = memory.pages.rowOf(number);
+        if (row === NO_ROW) throw new DecodeError(`a key belongs to task ${number}, which is not there`);
+        rows.segmentOf(row).key[row & ROW_MASK] = slot + 1;
+      });
+      yield;
+    }
   }
 }

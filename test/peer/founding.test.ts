@@ -1,16 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { peerId } from '../../src/base/ids.ts';
-import { admit, FirstStart, knownIncarnation } from '../../src/peer/founding.ts';
+import { admit } from '../../src/peer/admission.ts';
+import type { Standing } from '../../src/peer/admission.ts';
+import { FirstStart, knownIncarnation, waitingSentence } from '../../src/peer/founding.ts';
+import { NO_INCARNATION } from '../../src/peer/member-info.ts';
 import type { Founding } from '../../src/storage/storage.ts';
 import type { PeerFacts } from '../../src/transport/transport.ts';
 
 const [P1, P2, P3] = [peerId('p1'), peerId('p2'), peerId('p3')];
 const ME = { peerId: P1, incarnation: 'a1' };
 
-function facts(incarnation: string, log: 'empty' | 'begun', knowsMe: PeerFacts['knowsMe']): PeerFacts {
-  return { incarnation, logEmpty: log === 'empty', knowsMe };
+const ADDRESS = { host: '127.0.0.1', port: 7401 };
+
+function facts(
+  incarnation: string,
+  log: 'empty' | 'begun',
+  knowsMe: PeerFacts['knowsMe'],
+  founders: PeerFacts['founders'] = [P1, P2, P3],
+): PeerFacts {
+  const addresses = { peer: ADDRESS, client: ADDRESS };
+  return { incarnation, logEmpty: log === 'empty', knowsMe, featureLevel: 1, founders, addresses };
 }
+
+const NOBODY = { missing: [], strangers: [], replaced: [], disagreeing: [] };
 
 function verdictAfter(...answers: readonly (readonly [typeof P2, PeerFacts])[]): ReturnType<FirstStart['verdict']> {
   const start = new FirstStart(ME, [P2, P3]);
@@ -20,12 +33,13 @@ function verdictAfter(...answers: readonly (readonly [typeof P2, PeerFacts])[]):
 
 describe('a peer with an empty log', () => {
   test('founds alone where it is the only member', () => {
-    expect(new FirstStart(ME, []).verdict()).toEqual({ type: 'founded', founding: { founded: true, heard: [ME] } });
+    const founding = { founded: true, heard: [ME], whole: true };
+    expect(new FirstStart(ME, []).verdict()).toEqual({ type: 'founded', founding });
   });
 
   test('waits for every member of the file', () => {
-    expect(verdictAfter()).toEqual({ type: 'waiting', missing: [P2, P3], strangers: [] });
-    expect(verdictAfter([P3, facts('c3', 'empty', 'not')])).toEqual({ type: 'waiting', missing: [P2], strangers: [] });
+    expect(verdictAfter()).toEqual({ ...NOBODY, type: 'waiting', missing: [P2, P3] });
+    expect(verdictAfter([P3, facts('c3', 'empty', 'not')])).toEqual({ ...NOBODY, type: 'waiting', missing: [P2] });
   });
 
   test('is a founder once all have answered that they are empty too', () => {
@@ -34,6 +48,7 @@ describe('a peer with an empty log', () => {
       founding: {
         founded: true,
         heard: [ME, { peerId: P2, incarnation: 'b2' }, { peerId: P3, incarnation: 'c3' }],
+        whole: true,
       },
     });
   });
@@ -50,50 +65,101 @@ describe('a peer with an empty log', () => {
   test('is a founder by the word of one that knows this very incarnation, though others are silent', () => {
     expect(verdictAfter([P2, facts('b2', 'begun', 'as-this')])).toEqual({
       type: 'founded',
-      founding: { founded: true, heard: [ME, { peerId: P2, incarnation: 'b2' }] },
+      founding: {
+        founded: true,
+        heard: [ME, { peerId: P2, incarnation: 'b2' }, { peerId: P3, incarnation: NO_INCARNATION }],
+        whole: true,
+      },
     });
   });
 
-  test('is stopped by one that knows another incarnation of it, with the sentence that says how to rejoin', () => {
+  test('that came later is no founder: it takes over the founders of whoever knows it', () => {
+    const verdict = verdictAfter([P2, facts('b2', 'begun', 'as-this', [P2, P3])]);
+    expect(verdict).toMatchObject({
+      type: 'founded',
+      founding: {
+        heard: [
+          { peerId: P2, incarnation: 'b2' },
+          { peerId: P3, incarnation: NO_INCARNATION },
+        ],
+      },
+    });
+    expect(verdict.type === 'founded' && knownIncarnation(verdict.founding, P3)).toBeUndefined();
+  });
+
+  test('waits while another one that is empty has other members in its file', () => {
+    const verdict = verdictAfter([P2, facts('b2', 'empty', 'not', [P1, P2])], [P3, facts('c3', 'empty', 'not')]);
+    expect(verdict).toEqual({ ...NOBODY, type: 'waiting', disagreeing: [P2] });
+    expect(waitingSentence(P1, verdict)).toContain('the file of p2 names other members');
+  });
+
+  test('waits while one knows another incarnation of it, and says how it can take the place of that one', () => {
     const verdict = verdictAfter([P3, facts('c3', 'begun', 'as-another')]);
-    expect(verdict).toMatchObject({ type: 'refused' });
-    const sentence = verdict.type === 'refused' ? verdict.sentence : '';
-    expect(sentence).toContain('Start p1 with the data directory that it had');
-    // Nothing that cannot be done in this version.
-    expect(sentence).toContain('A member cannot be replaced in this version; only a new cluster');
+    expect(verdict).toEqual({ ...NOBODY, type: 'waiting', missing: [P2], replaced: [P3] });
+    const sentence = waitingSentence(P1, verdict);
+    expect(sentence).toContain('Start p1 with the directory that it had');
+    expect(sentence).toContain('taskraft cluster replace p1');
   });
 
   test('waits while one has a log and has not heard of it: that one may have been founded by the word of a third', () => {
     const verdict = verdictAfter([P2, facts('b2', 'begun', 'not')], [P3, facts('c3', 'empty', 'not')]);
-    expect(verdict).toEqual({ type: 'waiting', missing: [], strangers: [P2] });
+    expect(verdict).toEqual({ ...NOBODY, type: 'waiting', strangers: [P2] });
+    expect(waitingSentence(P1, verdict)).toContain('taskraft cluster add p1');
   });
 });
 
-describe('a founded peer', () => {
-  const founding: Founding = { founded: true, heard: [ME, { peerId: P2, incarnation: 'b2' }] };
+describe('a peer that takes part', () => {
+  const member = (incarnation: string | undefined): Standing => ({ member: true, incarnation, removed: false });
+  const nobody: Standing = { member: false, incarnation: undefined, removed: false };
 
   test('accepts the incarnation that it knows', () => {
-    expect(admit(founding, P1, P2, facts('b2', 'empty', 'not'))).toEqual({ type: 'accept' });
-    expect(admit(founding, P1, P2, facts('b2', 'begun', 'as-this'))).toEqual({ type: 'accept' });
+    expect(admit(P1, P2, member('b2'), facts('b2', 'empty', 'not'))).toEqual({ type: 'accept' });
+    expect(admit(P1, P2, member('b2'), facts('b2', 'begun', 'as-this'))).toEqual({ type: 'accept' });
   });
 
-  test('refuses another one', () => {
-    const admission = admit(founding, P1, P2, facts('zz', 'empty', 'not'));
-    expect(admission).toMatchObject({ type: 'refuse', sentence: expect.stringContaining('Start p2 with') });
+  test('lets another one that is empty wait, and refuses another one that has a log', () => {
+    expect(admit(P1, P2, member('b2'), facts('zz', 'empty', 'not'))).toEqual({ type: 'joining' });
+    const refusal = admit(P1, P2, member('b2'), facts('zz', 'begun', 'not'));
+    expect(refusal).toMatchObject({
+      type: 'refuse',
+      code: 'INCARNATION',
+      sentence: expect.stringContaining('Start p2'),
+    });
+  });
+
+  test('hears another one that knows it, of a newer configuration, without counting its answers', () => {
+    expect(admit(P1, P2, member('b2'), facts('zz', 'begun', 'as-this'))).toEqual({ type: 'foreign' });
+    expect(admit(P1, P2, nobody, facts('zz', 'begun', 'as-this'))).toEqual({ type: 'foreign' });
   });
 
   test('refuses one that knows another incarnation of this peer', () => {
-    expect(admit(founding, P1, P3, facts('c3', 'begun', 'as-another'))).toMatchObject({ type: 'refuse' });
+    expect(admit(P1, P3, member(undefined), facts('c3', 'begun', 'as-another'))).toMatchObject({ type: 'refuse' });
+    expect(admit(P1, P3, member('c3'), facts('c3', 'begun', 'as-another'))).toMatchObject({ type: 'refuse' });
   });
 
   test('learns a founder that it had not heard, when that has a log or knows this peer', () => {
-    const learned = { founded: true, heard: [...founding.heard, { peerId: P3, incarnation: 'c3' }] };
-    expect(admit(founding, P1, P3, facts('c3', 'begun', 'not'))).toEqual({ type: 'learn', founding: learned });
-    expect(admit(founding, P1, P3, facts('c3', 'empty', 'as-this'))).toEqual({ type: 'learn', founding: learned });
+    expect(admit(P1, P3, member(undefined), facts('c3', 'begun', 'not'))).toEqual({ type: 'learn' });
+    expect(admit(P1, P3, member(undefined), facts('c3', 'empty', 'as-this'))).toEqual({ type: 'learn' });
+  });
+
+  test('does not take one that came later under the name of a founder for that founder', () => {
+    const later = facts('c4', 'begun', 'as-this', [P1, P2]);
+    expect(admit(P1, P3, member(undefined), later)).toEqual({ type: 'foreign' });
   });
 
   test('talks to an empty stranger without taking it for a founder', () => {
-    expect(admit(founding, P1, P3, facts('c3', 'empty', 'not'))).toEqual({ type: 'accept' });
+    expect(admit(P1, P3, member(undefined), facts('c3', 'empty', 'not'))).toEqual({ type: 'accept' });
+  });
+
+  test('lets one that is no member wait to be added, and sends one away that was removed', () => {
+    expect(admit(P1, P3, nobody, facts('c3', 'empty', 'not'))).toEqual({ type: 'joining' });
+    const removed = { ...nobody, removed: true };
+    const verdict = admit(P1, P3, removed, facts('c3', 'begun', 'as-this'));
+    expect(verdict).toMatchObject({
+      type: 'refuse',
+      code: 'REMOVED',
+      sentence: expect.stringContaining('cluster add p3'),
+    });
   });
 });
 
@@ -163,10 +229,15 @@ class Founders {
     const [senderId, receiverId] = [this.ids[from]!, this.ids[to]!];
     const known = sender.founding && knownIncarnation(sender.founding, receiverId);
     const knowsMe = known === undefined ? 'not' : known === receiver.incarnation ? 'as-this' : 'as-another';
-    const said: PeerFacts = { incarnation: sender.incarnation, logEmpty: sender.founding === undefined, knowsMe };
+    const said = facts(sender.incarnation, sender.founding === undefined ? 'empty' : 'begun', knowsMe);
     if (receiver.founding !== undefined) {
-      const admission = admit(receiver.founding, receiverId, senderId, said);
-      if (admission.type === 'learn') receiver.founding = admission.founding;
+      const incarnation = knownIncarnation(receiver.founding, senderId);
+      const admission = admit(receiverId, senderId, { member: true, incarnation, removed: false }, said);
+      if (admission.type === 'joining' || admission.type === 'foreign') this.refusals += 1;
+      if (admission.type !== 'learn') return;
+      const others = receiver.founding.heard.filter((founder) => founder.peerId !== senderId);
+      const heard = [...others, { peerId: senderId, incarnation: said.incarnation }];
+      receiver.founding = { ...receiver.founding, heard };
       return;
     }
     if (receiver.start === undefined) return;
@@ -174,10 +245,6 @@ class Founders {
     const verdict = receiver.start.verdict();
     if (verdict.type === 'waiting') return;
     receiver.start = undefined;
-    if (verdict.type === 'refused') {
-      this.refusals += 1;
-      return;
-    }
     expect(this.banned).not.toContain(receiver.incarnation);
     receiver.founding = verdict.founding;
     this.founded += 1;

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { DecodeError } from '../../src/base/bytes.ts';
 import { peerId } from '../../src/base/ids.ts';
 import { Compaction } from '../../src/peer/compaction.ts';
-import { decodeConfiguration, encodeConfiguration } from '../../src/peer/configuration.ts';
 import { decodeEnvelope, EnvelopeWriter, laneOf } from '../../src/peer/envelope.ts';
 import { judgeClock } from '../../src/peer/clock-watch.ts';
 import { LogTime } from '../../src/peer/log-time.ts';
@@ -71,16 +70,9 @@ describe('an envelope', () => {
 
   test('of a vote or heartbeat never waits behind entries', () => {
     expect(laneOf(append)).toBe('bulk');
-    expect(laneOf({ type: 'timeout-now', from: P1, to: P2, term: 1 })).toBe('control');
+    expect(laneOf({ type: 'timeout-now', from: P1, to: P2, term: 1, lastIndex: 0 })).toBe('control');
     expect(laneOf({ type: 'vote-response', from: P1, to: P2, term: 1, granted: true })).toBe('control');
   });
-});
-
-test('a configuration reads as it was written, sorted', () => {
-  const bytes = encodeConfiguration([P3, P1, P2]);
-  expect(decodeConfiguration(bytes)).toEqual([P1, P2, P3]);
-  expect(() => decodeConfiguration(bytes.subarray(0, 5))).toThrow(DecodeError);
-  expect(() => decodeConfiguration(Uint8Array.of(2, 1, 0))).toThrow(DecodeError);
 });
 
 describe('a ticker', () => {
@@ -237,6 +229,8 @@ describe('the own clock', () => {
     const peer = (id: typeof P1, matchIndex: number, recentlyActive: boolean): PeerStatus => {
       return {
         peer: id,
+        votes: true,
+        damaged: false,
         state: 'replicate',
         matchIndex,
         nextIndex: matchIndex + 1,
@@ -272,15 +266,15 @@ describe('the own clock', () => {
 });
 
 describe('of the log', () => {
-  const bounds = { nowMs: 0, checkpointIndex: 100, lowestMatchIndex: 100, bytesFrom: () => 0 };
+  const bounds = { nowMs: 0, checkpointIndex: 100, followedIndex: 100, holdBytes: 1_000, bytesFrom: () => 0 };
 
-  test('nothing goes that is needed to start, or that some voter has not got', () => {
+  test('nothing goes that is needed to start, or that a follower that answers is about to get, up to a bound', () => {
     const compaction = new Compaction(0, 0);
     for (const index of [10, 20, 30, 40]) compaction.marked(index, index);
     expect(compaction.firstIndexToKeep({ ...bounds, checkpointIndex: 25 })).toBe(21);
-    expect(compaction.firstIndexToKeep({ ...bounds, lowestMatchIndex: 20 })).toBeUndefined();
-    expect(compaction.firstIndexToKeep({ ...bounds, lowestMatchIndex: 33 })).toBe(31);
-    expect(compaction.firstIndexToKeep(bounds)).toBe(41);
+    expect(compaction.firstIndexToKeep({ ...bounds, followedIndex: 20 })).toBeUndefined();
+    expect(compaction.firstIndexToKeep({ ...bounds, followedIndex: 33 })).toBe(31);
+    expect(compaction.firstIndexToKeep({ ...bounds, followedIndex: 33, bytesFrom: () => 1_000 })).toBe(41);
     expect(compaction.firstIndexToKeep(bounds)).toBeUndefined();
   });
 
@@ -296,6 +290,6 @@ describe('of the log', () => {
   test('what is held back for days takes a bounded place in memory, and goes once it may', () => {
     const compaction = new Compaction(0, 0);
     for (let index = 1; index <= 10_000; index += 1) compaction.marked(index, index);
-    expect(compaction.firstIndexToKeep({ ...bounds, checkpointIndex: 10_000, lowestMatchIndex: 10_000 })).toBe(10_001);
+    expect(compaction.firstIndexToKeep({ ...bounds, checkpointIndex: 10_000, followedIndex: 10_000 })).toBe(10_001);
   });
 });

@@ -1,5 +1,13 @@
 import type { PeerId } from '../../src/base/ids.ts';
-import type { Lane, OwnFacts, PeerFacts, Transport, TransportHandlers } from '../../src/transport/transport.ts';
+import type {
+  Lane,
+  OwnFacts,
+  PeerFacts,
+  PeerUrl,
+  Transport,
+  TransportHandlers,
+} from '../../src/transport/transport.ts';
+import type { Refusal } from '../../src/transport/refusal.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** How long a frame is on its way, in ms. */
@@ -74,6 +82,10 @@ export class MemoryTransport implements Transport {
   readonly #network: MemoryNetwork;
   #handlers: TransportHandlers | undefined;
   readonly #connected = new Set<PeerId>();
+  /** From whom frames are taken; undefined for everybody, until `setPeers` was called. */
+  #peers: ReadonlySet<PeerId> | undefined;
+  /** Those that are connected to this one and are to be heard of only. */
+  readonly #joining = new Set<PeerId>();
   /** What came while the process stood still; undefined while it runs. */
   #backlog: (() => void)[] | undefined;
   /** Sentences by which others refused this one. */
@@ -102,10 +114,16 @@ export class MemoryTransport implements Transport {
     });
   }
 
-  setPeers(): void {}
+  setPeers(peers: readonly PeerUrl[]): void {
+    this.#peers = new Set(peers.map(({ peer }) => peer));
+    for (const peer of [...this.#connected]) if (!this.#peers.has(peer)) this.#connected.delete(peer);
+    for (const peer of this.#peers) if (!this.#connected.has(peer)) this.dial(peer);
+    const again = this.#network.others(this.self);
+    for (const other of again) if (this.#joining.has(other.self) || !this.#peers.has(other.self)) this.hello(other);
+  }
 
   joining(): readonly PeerId[] {
-    return [];
+    return [...this.#joining].filter((peer) => this.#network.running(peer) !== undefined).sort();
   }
 
   bufferedBytes(): number {
@@ -142,6 +160,7 @@ export class MemoryTransport implements Transport {
     this.#network.time.after(DELAY_MS, () => {
       const other = this.#network.running(peer);
       if (this.#handlers === undefined || other === undefined || this.#connected.has(peer)) return;
+      if (this.#peers !== undefined && !this.#peers.has(peer)) return;
       const cut = this.#network.isCut(this.self, peer) || this.#network.isCut(peer, this.self);
       if (cut || !other.hello(this) || !this.hello(other)) {
         this.#network.time.after(REDIAL_MS, () => this.dial(peer));
@@ -159,8 +178,13 @@ export class MemoryTransport implements Transport {
     const theirs = other.facts(this.self);
     if (theirs === undefined) return false;
     const answer = this.#handlers.hello(other.self, factsFor(own, theirs));
-    if (answer === 'accept' || answer === 'joining') return true;
-    other.refused(this.self, answer.refuse);
+    this.#joining.delete(other.self);
+    if (answer === 'accept') return true;
+    if (answer === 'joining') {
+      this.#joining.add(other.self);
+      return true;
+    }
+    other.refused(this.self, { code: 'DECLINED', ...answer, sentence: answer.refuse, by: 'them' });
     return false;
   }
 
@@ -168,12 +192,13 @@ export class MemoryTransport implements Transport {
     return this.#handlers?.facts(to);
   }
 
-  refused(by: PeerId, sentence: string): void {
-    this.refusals.push(sentence);
-    this.#handlers?.refused(by, { code: 'DECLINED', sentence, by: 'them' });
+  refused(by: PeerId, refusal: Refusal): void {
+    this.refusals.push(refusal.sentence);
+    this.#handlers?.refused(by, refusal);
   }
 
   receive(from: PeerId, lane: Lane, bytes: Uint8Array): void {
+    if (this.#joining.has(from) || this.#peers?.has(from) === false) return;
     if (this.#backlog === undefined) this.#handlers?.frame(from, lane, bytes);
     else this.#backlog.push(() => this.receive(from, lane, bytes));
   }

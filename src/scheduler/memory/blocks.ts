@@ -231,6 +231,12 @@ export class Blocks {
     return missing.sort((left, right) => left - right);
   }
 
+  /** While restoring, once the directory was taken in: the body of this block is needed too. */
+  isMissing(id: number): boolean {
+    const block = this.#byId(id);
+    return block !== undefined && !block.sealed && !this.#read.has(id);
+  }
+
   /** Ends a restore. @throws DecodeError when the records contradict each other. */
   restored(): void {
     const blocks = this.#bySlot.filter((block) => block !== undefined);

@@ -8,7 +8,7 @@ import { type RecordSource, RecordTable } from './records.ts';
 import type { Slab } from './slab.ts';
 import { TABLE_IDS } from './table-ids.ts';
 
-const SEGMENT_BITS = 14;
+const SEGMENT_BITS = 10;
 const SEGMENT = 1 << SEGMENT_BITS;
 
 /** What is known of a key: whose it is, and of which content. */
@@ -17,7 +17,7 @@ export interface KeyEntry {
   readonly contentHash: Hash64;
 }
 
-/** Columns of 16,384 keys; growing adds a segment and copies nothing. */
+/** Columns of 1,024 keys; growing adds a segment and copies nothing. */
 interface Segment {
   readonly number: Float64Array;
   readonly freeAtMs: Float64Array;
@@ -136,9 +136,17 @@ export class KeyTable implements RecordSource {
     return freed;
   }
 
-  /** Calls `visit` for the keys of tasks that are not final, in no order that means anything: for rejoining rows after a restore. */
-  eachLive(visit: (number: number, slot: number) => void): void {
-    for (let slot = 0; slot < this.#slots; slot += 1) {
+  /** Slots that were ever used. */
+  get slotCount(): number {
+    return this.#slots;
+  }
+
+  /**
+   * Calls `visit` for the keys of tasks that are not final in the slots from `from` to below `to`, in no order that means anything:
+   * for rejoining rows after a restore.
+   */
+  eachLive(from: number, to: number, visit: (number: number, slot: number) => void): void {
+    for (let slot = from; slot < Math.min(to, this.#slots); slot += 1) {
       const segment = this.#segments[slot >>> SEGMENT_BITS] as Segment;
       const at = slot & (SEGMENT - 1);
       if (segment.length[at] !== 0 && segment.freeAtMs[at] === 0) visit(segment.number[at] as number, slot);

@@ -13,6 +13,7 @@ import type { PeerPorts, ProposalLane, ProposalResult } from '../../../src/peer/
 import { commandMoves, encodeCommand } from '../../../src/scheduler/batch.ts';
 import type { Command } from '../../../src/scheduler/command.ts';
 import { TASK_DEFAULTS } from '../../../src/scheduler/limits.ts';
+import type { DataDirectoryOptions } from '../../../src/storage/data-directory.ts';
 import { openDataDirectory } from '../../../src/storage/data-directory.ts';
 import type { Disk } from '../../../src/storage/disk.ts';
 import { MemoryDisk, MemoryPlatter } from '../../../src/storage/memory-disk.ts';
@@ -26,7 +27,8 @@ const NOON_MS = 1_750_000_000_000;
 /** One member's process: what is gone when it is killed. */
 interface Process {
   readonly peer: Peer;
-  readonly disk: Disk;
+  /** The disk as it was opened last. */
+  disk: Disk | undefined;
   readonly transport: MemoryTransport;
   readonly halted: string[];
   /** Every (term, index) that was reported as applied, and every change of leadership, as text. */
@@ -62,6 +64,8 @@ export class TestCluster {
   readonly #sites = new Map<PeerId, Site>();
   /** Takes the place of a disk, to make it fail. */
   wrapDisk: (disk: Disk, id: PeerId) => Disk = (disk) => disk;
+  /** Over what a directory is opened with. */
+  storageOptions: Partial<DataDirectoryOptions> = {};
   /** Told of each process before it starts, so that more can be put into it. */
   onMade: (made: MadeProcess) => void = () => {};
 
@@ -149,7 +153,7 @@ export class TestCluster {
     process.alive = false;
     process.transport.kill();
     this.site(id).process = undefined;
-    await process.disk.close();
+    await process.disk?.close();
   }
 
   /** The process stands still until it is resumed; what it was about to do, and what comes for it, waits. */
@@ -190,7 +194,6 @@ export class TestCluster {
 
   #make(id: PeerId): Process {
     const site = this.site(id);
-    const disk = this.wrapDisk(new MemoryDisk(site.platter, id), id);
     const transport = this.network.transport(id);
     site.runs += 1;
     const random = new SeededRandom(deriveSeed(site.runs, id));
@@ -199,7 +202,7 @@ export class TestCluster {
     const timers = this.#timersOf(() => process);
     const logger = this.#loggerOf(id);
     const process: Process = {
-      disk,
+      disk: undefined,
       transport,
       halted,
       events,
@@ -214,7 +217,11 @@ export class TestCluster {
           crc32,
           logger,
           transport,
-          openStorage: () => openDataDirectory(disk, { clusterId: 'test', peerId: id, random, crc32 }),
+          openStorage: () => {
+            const disk = this.wrapDisk(new MemoryDisk(site.platter, id), id);
+            process.disk = disk;
+            return openDataDirectory(disk, { clusterId: 'test', peerId: id, random, crc32, ...this.storageOptions });
+          },
         },
       ),
     };

@@ -90,10 +90,10 @@ test('keys are taken, found and freed in time as in a plain map, across restarts
         pair.compare(model);
       }
       const live = new Map<number, number>();
-      pair.keys.eachLive((number, slot) => live.set(number, pair.keys.entry(slot).number));
+      pair.keys.eachLive(0, pair.keys.slotCount, (number, slot) => live.set(number, pair.keys.entry(slot).number));
       const expected = [...model.values()].filter((key) => key.freeAtMs === 0).map((key) => key.number);
       expect([...live.keys()].sort((a, b) => a - b)).toEqual(expected.sort((a, b) => a - b));
-      pair.keys.eachLive((_, slot) => pair.keys.setFree(slot, 1));
+      pair.keys.eachLive(0, pair.keys.slotCount, (_, slot) => pair.keys.setFree(slot, 1));
       pair.keys.expire(Number.MAX_SAFE_INTEGER, 1000);
       expect([pair.keys.count, pair.slab.usedBytes]).toEqual([0, 0]);
     }),

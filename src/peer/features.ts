@@ -1,0 +1,33 @@
+/**
+ * What changes how entries are applied, a mended mistake included, comes with a level: it is switched on by an entry of the
+ * log once every voter runs a version that knows it, so that all peers do the same from the same entry on.
+ *
+ * History: 0, the first version. 1, entries that change the configuration.
+ */
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+
+/** The newest level that this version knows. */
+export const FEATURE_LEVEL = 1;
+
+/** From this level on the members of the cluster can be changed. */
+export const FEATURE_MEMBERSHIP = 1;
+
+/** The level that an entry of kind `feature` switches on. @throws DecodeError when it is one that this version does not know */
+export function readFeature(data: Uint8Array): number {
+  const reader = new ByteReader(data);
+  const level = reader.u32();
+  reader.end();
+  if (level > FEATURE_LEVEL) {
+    throw new DecodeError(
+      `the cluster has switched on features of level ${level}, and this version of Taskraft knows level ${FEATURE_LEVEL}: install a newer one`,
+    );
+  }
+  return level;
+}
+
+/** The data of an entry that switches `level` on. */
+export function writeFeature(level: number): Uint8Array {
+  const writer = new ByteWriter(4);
+  writer.u32(level);
+  return writer.take();
+}

@@ -1,0 +1,299 @@
+/**
+ * Fetches the state of a checkpoint from the other peers, for one that is too far behind for their logs, or lost its own state.
+ *
+ *     idle ──needed──▶ fetching ──last page──▶ loading ──digest is right──▶ ready ──▶ (the host installs it and begins anew)
+ *                        │  ▲                     │
+ *       no answer, refused│  │ another sender      │ the records do not make the state that the mark says
+ *                        └──┘◀────── anew ────────┘
+ *
+ * Pages are asked for one after the other, from any peer; when a sender falls silent another one that has the same checkpoint goes
+ * on where it stopped. What comes goes to the disk, into a directory of its own, and into a loader at the same time, so that the
+ * whole is verified against its digest before anything of the peer's own is touched.
+ *
+ * Bounded: one page is on its way, one is being written.
+ */
+import { assert } from '../base/assert.ts';
+import { DecodeError } from '../base/bytes.ts';
+import type { Clock, Timer, Timers } from '../base/clock.ts';
+import { sameHash } from '../base/hash.ts';
+import type { LogIndex, PeerId } from '../base/ids.ts';
+import type { Logger } from '../base/logger.ts';
+import type { PeerLimits } from '../config/limits.ts';
+import type { Scheduler, SchedulerLoader } from '../scheduler/scheduler.ts';
+import type { Checkpoint, LogPosition, OpenedStorage, SnapshotStaging } from '../storage/storage.ts';
+import { StorageError } from '../storage/storage-error.ts';
+import { settleLoader } from './load-state.ts';
+import type { SnapshotChunk, SnapshotFrame, SnapshotRequest } from './snapshot-frames.ts';
+import { NO_KEY } from './snapshot-frames.ts';
+import type { SnapshotProgress } from './types.ts';
+
+/** A page that does not come within this time is asked for at another peer, in ms. */
+export const ANSWER_MS = 3_000;
+
+/** When no peer could help they are asked again after this time, in ms. */
+export const RETRY_MS = 500;
+
+/** A snapshot that is whole, verified, and on the disk beside the own state. */
+export interface ReadySnapshot {
+  readonly staging: SnapshotStaging;
+  readonly checkpoint: Checkpoint;
+  /** The state of it, loaded. */
+  readonly scheduler: Scheduler;
+}
+
+/** What a receiver works with. */
+export interface ReceiverParts {
+  readonly storage: Pick<OpenedStorage, 'beginSnapshot'>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly limits: Pick<PeerLimits, 'snapshotPageBytes' | 'applySliceMs'>;
+  readonly loader: () => SchedulerLoader;
+  /** Peers that may have a state, those to ask first at the head. */
+  readonly senders: () => readonly PeerId[];
+}
+
+/** What a receiver asks of its host. */
+export interface ReceiverHooks {
+  request(to: PeerId, frame: SnapshotRequest): void;
+  /** Everything is there. Nothing more is done here until `stop`. */
+  ready(snapshot: ReadySnapshot): void;
+  /** Every peer that may have a state was asked and has none. */
+  nobodyHasAny(): void;
+  guard(action: () => void): void;
+  failed(error: unknown): void;
+}
+
+/** What has come of one checkpoint. */
+interface Fetch {
+  readonly checkpoint: Checkpoint;
+  readonly base: LogPosition;
+  readonly loader: SchedulerLoader;
+  readonly staging: SnapshotStaging;
+}
+
+/** See the head of this file. */
+export class SnapshotReceiver {
+  readonly #parts: ReceiverParts;
+  readonly #hooks: ReceiverHooks;
+  #phase: 'idle' | 'fetching' | 'loading' | 'ready' = 'idle';
+  /** An older checkpoint is of no use. */
+  #atLeast: LogIndex = 0;
+  /** Counts beginnings, so that what belongs to an earlier one is known. */
+  #epoch = 0;
+  /** The checkpoint under way; undefined until its first page came. */
+  #fetch: Fetch | undefined;
+  /** Its index; 0 before. */
+  #index: LogIndex = 0;
+  #lastKey: Uint8Array = NO_KEY;
+  #receivedBytes = 0;
+  /** Whom the page under way was asked from; undefined while none is. */
+  #from: PeerId | undefined;
+  #timer: Timer | undefined;
+  /** Who could not help since the last page, with the newest checkpoint that each named. */
+  readonly #refusedBy = new Map<PeerId, { readonly hasAny: boolean; readonly other: boolean }>();
+
+  constructor(parts: ReceiverParts, hooks: ReceiverHooks) {
+    this.#parts = parts;
+    this.#hooks = hooks;
+  }
+
+  get progress(): SnapshotProgress | undefined {
+    if (this.#phase === 'idle') return undefined;
+    return {
+      phase: this.#phase === 'ready' ? 'installing' : this.#phase,
+      from: this.#from,
+      index: this.#index,
+      receivedBytes: this.#receivedBytes,
+    };
+  }
+
+  /** True until everything has come. */
+  get fetching(): boolean {
+    return this.#phase === 'fetching';
+  }
+
+  /** A checkpoint at `atLeast` or later is needed. Said as often as it is so. */
+  needed(atLeast: LogIndex): void {
+    this.#atLeast = Math.max(this.#atLeast, atLeast);
+    if (this.#phase !== 'idle') return;
+    this.#phase = 'fetching';
+    this.#parts.logger.info('a snapshot is needed', { atLeast });
+    this.#ask();
+  }
+
+  /** None is needed any more, or the peer stops. */
+  stop(): void {
+    if (this.#phase === 'idle') return;
+    this.#phase = 'idle';
+    this.#atLeast = 0;
+    this.#drop();
+  }
+
+  /** A peer answers a request. */
+  answered(from: PeerId, frame: Exclude<SnapshotFrame, SnapshotRequest>): void {
+    if (this.#phase !== 'fetching' || from !== this.#from) return;
+    if (frame.type === 'chunk') {
+      if (sameBytes(frame.afterKey, this.#lastKey)) this.#take(frame);
+      return;
+    }
+    if (frame.index !== (this.#fetch?.checkpoint.index ?? 0)) return;
+    this.#refusedBy.set(from, { hasAny: frame.reason !== 'no-state', other: frame.reason === 'other-index' });
+    this.#waitNoMore();
+    this.#ask();
+  }
+
+  /** The connection to `peer` ended: whatever it was asked for does not come. */
+  lost(peer: PeerId): void {
+    if (this.#phase !== 'fetching' || this.#from !== peer) return;
+    this.#waitNoMore();
+    this.#ask();
+  }
+
+  /** Asks the next peer that may help; waits a little when there is none. */
+  #ask(): void {
+    const senders = this.#parts.senders();
+    const next = senders.find((peer) => !this.#refusedBy.has(peer));
+    if (next !== undefined) {
+      this.#request(next);
+      return;
+    }
+    const answers = senders.flatMap((peer) => this.#refusedBy.get(peer) ?? []);
+    this.#refusedBy.clear();
+    if (answers.length > 0 && answers.every((answer) => !answer.hasAny)) this.#hooks.nobodyHasAny();
+    // Nobody has this checkpoint any more, and some have another.
+    if (answers.some((answer) => answer.other)) this.#drop();
+    const epoch = this.#epoch;
+    this.#timer = this.#parts.timers.after(RETRY_MS, () => {
+      if (epoch === this.#epoch && this.#phase === 'fetching') this.#hooks.guard(() => this.#ask());
+    });
+  }
+
+  #request(to: PeerId): void {
+    const index = this.#fetch?.checkpoint.index ?? 0;
+    this.#from = to;
+    this.#timer = this.#parts.timers.after(ANSWER_MS, () => {
+      this.#hooks.guard(() => {
+        this.#refusedBy.set(to, { hasAny: true, other: false });
+        this.#waitNoMore();
+        this.#ask();
+      });
+    });
+    const maxBytes = this.#parts.limits.snapshotPageBytes;
+    this.#hooks.request(to, { type: 'request', index, atLeast: this.#atLeast, afterKey: this.#lastKey, maxBytes });
+  }
+
+  #waitNoMore(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#from = undefined;
+  }
+
+  #take(chunk: SnapshotChunk): void {
+    const from = this.#from;
+    assert(from !== undefined, 'a page was asked for');
+    this.#timer?.cancel();
+    const epoch = this.#epoch;
+    this.#taken(chunk).then(
+      (isMore) => {
+        if (epoch !== this.#epoch || this.#phase !== 'fetching') return;
+        this.#refusedBy.clear();
+        this.#hooks.guard(() => {
+          if (isMore) this.#request(from);
+        });
+      },
+      (error: unknown) => {
+        if (epoch === this.#epoch) this.#broken(from, error);
+      },
+    );
+    // What is on its way twice is taken once.
+    this.#from = undefined;
+  }
+
+  /** False when that was the last page, and all is loaded. */
+  async #taken(chunk: SnapshotChunk): Promise<boolean> {
+    const epoch = this.#epoch;
+    const fetch = this.#fetch ?? (await this.#begin(chunk, epoch));
+    if (fetch === undefined || epoch !== this.#epoch) return false;
+    const { index, digest } = fetch.checkpoint;
+    if (chunk.checkpoint.index !== index || !sameHash(chunk.checkpoint.digest, digest))
+      throw new DecodeError('a page belongs to another checkpoint');
+    const { records, last } = chunk;
+    if (!last) {
+      const lastRecord = records.at(-1);
+      if (lastRecord === undefined) throw new DecodeError('a page without records is the last');
+      for (const { key, value } of records) fetch.loader.add(key, value);
+      this.#lastKey = lastRecord.key.slice();
+      for (const { key, value } of records) this.#receivedBytes += key.length + value.length;
+      await fetch.staging.add(records);
+      return true;
+    }
+    this.#phase = 'loading';
+    await this.#load(fetch, epoch);
+    return false;
+  }
+
+  async #begin(chunk: SnapshotChunk, epoch: number): Promise<Fetch | undefined> {
+    const { checkpoint, chain } = chunk;
+    if (checkpoint.index < this.#atLeast) throw new DecodeError('the checkpoint is older than the one asked for');
+    const staging = await this.#parts.storage.beginSnapshot();
+    if (epoch !== this.#epoch) {
+      await staging.discard();
+      return undefined;
+    }
+    const base = { index: checkpoint.index, term: checkpoint.term, chain };
+    this.#index = checkpoint.index;
+    this.#fetch = { checkpoint, base, staging, loader: this.#parts.loader() };
+    this.#parts.logger.info('a snapshot is being fetched', { index: checkpoint.index });
+    return this.#fetch;
+  }
+
+  async #load(fetch: Fetch, epoch: number): Promise<void> {
+    const { checkpoint, base, staging, loader } = fetch;
+    const { clock, timers, limits } = this.#parts;
+    await settleLoader(loader, { clock, timers, sliceMs: limits.applySliceMs });
+    const { index, logTimeMs, digest } = checkpoint;
+    const scheduler = loader.finish({ index, logTimeMs, digest });
+    await staging.finish(checkpoint, base);
+    if (epoch !== this.#epoch) return;
+    this.#phase = 'ready';
+    // From here on it is the host's, to install or to discard.
+    this.#fetch = undefined;
+    this.#hooks.guard(() => {
+      this.#hooks.ready({ staging, checkpoint, scheduler });
+    });
+  }
+
+  /** What came is of no use, or could not be written. */
+  #broken(from: PeerId, error: unknown): void {
+    const isDisk = error instanceof StorageError && error.code !== 'STATE_DAMAGED';
+    if (isDisk || !(error instanceof StorageError || error instanceof DecodeError)) {
+      this.#hooks.failed(error);
+      return;
+    }
+    this.#parts.logger.warn('a snapshot was of no use', { from, reason: error.message });
+    this.#drop();
+    this.#phase = 'fetching';
+    this.#refusedBy.set(from, { hasAny: true, other: false });
+    this.#hooks.guard(() => this.#ask());
+  }
+
+  /** Forgets what has come so far. */
+  #drop(): void {
+    this.#epoch += 1;
+    this.#waitNoMore();
+    this.#refusedBy.clear();
+    this.#index = 0;
+    this.#lastKey = NO_KEY;
+    this.#receivedBytes = 0;
+    const fetch = this.#fetch;
+    this.#fetch = undefined;
+    fetch?.staging.discard().catch((error: unknown) => {
+      this.#parts.logger.warn('what came of a snapshot could not be removed', { reason: String(error) });
+    });
+  }
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, at) => byte === right[at]);
+}
