@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { checkLinearizability } from '../../../sim/linearizability/linearizability.ts';
+import type { Model } from '../../../sim/linearizability/model.ts';
 import { NEVER, type Operation } from '../../../sim/linearizability/operation.ts';
 import { registerModel, type RegisterInput, type RegisterOutput } from '../../../sim/linearizability/register.ts';
 import { taskModel, type TaskInput, type TaskOutput } from '../../../sim/linearizability/task.ts';
@@ -109,10 +110,30 @@ const taskStep = fc.oneof(
   })),
 );
 
+/** A number whose operations do not commute, so that it matters where those stand that nobody heard of. */
+const numberModel: Model<number, 'add' | 'double' | 'read', number> = {
+  name: 'number',
+  initial: 0,
+  step(state, input, output) {
+    if (input === 'read') return output === undefined || output === state ? state : undefined;
+    return (input === 'add' ? state + 1 : state * 2) % 8;
+  },
+  isObservation: (input) => input === 'read',
+  stateKey: String,
+  inputKey: (input) => input,
+  describeState: String,
+  describe: (input, output) => `${input} -> ${output}`,
+};
+const numberStep = fc.record({
+  input: fc.constantFrom('add' as const, 'double' as const, 'read' as const),
+  output: fc.nat(4),
+});
+
 describe('on small histories the verdict is that of the definition', () => {
   test.each([
     ['register', registerModel, operationsOf(registerStep)],
     ['task', taskModel, operationsOf(taskStep)],
+    ['number', numberModel, operationsOf(numberStep)],
   ] as const)('for a %s', (_, model, histories) => {
     const counts = { true: 0, false: 0 };
     const property = fc.property(histories as fc.Arbitrary<Operation<never, never>[]>, (history) => {
