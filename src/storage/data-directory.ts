@@ -70,12 +70,13 @@ export async function openDataDirectory(disk: Disk, options: DataDirectoryOption
 
 /** Opening copies what LevelDB has in its log: where there is no room for that, the ballast is for it. */
 async function openWithRoom(disk: Disk, options: DataDirectoryOptions): Promise<OpenedStorage> {
+  const ballastBytes = (await disk.ballastBytes()) ?? 0;
   try {
     return await openRepaired(disk, options);
   } catch (error) {
     const full = error instanceof StorageError ? error : unusable(disk.location, error);
     if (error instanceof InvariantError || full.code !== 'NO_SPACE') throw error;
-    if (((await disk.ballastBytes()) ?? 0) === 0) throw full;
+    if (ballastBytes === 0) throw full;
     await disk.releaseBallast();
     return openRepaired(disk, options);
   }

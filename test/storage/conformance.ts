@@ -208,6 +208,51 @@ export function describeDisk(name: string, make: () => Promise<DiskFixture> | Di
       await expect(page(database, {})).rejects.toThrow(/\w/);
     });
 
+    test('generations of the state are databases of their own, listed in their order', async () => {
+      const opened = await openDisk();
+      await openDatabase('log');
+      expect(await opened.listStates()).toEqual([]);
+      for (const generation of ['state-10', 'state-2', 'state'] as const) {
+        await put(await openDatabase(generation), { a: generation });
+      }
+      expect(await opened.listStates()).toEqual(['state', 'state-2', 'state-10']);
+      await closeAll();
+      expect(await dump(await openDatabase('state-2'))).toEqual({ a: 'state-2' });
+      expect(await dump(await openDatabase('state'))).toEqual({ a: 'state' });
+    });
+
+    test('a database that is removed is empty when it is opened again', async () => {
+      const opened = await openDisk();
+      await openDatabase('log');
+      const state = await openDatabase('state-2');
+      await put(state, { a: '1' });
+      await state.close();
+      await opened.removeDatabase('state-2');
+      await opened.removeDatabase('state-2');
+      expect(await opened.listStates()).toEqual([]);
+      expect(await dump(await openDatabase('state-2'))).toEqual({});
+      await closeAll();
+      disk = await openDisk();
+      await disk.removeDatabase('log');
+      expect(await dump(await openDatabase('log'))).toEqual({});
+    });
+
+    test('the ballast is there until it is released', async () => {
+      const opened = await openDisk();
+      await openDatabase('log');
+      expect(await opened.ballastBytes()).toBeUndefined();
+      await opened.reserveBallast(1_500_000);
+      expect(await opened.ballastBytes()).toBe(1_500_000);
+      await closeAll();
+      disk = await openDisk();
+      expect(await disk.ballastBytes()).toBe(1_500_000);
+      await disk.releaseBallast();
+      expect(await disk.ballastBytes(), 'that there was one is known').toBe(0);
+      await disk.reserveBallast(1_000_000);
+      expect(await disk.ballastBytes()).toBe(1_000_000);
+      expect(await disk.freeBytes()).toBeGreaterThan(0);
+    });
+
     test('HEAD is absent at first and then has two slots that do not touch each other', async () => {
       const opened = await openDisk();
       await openDatabase();
