@@ -18,6 +18,8 @@ import { measureFailover } from './failover.ts';
 import { FAULTS } from './faults/faults.ts';
 import type { Fault } from './faults/fault.ts';
 import { isIsolated, runIsolated } from './isolation.ts';
+import { NamespaceNetwork } from './namespace-network.ts';
+import type { Network } from './network.ts';
 import { ProxyNetwork } from './proxy-network.ts';
 import { describeReport } from './report.ts';
 import { runChaos, type RunReport } from './run.ts';
@@ -28,6 +30,7 @@ interface Flags {
   readonly kills: number;
   readonly operations: number;
   readonly faults?: readonly Fault[];
+  readonly network: string;
   readonly seed: number;
   readonly dir: string;
   readonly keep: boolean;
@@ -49,6 +52,11 @@ const CI_COUNTS: Readonly<Record<string, number>> = { kill: 20, partition: 3, 'f
 /** Only partitions and kills count down; all else is drawn until the time is up. */
 const PARTITIONS = 10;
 const PEERS: readonly string[] = ['3', '5'];
+/** Peers that others could reach ask for secrets; those on loopback ask for none. */
+const SECRETS: Readonly<Record<string, string>> = {
+  TASKRAFT_PEER_SECRET: 'a-secret-of-peers-that-live-for-one-run-only',
+  TASKRAFT_CLIENT_TOKEN: 'a-token-of-clients-that-live-for-one-run-only',
+};
 
 const program = new Command('chaos')
   .description('kills, cuts and fills up a real cluster under load, and accounts for every task')
@@ -59,6 +67,11 @@ const program = new Command('chaos')
   .option('--kills <n>', 'how many times processes are killed at least', whole, 30)
   .option('--operations <n>', 'how many operations of clients there are at least', whole, 5_000)
   .option('--faults <names>', `which faults happen, of ${Object.keys(FAULTS).join(', ')}`, faults)
+  .addOption(
+    new Option('--network <how>', 'what stands between the peers: proxies of ours, or the kernel, which drops packets')
+      .choices(['proxies', 'namespaces'])
+      .default('proxies'),
+  )
   .option('--seed <n>', 'draws faults, their order and their lengths', whole, 1)
   .option('--dir <path>', 'where directories of data go', tmpdir())
   .option('--keep', 'leave data, logs and history where they are', false)
@@ -82,18 +95,26 @@ if (!(await runIsolated())) await program.parseAsync();
 
 async function chaos(flags: Flags): Promise<void> {
   if (!isIsolated()) say('no namespaces of its own here: nothing is mounted');
+  const inNamespaces = flags.network === 'namespaces';
+  const without = inNamespaces && isIsolated() ? NamespaceNetwork.unavailable() : undefined;
+  if (inNamespaces && (without !== undefined || !isIsolated())) {
+    say(`there is no such network here: ${without ?? 'namespaces are not allowed'}`);
+    process.exitCode = 2;
+    return;
+  }
+  const network: Network = inNamespaces ? new NamespaceNetwork() : new ProxyNetwork();
   const directory = mkdtempSync(path.join(flags.dir, 'taskraft-chaos-'));
   let report: RunReport | undefined;
   try {
     report = await runChaos({
       directory,
-      network: new ProxyNetwork(),
+      network,
       peers: flags.peers,
       seed: flags.seed,
       ...(flags.ci ? ciPlan() : longPlan(flags)),
       operations: flags.operations,
-      environment: {},
-      arguments: [],
+      environment: inNamespaces ? SECRETS : {},
+      arguments: inNamespaces ? ['--accept-plaintext'] : [],
       say,
     });
     process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : describeReport(report));

@@ -44,7 +44,7 @@ export class PeerProcess {
     this.#logFile = launch.logFile;
     const { configFile, dataDirectory } = launch;
     const server = ['server', '--config', configFile, '--peer', launch.id, '--data', dataDirectory];
-    const [command, ...args] = [
+    const [command = process.execPath, ...args] = [
       ...(launch.prefix ?? []),
       process.execPath,
       MAIN,

@@ -26,8 +26,8 @@ export function describeReport(report: RunReport): string {
     ['history', `${history.verdict}: ${history.operations} operations on ${history.tasks} tasks`],
     ['tampered copies refused', `${refused} of ${lies.length}`],
     [`digests at entry ${digests.index}`, digests.equal ? `equal on ${digests.peers} peers` : 'NOT EQUAL'],
-    ['SIGKILL to next start', describeDistribution(report.killMs)],
-    ['SIGTERM to next start', describeDistribution(report.stopMs)],
+    ['SIGKILL to next start, links whole', describeDistribution(report.killMs)],
+    ['SIGTERM to next start, links whole', describeDistribution(report.stopMs)],
   ]);
   const verdict =
     report.problems.length === 0

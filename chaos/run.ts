@@ -55,6 +55,7 @@ export interface RunReport {
   /** The lies that were told to the checker, and what it said of each. */
   readonly tampered: Readonly<Record<string, string>>;
   readonly digests: DigestVerdict;
+  /** From the end of a leader to the next start of an attempt, while no link was spoiled. */
   readonly killMs: Distribution;
   readonly stopMs: Distribution;
   /** Sentences; empty when all is well. */

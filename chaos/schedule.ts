@@ -47,6 +47,13 @@ export async function runPlan(plan: Plan, context: Omit<FaultContext, 'random'>)
   const turnstile = new Turnstile();
   const isNetwork = (fault: Fault): boolean => fault.kind === 'network';
   const failed = new AbortController();
+  /** When a link was last known to be spoiled, by the clock of the plan. */
+  let spoiledMs = Number.NEGATIVE_INFINITY;
+  let spoiling = false;
+  const noteFailover: FaultContext['noteFailover'] = (how, ms) => {
+    // What a broken link adds says nothing of how a failover goes.
+    if (!spoiling && plan.nowMs() - ms > spoiledMs) context.noteFailover(how, ms);
+  };
   const row = async (name: string, belongs: (fault: Fault) => boolean): Promise<void> => {
     const random = new SeededRandom(deriveSeed(plan.seed, name));
     const counted = [...plan.counts].filter(([fault]) => belongs(fault));
@@ -64,13 +71,15 @@ export async function runPlan(plan: Plan, context: Omit<FaultContext, 'random'>)
       try {
         if (fault.kind === 'exclusive') await context.cluster.untilWhole();
         context.count(`${fault.name} faults`);
-        await fault.run({ ...context, random });
+        spoiling ||= isNetwork(fault);
+        await fault.run({ ...context, random, noteFailover });
       } catch (error) {
         failed.abort();
         throw new Error(`after "${fault.name}": ${error instanceof Error ? error.message : String(error)}`, {
           cause: error,
         });
       } finally {
+        if (isNetwork(fault)) [spoiling, spoiledMs] = [false, plan.nowMs()];
         turnstile.leave();
       }
       await pause(below(random, BETWEEN_MS));
