@@ -36,6 +36,9 @@ export const CLIENT_PORT = 7400;
 /** The same for the other members. */
 export const PEER_PORT = 7401;
 
+/** More runs than a process has. */
+const RUNS_OF_A_PROCESS_MAX = 1_000_000;
+
 /** What all members share. */
 export interface MemberContext {
   readonly world: World;
@@ -84,8 +87,9 @@ export class SimMember implements PeerView {
     this.platter = new SimPlatter(context.world.random(`platter of ${id}`), crc32);
   }
 
+  /** Counts runs: a peer that opens its directory anew begins one without another process. */
   get start(): number {
-    return this.#start;
+    return this.#start * RUNS_OF_A_PROCESS_MAX + (this.#run?.peer.generation ?? 0);
   }
 
   /** Starts that found a checkpoint on the disk. */

@@ -12,6 +12,9 @@ import type { Lane, PeerUrl, Transport, TransportHandlers } from '../src/transpo
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
 
+/** First byte of a frame with a message of consensus; others carry news and snapshots. */
+const MESSAGE_KIND = 1;
+
 /** What befalls single frames, each in a thousand. All 0 leaves them alone. */
 export interface DatagramOptions {
   readonly dropPerThousand: number;
@@ -72,6 +75,10 @@ export class WatchedTransport implements Transport {
 
   send(to: PeerId, lane: Lane, bytes: Uint8Array): void {
     if (!this.#process.alive) return;
+    if (bytes[0] !== MESSAGE_KIND) {
+      this.#inner.send(to, lane, bytes);
+      return;
+    }
     const { message, wallMs } = decodeEnvelope(bytes, this.#self, to);
     if (this.#plant === undefined) {
       this.#sent(message);
@@ -134,6 +141,7 @@ export class WatchedTransport implements Transport {
 
 /** What a frame says. One that is garbled says nothing. */
 function wordsOf(bytes: Uint8Array, from: PeerId, to: PeerId): string {
+  if (bytes[0] !== MESSAGE_KIND) return `${from} tells ${to} of its state (${bytes.length} bytes)`;
   try {
     return describeMessage(decodeEnvelope(bytes, from, to).message);
   } catch (error) {

@@ -101,6 +101,7 @@ export class Peer {
   #firstStart: FirstStart | undefined;
   readonly #greeter: Greeter;
   readonly #reopens = new ReopenBudget();
+  #generation = 0;
   #starting: Promise<void> | undefined;
   #reopening: Promise<void> | undefined;
   /** Whom the transport talks to, as text; and the incarnation of each. */
@@ -291,6 +292,11 @@ export class Peer {
     return statusOf(this.#statusParts());
   }
 
+  /** How often this peer has begun to take part: more than once where it opened its directory anew. Each begins from the disk. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /** The parts of this run, for the checks of tests and of the simulator; undefined before they are made. Nobody changes them. */
   inspect(): Readonly<Member> | undefined {
     return this.#member;
@@ -456,6 +462,7 @@ export class Peer {
   #takePart(): void {
     this.#state = 'serving';
     this.#reason = undefined;
+    this.#generation += 1;
     this.#running().start();
     this.#membershipChanged();
   }
