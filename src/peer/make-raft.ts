@@ -8,6 +8,7 @@ import { RAFT_DEFAULTS } from '../raft/options.ts';
 import { Raft } from '../raft/raft.ts';
 import type { OpenedStorage, RecoveredLog } from '../storage/storage.ts';
 import type { AppliedCluster } from './configuration.ts';
+import { decodeMemberInfo } from './member-info.ts';
 
 /** What a core is made of. */
 export interface RaftParts {
@@ -15,7 +16,7 @@ export interface RaftParts {
   readonly timings: ClusterTimings;
   readonly limits: PeerLimits;
   readonly random: Random;
-  readonly storage: Pick<OpenedStorage, 'state' | 'damage' | 'stateMissing'>;
+  readonly storage: Pick<OpenedStorage, 'identity' | 'state' | 'damage' | 'stateMissing'>;
   readonly recovered: RecoveredLog;
   /** The cluster as the checkpoint has it, or as it was founded. */
   readonly cluster: AppliedCluster;
@@ -33,6 +34,10 @@ export function makeRaft(parts: RaftParts): Raft {
     {
       ...RAFT_DEFAULTS,
       self,
+      isSelf: (info) => {
+        const { incarnation } = decodeMemberInfo(info);
+        return incarnation === undefined || incarnation === storage.identity.incarnation;
+      },
       electionTimeoutTicks,
       heartbeatIntervalTicks: Math.ceil(heartbeatMs / tickMs),
       persistTimeoutTicks: Math.max(RAFT_DEFAULTS.persistTimeoutTicks, 4 * electionTimeoutTicks),

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import type { LogIndex, PeerId } from '../base/ids.ts';
+import type { LogIndex } from '../base/ids.ts';
 import type { Configuration } from './configuration.ts';
 import { adjacent, configurationOf, decodeMembers } from './configuration.ts';
 import type { ConfigurationRecord, Entry } from './types.ts';
@@ -28,6 +28,11 @@ export class Configurations {
   /** The newest of the log. */
   get effective(): Configuration {
     return this.#list.at(-1) as Configuration;
+  }
+
+  /** The one before the newest; `undefined` when the newest is applied. */
+  get before(): Configuration | undefined {
+    return this.#list.at(-2);
   }
 
   /** All that are kept, for checks. */
@@ -62,17 +67,6 @@ export class Configurations {
   /** Everything up to `index` is applied: what was in force before is needed no more. */
   applied(index: LogIndex): void {
     while (this.#list.length > 1 && (this.#list[1] as Configuration).index <= index) this.#list.shift();
-  }
-
-  /** True when `peer` votes in the newest configuration, or may have to all the same: its removal is not known to be committed. */
-  mayCampaign(peer: PeerId, commitIndex: LogIndex): boolean {
-    const { effective } = this;
-    const member = effective.members.find((other) => other.peer === peer);
-    if (member !== undefined) return member.votes;
-    // It may be the only one that can commit its removal (thesis §4.2.2). A configuration is not made before the last one is
-    // committed, so that is the one which may still be in force elsewhere, however little of it this peer remembers as committed.
-    const before = this.#list.at(-2);
-    return effective.index > commitIndex && before !== undefined && before.voters.includes(peer);
   }
 }
 

@@ -26,7 +26,7 @@ export class Core {
   readonly configurations: Configurations;
   /** The one in force: the newest of the log, committed or not. Only `append` and `truncateFrom` change it. */
   configuration: Configuration;
-  /** This peer is one of its voters. */
+  /** This peer is one of its voters, and not only its id. */
   votes: boolean;
   /** Nobody else votes: this peer decides alone. */
   alone: boolean;
@@ -89,7 +89,7 @@ export class Core {
       (restored.configurations[0]?.index ?? 0) <= restored.applied,
       'the first configuration is that of what is applied',
     );
-    this.votes = this.configuration.voters.includes(options.self);
+    this.votes = votesIn(this.configuration, options);
     this.alone = this.votes && this.configuration.voters.length === 1;
     this.damage = restored.damage;
     this.stateMissing = restored.stateMissing === true;
@@ -113,7 +113,12 @@ export class Core {
    */
   get mayCampaign(): boolean {
     if (this.damage !== undefined || this.stateMissing) return false;
-    return this.votes || this.configurations.mayCampaign(this.self, this.commitIndex);
+    if (this.votes) return true;
+    // It may be the only one that can commit its own removal (thesis §4.2.2). A configuration is not made before the last one is
+    // committed, so that is the one which may still be in force elsewhere, however little of it this peer knows as committed.
+    const { before, effective } = this.configurations;
+    if (before === undefined || effective.index <= this.commitIndex) return false;
+    return !effective.members.some(({ peer }) => peer === this.self) && votesIn(before, this.options);
   }
 
   /** Starts the wait for a leader anew, of random length (Raft §5.2). */
@@ -192,10 +197,16 @@ export class Core {
 
   #adoptConfiguration(): void {
     this.configuration = this.configurations.effective;
-    this.votes = this.configuration.voters.includes(this.self);
+    this.votes = votesIn(this.configuration, this.options);
     this.alone = this.votes && this.configuration.voters.length === 1;
     this.configurationChanged = true;
   }
+}
+
+/** True when this very peer is a voter of `configuration`. */
+function votesIn(configuration: Configuration, options: RaftOptions): boolean {
+  const { self, isSelf } = options;
+  return configuration.members.some(({ peer, votes, info }) => votes && peer === self && isSelf(info));
 }
 
 /** The order of logs: the later last term, then the longer log. */

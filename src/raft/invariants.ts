@@ -63,7 +63,7 @@ function checkConfiguration(core: Readonly<Core>): void {
   const { all } = configurations;
   assert(configuration === configurations.effective, 'the newest configuration of the log is in force');
   assert(configuration.index <= log.lastIndex, 'the configuration in force is in the log');
-  assert(core.votes === configuration.voters.includes(core.self), 'a peer knows whether it votes');
+  assert(!core.votes || configuration.voters.includes(core.self), 'who votes is a voter');
   assert((all[0] as Configuration).index <= applying.appliedIndex, 'the configuration of what is applied is known');
   for (let at = 1; at < all.length; at += 1) {
     const [before, after] = [all[at - 1] as Configuration, all[at] as Configuration];

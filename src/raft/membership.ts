@@ -61,7 +61,9 @@ function problemOf(
   core: Core,
   leader: Leader,
   change: ConfigurationChange,
-): 'transferring' | 'change-pending' | 'term-not-open' | 'not-caught-up' | undefined {
+): 'not-leader' | 'transferring' | 'change-pending' | 'term-not-open' | 'not-caught-up' | undefined {
+  // Its own removal is committed; it leaves with the next `Ready`.
+  if (!core.votes && core.configuration.index <= core.commitIndex) return 'not-leader';
   const { transfer } = leader;
   // Removing the target is the way out of a transfer to a peer that is gone.
   if (transfer !== undefined && !(change.type === 'remove' && change.peer === transfer.to)) return 'transferring';

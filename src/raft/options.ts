@@ -5,6 +5,12 @@ import type { Random } from '../base/random.ts';
 export interface RaftOptions {
   readonly self: PeerId;
   /**
+   * True when a member with the id of this peer and this `info` is this very peer, and not one that had the id before on another
+   * disk. A peer that replaced another one meets old configurations, in the log or with a checkpoint, in which its id votes, perhaps
+   * alone: it must not take that for itself. Pure, and the same for the same bytes.
+   */
+  readonly isSelf: (info: Uint8Array) => boolean;
+  /**
    * A follower that hears no leader for a random time in [this, twice this) stands for election; a leader that hears no
    * quorum for this long steps down. 4 and more; default 50.
    */
@@ -34,7 +40,7 @@ export interface RaftOptions {
 }
 
 /** Every default that is documented at `RaftOptions`. */
-export const RAFT_DEFAULTS: Omit<RaftOptions, 'self' | 'random'> = {
+export const RAFT_DEFAULTS: Omit<RaftOptions, 'self' | 'isSelf' | 'random'> = {
   electionTimeoutTicks: 50,
   heartbeatIntervalTicks: 5,
   earlyElectionTicks: 3,

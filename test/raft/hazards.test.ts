@@ -352,6 +352,7 @@ describe('limits', () => {
     const bad = {
       ...RAFT_DEFAULTS,
       self: n(9),
+      isSelf: () => true,
       heartbeatIntervalTicks: 40,
       persistTimeoutTicks: 10,
       maxInflightBytes: 5,

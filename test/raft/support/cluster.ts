@@ -277,7 +277,7 @@ export class Cluster {
   restart(name: string): void {
     const member = this.member(name);
     const fresh = { applied: [], unapplied: [], reads: [], readsLost: [], fetch: undefined, snapshotNeeded: undefined };
-    member.raft = this.#raft(member.id, member.disk, member.starts + 1);
+    member.raft = this.#raft(member.id, member.disk, member.starts + 1, member.incarnation);
     Object.assign(member, fresh, { up: true });
     this.onLine?.(`${name} starts anew, ${describeRaft(member.raft)}`);
     member.starts += 1;
@@ -346,7 +346,7 @@ export class Cluster {
     if (founders.includes(id)) disk.configuration = { index: 0, data: encodeMembers(founders.map(voter)) };
     return {
       id,
-      raft: this.#raft(id, disk, 0),
+      raft: this.#raft(id, disk, 0, 0),
       disk,
       up: true,
       diskStalled: false,
@@ -363,10 +363,12 @@ export class Cluster {
     };
   }
 
-  #raft(self: PeerId, disk: Disk, starts: number): Raft {
+  #raft(self: PeerId, disk: Disk, starts: number, incarnation: number): Raft {
     const { options, seed = 1, entriesLoaded } = this.#options;
     const random = new SeededRandom(deriveSeed(seed, `${self}/${starts}`));
-    return new Raft({ ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options, self, random }, disk.restore(entriesLoaded));
+    const isSelf = (info: Uint8Array): boolean => info[0] === incarnation;
+    const tuned = { ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options };
+    return new Raft({ ...tuned, self, isSelf, random }, disk.restore(entriesLoaded));
   }
 }
 
