@@ -1,5 +1,6 @@
 /** The members of the simulated cluster, and everybody who watches them. */
 import { assert } from '../src/base/assert.ts';
+import type { LogIndex, Term } from '../src/base/ids.ts';
 import { peerId } from '../src/base/ids.ts';
 import { below } from '../src/base/random.ts';
 import type { ClusterConfig } from '../src/config/cluster-config.ts';
@@ -7,6 +8,7 @@ import { TIMINGS_DEFAULT } from '../src/config/cluster-config.ts';
 import type { Message } from '../src/raft/message.ts';
 import { describeMessage } from '../src/raft/describe.ts';
 import type { Raft } from '../src/raft/raft.ts';
+import type { Entry, RoleName } from '../src/raft/types.ts';
 import type { Checker, ClusterView } from './checkers/checker.ts';
 import { type Committed, CommittedLog } from './history.ts';
 import { CLIENT_PORT, type MemberContext, PEER_PORT, SimMember } from './member.ts';
@@ -15,10 +17,63 @@ import type { HostClock } from './process.ts';
 import type { Witness } from './witness.ts';
 import { type Owner, Violation, type World } from './world.ts';
 
-const ROLES: readonly string[] = ['follower', 'pre-candidate', 'candidate', 'leader'];
-
 /** Everything is looked at at least this often, in events. */
 const WHOLE_EVERY = 1_000;
+
+/** Where a core stood when it was looked at last: what properties speak of moves only when one of these does. */
+class Stand {
+  readonly #member: SimMember;
+  #start = 0;
+  #term: Term = 0;
+  #role: RoleName = 'follower';
+  #commit: LogIndex = 0;
+  #applied: LogIndex = 0;
+  #reached: LogIndex = 0;
+  #last: LogIndex = 0;
+  #lastEntry: Entry | undefined;
+  #mark: LogIndex = 0;
+  #committed: LogIndex = 0;
+  #disks = 0;
+
+  constructor(member: SimMember) {
+    this.#member = member;
+  }
+
+  /** True when it stands elsewhere now. `disks` counts the changes of all disks, `committed` is the newest that was committed. */
+  moved(raft: Raft, committed: LogIndex, disks: number): boolean {
+    const { start, marks } = this.#member;
+    const { lastIndex } = raft;
+    const { log } = raft.inspect();
+    const lastEntry = lastIndex >= log.memoryFirst ? log.entry(lastIndex) : undefined;
+    const reached = this.#member.scheduler?.appliedIndex ?? 0;
+    const mark = marks.length === 0 ? 0 : (marks[marks.length - 1]?.index ?? 0);
+    const same =
+      this.#disks === disks &&
+      this.#committed === committed &&
+      this.#last === lastIndex &&
+      this.#lastEntry === lastEntry &&
+      this.#commit === raft.commitIndex &&
+      this.#applied === raft.appliedIndex &&
+      this.#reached === reached &&
+      this.#mark === mark &&
+      this.#term === raft.term &&
+      this.#role === raft.role &&
+      this.#start === start;
+    if (same) return false;
+    this.#disks = disks;
+    this.#committed = committed;
+    this.#last = lastIndex;
+    this.#lastEntry = lastEntry;
+    this.#commit = raft.commitIndex;
+    this.#applied = raft.appliedIndex;
+    this.#reached = reached;
+    this.#mark = mark;
+    this.#term = raft.term;
+    this.#role = raft.role;
+    this.#start = start;
+    return true;
+  }
+}
 
 /** See the head of this file. */
 export class SimCluster implements ClusterView {
@@ -27,10 +82,13 @@ export class SimCluster implements ClusterView {
   readonly committed: CommittedLog = new CommittedLog();
   readonly #world: World;
   readonly #witness: Witness;
-  /** Set once, before anything runs. */
-  checkers: readonly Checker[] = [];
-  /** Where each core stood when a quiet event was over. */
-  readonly #stood = new Map<string, readonly number[]>();
+  #checkers: readonly Checker[] = [];
+  /** Those that have each hook, so that no event asks all of them. */
+  #onSent: readonly Checker[] = [];
+  #onChanged: readonly Checker[] = [];
+  #onMoved: readonly Checker[] = [];
+  /** By the place of each member. */
+  readonly #stands: readonly Stand[];
   readonly #seenStart = new Map<string, number>();
   #eventsSinceWhole = 0;
   #messages = 0;
@@ -58,8 +116,22 @@ export class SimCluster implements ClusterView {
       sent: (member, message) => this.#sent(member, message),
     };
     this.members = cluster.members.map(({ id }) => new SimMember(id, hostClock(world, id, options), full));
+    this.#stands = this.members.map((member) => new Stand(member));
     this.quorum = Math.floor(options.peers / 2) + 1;
     assert(this.quorum <= options.peers, 'a quorum is part of the cluster');
+  }
+
+  get checkers(): readonly Checker[] {
+    return this.#checkers;
+  }
+
+  /** Set once, before anything runs. */
+  set checkers(checkers: readonly Checker[]) {
+    assert(this.#checkers.length === 0, 'checkers are there from the beginning');
+    this.#checkers = checkers;
+    this.#onSent = checkers.filter((checker) => checker.sent !== undefined);
+    this.#onChanged = checkers.filter((checker) => checker.changed !== undefined);
+    this.#onMoved = checkers.filter((checker) => checker.moved !== undefined);
   }
 
   get peers(): readonly SimMember[] {
@@ -82,8 +154,13 @@ export class SimCluster implements ClusterView {
 
   /** Called after every event of the world. @throws Violation */
   afterEvent(owner: Owner | undefined, quiet: boolean): void {
-    const member = owner === undefined ? undefined : this.members.find((one) => one.process === owner);
-    if (member !== undefined && owner?.alive === true) this.#look(member, quiet);
+    if (owner?.alive === true) {
+      const { members } = this;
+      for (let place = 0; place < members.length; place += 1) {
+        const member = members[place] as SimMember;
+        if (member.process === owner) this.#look(member, this.#stands[place] as Stand, quiet);
+      }
+    }
     this.#eventsSinceWhole += 1;
     if (this.#eventsSinceWhole >= WHOLE_EVERY) this.checkWhole();
   }
@@ -94,11 +171,19 @@ export class SimCluster implements ClusterView {
     for (const checker of this.checkers) checker.whole?.();
   }
 
-  #look(member: SimMember, quiet: boolean): void {
+  #look(member: SimMember, stand: Stand, quiet: boolean): void {
     const { raft } = member;
     if (raft === undefined) return;
-    // A tick that only counts changes nothing that a property speaks of.
-    if (quiet && !this.#moved(member, raft)) return;
+    let disks = 0;
+    for (const { durable } of this.members) disks += durable.version;
+    if (!stand.moved(raft, this.committed.lastIndex, disks)) {
+      // A tick that only counts changes nothing that a property speaks of.
+      if (quiet) return;
+      const { lastIndex } = raft;
+      const change = { cutFrom: lastIndex + 1, oldLast: lastIndex, newLast: lastIndex };
+      for (const checker of this.#onChanged) checker.changed?.(member, change);
+      return;
+    }
     if (this.#seenStart.get(member.id) !== member.start) {
       this.#seenStart.set(member.id, member.start);
       member.log.restart(member.durable);
@@ -106,17 +191,8 @@ export class SimCluster implements ClusterView {
     }
     const change = member.log.look(raft);
     while (this.committed.lastIndex < raft.commitIndex) this.#commit(member, this.committed.lastIndex + 1);
-    for (const checker of this.checkers) checker.changed?.(member, change);
-  }
-
-  /** True when the core stands elsewhere than at the last look. */
-  #moved(member: SimMember, raft: Raft): boolean {
-    const { start, marks } = member;
-    const mark = marks.at(-1)?.index ?? 0;
-    const now = [start, raft.term, ROLES.indexOf(raft.role), raft.commitIndex, raft.appliedIndex, raft.lastIndex, mark];
-    const before = this.#stood.get(member.id);
-    this.#stood.set(member.id, now);
-    return before === undefined || now.some((value, at) => value !== before[at]);
+    for (const checker of this.#onMoved) checker.moved?.(member, change);
+    for (const checker of this.#onChanged) checker.changed?.(member, change);
   }
 
   #commit(member: SimMember, index: number): void {
@@ -145,9 +221,9 @@ export class SimCluster implements ClusterView {
 
   #sent(member: SimMember, message: Message): void {
     this.#messages += 1;
-    this.#world.line(member.id, () => `sends ${describeMessage(message)}`);
+    if (this.#world.listens) this.#world.line(member.id, () => `sends ${describeMessage(message)}`);
     this.#world.check(() => {
-      for (const checker of this.checkers) checker.sent?.(member, message);
+      for (const checker of this.#onSent) checker.sent?.(member, message);
     });
   }
 }

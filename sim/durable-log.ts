@@ -18,6 +18,7 @@ export class DurableLog {
   #lastIndex: LogIndex = 0;
   #hardState: HardState = { term: 0, votedFor: undefined };
   #truncated = 0;
+  #version = 0;
 
   constructor(crc32: Crc32) {
     this.#codec = new LogCodec(crc32);
@@ -35,6 +36,11 @@ export class DurableLog {
     return this.#hardState.votedFor;
   }
 
+  /** Counts changes, so that an observer sees at a glance whether there was one. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Entries that were on the disk and were cut, so far. */
   get truncated(): number {
     return this.#truncated;
@@ -48,6 +54,11 @@ export class DurableLog {
 
   linkAt(index: LogIndex): ChainLink | undefined {
     return index > this.#lastIndex ? undefined : this.#links[index];
+  }
+
+  /** All links by index, as they stand now. */
+  links(): (ChainLink | undefined)[] {
+    return this.#links.slice(0, this.#lastIndex + 1);
   }
 
   /** A batch has become durable. */
@@ -65,9 +76,10 @@ export class DurableLog {
     }
     if (meta === undefined) return;
     const { last, hardState } = this.#codec.decodeMeta(meta.value, meta.index);
+    this.#version += 1;
     this.#truncated += Math.max(0, this.#lastIndex + 1 - Math.min(lowest, last.index + 1));
     this.#lastIndex = last.index;
-    this.#links.length = last.index + 1;
+    if (this.#links.length !== last.index + 1) this.#links.length = last.index + 1;
     this.#hardState = hardState;
   }
 }

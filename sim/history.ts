@@ -44,9 +44,9 @@ export class LogMirror {
   /** The peer starts anew, from what its disk holds. */
   restart(durable: DurableLog): void {
     this.#lastIndex = durable.lastIndex;
-    this.#links = [];
-    this.#entries = [];
-    for (let index = 1; index <= durable.lastIndex; index += 1) this.#links[index] = durable.linkAt(index);
+    this.#links = durable.links();
+    // Holes, but a plain array: one that grows from nothing at a high index becomes a hash table.
+    this.#entries = Array.from({ length: durable.lastIndex + 1 });
   }
 
   /** Looks at the log. Costs what has changed since the last look. */
@@ -64,8 +64,10 @@ export class LogMirror {
       this.#links[index] = extendChain(this.#links[index - 1]?.chain ?? CHAIN_START, entry);
     }
     this.#lastIndex = lastIndex;
-    this.#links.length = lastIndex + 1;
-    this.#entries.length = lastIndex + 1;
+    if (lastIndex < oldLast) {
+      this.#links.length = lastIndex + 1;
+      this.#entries.length = lastIndex + 1;
+    }
     return { cutFrom: knew ? same + 1 : Math.min(oldLast, lastIndex) + 1, oldLast, newLast: lastIndex };
   }
 }

@@ -129,6 +129,8 @@ function runMany(seeds: readonly number[], flags: Flags): Promise<Verdict[]> {
 
 /** The other end of `runMany`. */
 async function takeOrders(): Promise<void> {
+  // A stack is taken for every error that is made, and nearly all of them are expected; a seed that fails is told once more with it.
+  Error.stackTraceLimit = 0;
   refuseStrayRejections();
   process.on('message', (order: Order) => {
     void obey(order);

@@ -152,7 +152,7 @@ export class SimNetwork implements Wire {
     const source = from.process.host;
     const target = to.process.host;
     if (from.lostFromUs !== Number.POSITIVE_INFINITY) return;
-    if (this.#cut.has(`${source}>${target}`)) {
+    if (this.#isCut(source, target)) {
       from.stalled.push(item);
       return;
     }
@@ -172,6 +172,7 @@ export class SimNetwork implements Wire {
   }
 
   note(bytes: Uint8Array, from: SimSocket): void {
+    if (!this.world.listens) return;
     // Peers' messages are noted where they are made.
     const dialed = from.onOpened !== undefined;
     const port = dialed ? from.remote : from.other.remote;
@@ -193,7 +194,7 @@ export class SimNetwork implements Wire {
     const { world } = this;
     const source = end.other.process.host;
     const target = end.process.host;
-    if (this.#cut.has(`${source}>${target}`) || !end.process.alive) return;
+    if (this.#isCut(source, target) || !end.process.alive) return;
     const atUs = Math.max(end.other.lastArrivalUs, world.nowUs + this.#delayUs(source, target));
     const notLaterThan = Math.min(atUs, Math.max(world.nowUs, end.other.lostFromUs) + this.#options.delayUsMin);
     world.schedule(Math.max(world.nowUs, Math.floor(notLaterThan)), 'connection', end.process, () => end.breaks());
@@ -202,9 +203,21 @@ export class SimNetwork implements Wire {
   #delayUs(from: string, to: string): number {
     const { delayUsMin, delayUsMean } = this.#options;
     const uniform = (this.#random.uint32() + 1) / 0x1_0000_0001;
-    const clogged = this.#clogged.get(`${from}>${to}`);
-    const extraUs = clogged !== undefined && clogged.untilUs > this.world.nowUs ? clogged.delayUs : 0;
-    return extraUs + delayUsMin + Math.floor(-Math.log(uniform) * delayUsMean);
+    return this.#extraUs(from, to) + delayUsMin + Math.floor(-Math.log(uniform) * delayUsMean);
+  }
+
+  #isCut(from: string, to: string): boolean {
+    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`);
+  }
+
+  #extraUs(from: string, to: string): number {
+    if (this.#clogged.size === 0) return 0;
+    const direction = `${from}>${to}`;
+    const clogged = this.#clogged.get(direction);
+    if (clogged === undefined) return 0;
+    if (clogged.untilUs > this.world.nowUs) return clogged.delayUs;
+    this.#clogged.delete(direction);
+    return 0;
   }
 
   #dial(process: SimProcess, url: string, options: DialOptions, handlers: DialHandlers): void {
@@ -223,13 +236,13 @@ export class SimNetwork implements Wire {
     const timeout = world.schedule(world.nowUs + options.timeoutMs * 1000, 'connection', process, () => {
       fail({ kind: 'timeout', message: `${url} does not answer` });
     });
-    if (this.#cut.has(`${process.host}>${host}`)) return;
+    if (this.#isCut(process.host, host)) return;
     const arrivesUs = world.nowUs + this.#delayUs(process.host, host);
     world.schedule(arrivesUs, 'plan', undefined, () => {
       if (this.#down.has(host)) return;
       const there = this.#listening.get(`${host}:${port}`);
       if (there === undefined || !there.process.alive) {
-        if (this.#cut.has(`${host}>${process.host}`)) return;
+        if (this.#isCut(host, process.host)) return;
         const backUs = world.nowUs + this.#delayUs(host, process.host);
         world.schedule(backUs, 'connection', process, () => fail({ kind: 'refused', message: `${url} refused` }));
         return;

@@ -37,10 +37,17 @@ export interface RunOptions {
 
 /** Lines of the trace that go with a failure. */
 const TRACE_LINES = 60;
+/** Lines of a stack that are told. */
+const STACK_LINES = 20;
 
 /** Runs one seed. Never rejects. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<Verdict> {
-  const first = await runOnce(seed, options, options.print);
+  const first = await runOnce(
+    seed,
+    options,
+    options.print === undefined ? {} : { print: options.print, remember: true },
+  );
+  if (first.failure !== undefined && options.print === undefined) return retell(seed, options, first);
   if (first.failure !== undefined || options.twice !== true) return first;
   const second = await runOnce(seed, options);
   if (second.failure !== undefined) return second;
@@ -50,8 +57,22 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<V
   return { totals: first.totals, failure: { seed, checker: 'determinism', message, trace: [] } };
 }
 
-async function runOnce(seed: number, options: RunOptions, print?: (line: string) => void): Promise<Verdict> {
-  const trace = new Trace(print);
+/** Runs a seed that has failed again, for the lines that lead to it and for the stack: a run goes without both. */
+async function retell(seed: number, options: RunOptions, first: Verdict): Promise<Verdict> {
+  const stackTraceLimit = Error.stackTraceLimit;
+  Error.stackTraceLimit = STACK_LINES;
+  const again = await runOnce(seed, options, { remember: true });
+  Error.stackTraceLimit = stackTraceLimit;
+  // What fails once only is told as it was: a mistake in a test's plants, which may count over runs, or in the simulator.
+  return again.failure?.checker === first.failure?.checker ? again : first;
+}
+
+async function runOnce(
+  seed: number,
+  options: RunOptions,
+  telling: { readonly print?: (line: string) => void; readonly remember?: boolean } = {},
+): Promise<Verdict> {
+  const trace = new Trace(telling);
   const drawn = drawOptions(seed);
   const simulation = new Simulation(options.adjust?.(drawn) ?? drawn, trace, options.plants);
   try {

@@ -4,8 +4,8 @@
  *     time in ms   who   what
  *     001234.567   p2    send p2->p1 append-accepted t3 match 17
  *
- * The hash takes in every event, every message and every write; lines are for people and are put into words only when
- * somebody reads them. Two runs of one seed have equal hashes, or something depends on what it must not.
+ * The hash takes in every event, every message and every write; lines are for people, are kept only when somebody asks for them,
+ * and are put into words when they are read. Two runs of one seed have equal hashes, or something depends on what it must not.
  */
 import { murmur3 } from '../src/base/hash.ts';
 
@@ -24,14 +24,20 @@ const LINES_KEPT = 4_000;
 /** See the head of this file. */
 export class Trace {
   readonly #print: ((line: string) => void) | undefined;
+  /** True when lines are taken. Whoever would make one for every message asks first. */
+  readonly listens: boolean;
   readonly #lines: Line[] = [];
   #next = 0;
-  #high = 0x811c9dc5;
-  #low = 0x9e3779b9;
+  #high = 0x811c9dc5 | 0;
+  #low = 0x9e3779b9 | 0;
 
-  /** `print` gets every line as it comes; leave it out to remember the last ones only. */
-  constructor(print?: (line: string) => void) {
-    this.#print = print;
+  /**
+   * `print` gets every line as it comes. `remember` keeps the last ones: what they speak of lives on with them, which costs a run a
+   * third of its speed.
+   */
+  constructor(options: { readonly print?: ((line: string) => void) | undefined; readonly remember?: boolean } = {}) {
+    this.#print = options.print;
+    this.listens = options.print !== undefined || options.remember === true;
   }
 
   /** The hash of everything so far: sixteen hexadecimal digits. */
@@ -41,10 +47,10 @@ export class Trace {
 
   /** Takes a number into the hash. */
   fold(value: number): void {
-    this.#high = Math.imul(this.#high ^ (value | 0), 0x01000193) >>> 0;
-    this.#low = (Math.imul(this.#low ^ (value | 0), 0x85ebca6b) + 0x6d2b79f5) >>> 0;
-    this.#high ^= this.#high >>> 15;
-    this.#low ^= this.#low >>> 13;
+    const high = Math.imul(this.#high ^ (value | 0), 0x01000193);
+    const low = (Math.imul(this.#low ^ (value | 0), 0x85ebca6b) + 0x6d2b79f5) | 0;
+    this.#high = high ^ (high >>> 15);
+    this.#low = low ^ (low >>> 13);
   }
 
   /** Takes bytes into the hash. */
@@ -54,6 +60,7 @@ export class Trace {
 
   /** Notes a line. It is no part of the hash. */
   line(atUs: number, who: string, words: Words): void {
+    if (!this.listens) return;
     if (this.#print !== undefined) this.#print(format({ atUs, who, words }));
     this.#lines[this.#next] = { atUs, who, words };
     this.#next = (this.#next + 1) % LINES_KEPT;

@@ -127,6 +127,11 @@ export class World {
     this.#effects += 1;
   }
 
+  /** True when lines of the trace are taken. */
+  get listens(): boolean {
+    return this.trace.listens;
+  }
+
   /** Notes a line of the trace. */
   line(who: string, words: string | (() => string)): void {
     this.trace.line(this.#nowUs, who, words);

@@ -63,8 +63,13 @@ export interface Checker {
   restarted?(peer: PeerView): void;
   /** A peer hands a message to its transport. */
   sent?(peer: PeerView, message: Message): void;
-  /** An event of the peer is over. */
+  /** An event of the peer is over. For what can break without any of the things that `moved` speaks of. */
   changed?(peer: PeerView, change: LogChange): void;
+  /**
+   * An event of the peer is over, and since its last one something has moved: its start, term, role, log, commit or applied index,
+   * the newest mark, what was committed, or what lies on the disk of any peer.
+   */
+  moved?(peer: PeerView, change: LogChange): void;
   /** An entry was committed that had not been, and the witness applied it. */
   witnessed?(entry: WitnessedEntry): void;
   /** Everything at once, every now and then and at the end. */

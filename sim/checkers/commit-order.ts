@@ -18,7 +18,7 @@ export class CommitOrder extends PropertyChecker {
     );
   }
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const { raft, scheduler, start, durable } = peer;
     if (raft === undefined || scheduler === undefined) return;
     const commit = raft.commitIndex;

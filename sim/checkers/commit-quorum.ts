@@ -7,7 +7,7 @@ export class CommitQuorum extends PropertyChecker {
   override readonly name = 'commit-quorum';
   readonly #commit = new Map<string, { readonly leadership: string; readonly index: LogIndex }>();
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const { raft } = peer;
     if (raft === undefined) return;
     const leadership = raft.role === 'leader' ? `${peer.start}/${raft.term}` : '';

@@ -8,7 +8,7 @@ import { type PeerView, PropertyChecker } from './checker.ts';
 export class CommittedKept extends PropertyChecker {
   override readonly name = 'committed-kept';
 
-  changed(_peer: PeerView, _change: LogChange): void {
+  moved(_peer: PeerView, _change: LogChange): void {
     this.whole();
   }
 

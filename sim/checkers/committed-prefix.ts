@@ -5,7 +5,7 @@ import { type PeerView, PropertyChecker } from './checker.ts';
 export class CommittedPrefix extends PropertyChecker {
   override readonly name = 'committed-prefix';
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const { raft } = peer;
     if (raft === undefined) return;
     const { commitIndex } = raft;

@@ -23,7 +23,7 @@ export class DurableTerm extends PropertyChecker {
     this.compare(term >= promised, () => `${peer.id} starts in term ${term} and had promised in term ${promised}`);
   }
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const { raft, start } = peer;
     if (raft === undefined) return;
     const seen = this.#seen.get(peer.id);

@@ -17,7 +17,7 @@ export class DurableVote extends PropertyChecker {
     else if (message.type === 'vote-response' && message.granted) this.#voted(peer, message.term, message.to);
   }
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const { term, votedFor } = peer.durable;
     const seen = this.#seen.get(peer.id);
     if (votedFor === undefined || (seen?.term === term && seen.votedFor === votedFor)) return;

@@ -28,7 +28,7 @@ export class ElectionSafety extends PropertyChecker {
     }
   }
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const { raft } = peer;
     if (raft === undefined) return;
     if (raft.role === 'leader') this.#leads(peer, raft.term, 'leads', true);

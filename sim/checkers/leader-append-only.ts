@@ -7,7 +7,7 @@ export class LeaderAppendOnly extends PropertyChecker {
   /** The leadership that each peer was in when it was looked at last. */
   readonly #leading = new Map<string, string>();
 
-  changed(peer: PeerView, change: LogChange): void {
+  moved(peer: PeerView, change: LogChange): void {
     const { raft } = peer;
     const now = raft?.role === 'leader' ? `${peer.start}/${raft.term}` : '';
     const before = this.#leading.get(peer.id) ?? '';

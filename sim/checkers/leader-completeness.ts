@@ -6,7 +6,7 @@ export class LeaderCompleteness extends PropertyChecker {
   override readonly name = 'leader-completeness';
   readonly #lastTerm = new Map<string, number>();
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const { raft } = peer;
     if (raft?.role !== 'leader' || this.#lastTerm.get(peer.id) === raft.term) return;
     this.#lastTerm.set(peer.id, raft.term);

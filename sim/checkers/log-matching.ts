@@ -11,16 +11,20 @@ export class LogMatching extends PropertyChecker {
   /** By index, then by term. */
   readonly #chains: Map<Term, number>[] = [];
 
-  changed(peer: PeerView, change: LogChange): void {
+  moved(peer: PeerView, change: LogChange): void {
     for (let index = Math.min(change.cutFrom, change.oldLast + 1); index <= change.newLast; index += 1) {
       this.#see(peer, index);
     }
   }
 
   restarted(peer: PeerView): void {
-    for (let index = 1; index <= peer.durable.lastIndex; index += 1) {
+    for (let index = peer.durable.lastIndex; index >= 1; index -= 1) {
       const link = peer.durable.linkAt(index);
-      if (link !== undefined) this.#fix(peer, index, link.term, link.chain);
+      if (link === undefined) continue;
+      const known = this.#chains[index]?.get(link.term);
+      this.#fix(peer, index, link.term, link.chain);
+      // A chain stands for all before it, and whoever fixed it fixed those too.
+      if (known === link.chain) return;
     }
   }
 

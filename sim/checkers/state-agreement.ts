@@ -20,7 +20,7 @@ export class StateAgreement extends PropertyChecker {
     if (mark !== undefined) this.#digests.set(entry.index, mark.digest);
   }
 
-  changed(peer: PeerView, _change: LogChange): void {
+  moved(peer: PeerView, _change: LogChange): void {
     const last = peer.marks.at(-1);
     const seen = this.#compared.get(peer.id);
     const before = seen?.start === peer.start ? seen.index : 0;

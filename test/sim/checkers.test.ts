@@ -35,23 +35,23 @@ describe('a checker stops', () => {
     const checker = new ElectionSafety(view);
     p1.role = 'leader';
     p1.term = 4;
-    checker.changed(p1.view, unchanged(p1));
+    checker.moved(p1.view, unchanged(p1));
     checker.sent(p1.view, message({ type: 'heartbeat', from: 'p1', term: 4 }));
     p2.role = 'leader';
     p2.term = 4;
-    expect(() => checker.changed(p2.view, unchanged(p2))).toThrow('p2 leads in term 4, which p1 led');
+    expect(() => checker.moved(p2.view, unchanged(p2))).toThrow('p2 leads in term 4, which p1 led');
     expect(() => checker.sent(p2.view, message({ type: 'heartbeat', from: 'p2', term: 4 }))).toThrow('which p1 led');
     p1.start = 2;
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('a second time');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('a second time');
   });
 
   test('two logs that differ before an entry of the same index and term', () => {
     const { p1, p2, view } = cluster();
     const checker = new LogMatching(view);
     p1.holds(1, 1, 2);
-    checker.changed(p1.view, { cutFrom: 1, oldLast: 0, newLast: 3 });
+    checker.moved(p1.view, { cutFrom: 1, oldLast: 0, newLast: 3 });
     p2.holds(1, 2, 2);
-    expect(() => checker.changed(p2.view, { cutFrom: 1, oldLast: 0, newLast: 3 })).toThrow('entry 3 of term 2 on p2');
+    expect(() => checker.moved(p2.view, { cutFrom: 1, oldLast: 0, newLast: 3 })).toThrow('entry 3 of term 2 on p2');
   });
 
   test('a leader without a committed entry', () => {
@@ -61,11 +61,11 @@ describe('a checker stops', () => {
     all.p1.holds(1, 1, 1, 2);
     all.p1.role = 'leader';
     all.p1.term = 2;
-    checker.changed(all.p1.view, unchanged(all.p1));
+    checker.moved(all.p1.view, unchanged(all.p1));
     all.p2.holds(1, 1, 3);
     all.p2.role = 'leader';
     all.p2.term = 3;
-    expect(() => checker.changed(all.p2.view, unchanged(all.p2))).toThrow('without the committed entries up to 3');
+    expect(() => checker.moved(all.p2.view, unchanged(all.p2))).toThrow('without the committed entries up to 3');
   });
 
   test('a peer that takes something else for committed', () => {
@@ -74,29 +74,29 @@ describe('a checker stops', () => {
     all.commit(FakeLog.of(1, 1), 2);
     all.p1.holds(1, 1);
     all.p1.commitIndex = 2;
-    checker.changed(all.p1.view, unchanged(all.p1));
+    checker.moved(all.p1.view, unchanged(all.p1));
     all.p2.holds(1, 2);
     all.p2.commitIndex = 2;
-    expect(() => checker.changed(all.p2.view, unchanged(all.p2))).toThrow('p2 has other entries');
+    expect(() => checker.moved(all.p2.view, unchanged(all.p2))).toThrow('p2 has other entries');
   });
 
   test('a leader that cuts its log', () => {
     const { p1, view } = cluster();
     const checker = new LeaderAppendOnly(view);
     p1.role = 'leader';
-    checker.changed(p1.view, { cutFrom: 2, oldLast: 3, newLast: 2 });
-    checker.changed(p1.view, { cutFrom: 4, oldLast: 3, newLast: 5 });
-    expect(() => checker.changed(p1.view, { cutFrom: 4, oldLast: 5, newLast: 6 })).toThrow('cut its log from 4');
+    checker.moved(p1.view, { cutFrom: 2, oldLast: 3, newLast: 2 });
+    checker.moved(p1.view, { cutFrom: 4, oldLast: 3, newLast: 5 });
+    expect(() => checker.moved(p1.view, { cutFrom: 4, oldLast: 5, newLast: 6 })).toThrow('cut its log from 4');
   });
 
   test('a term that falls, within a run and over a crash', () => {
     const { p1, view } = cluster();
     const checker = new DurableTerm(view);
     p1.term = 5;
-    checker.changed(p1.view, unchanged(p1));
+    checker.moved(p1.view, unchanged(p1));
     checker.sent(p1.view, message({ type: 'vote-request', from: 'p1', term: 5 }));
     p1.term = 4;
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('back to 4');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('back to 4');
     p1.start = 2;
     expect(() => checker.restarted(p1.view)).toThrow('starts in term 4 and had promised in term 5');
   });
@@ -111,7 +111,7 @@ describe('a checker stops', () => {
     p1.durable.votedFor = grant.to;
     checker.sent(p1.view, grant);
     p1.durable.votedFor = p1.id;
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('p1 voted for p2 and for p1 in term 3');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('p1 voted for p2 and for p1 in term 3');
   });
 
   test('an acknowledgement of what is not on the disk, or is not the leader’s', () => {
@@ -134,12 +134,12 @@ describe('a checker stops', () => {
     p1.holds(1, 2);
     p1.role = 'leader';
     p1.term = 2;
-    checker.changed(p1.view, unchanged(p1));
+    checker.moved(p1.view, unchanged(p1));
     p1.commitIndex = 2;
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('which only p1 hold durably');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('which only p1 hold durably');
     p2.holds(1, 2);
     p1.commitIndex = 1;
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('commits 1 of term 1 directly');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('commits 1 of term 1 directly');
   });
 
   test('a commit index that falls, and an apply beyond commit or disk', () => {
@@ -147,16 +147,16 @@ describe('a checker stops', () => {
     const checker = new CommitOrder(view);
     p1.holds(1, 1, 1);
     p1.commitIndex = 3;
-    checker.changed(p1.view, unchanged(p1));
+    checker.moved(p1.view, unchanged(p1));
     p1.commitIndex = 2;
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('back from 3 to 2');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('back from 3 to 2');
     p1.start = 2;
     p1.appliedIndex = 3;
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('beyond its commit index 2');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('beyond its commit index 2');
     p1.start = 3;
     p1.commitIndex = 3;
     p1.durable = FakeLog.of(1);
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('has 1 on its disk');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('has 1 on its disk');
     p1.checkpointIndex = 9;
     expect(() => checker.restarted(p1.view)).toThrow('a checkpoint at 9');
   });
@@ -210,12 +210,12 @@ describe('a checker stops', () => {
     const scheduler = { lastMark: { index: 7, logTimeMs: 0, digest } } as unknown as Scheduler;
     checker.witnessed({ ...entry(7, []), scheduler, outcome: { ...outcome([]), marked: true } });
     p1.marks = [{ index: 7, digest }];
-    checker.changed(p1.view, unchanged(p1));
+    checker.moved(p1.view, unchanged(p1));
     p1.start = 2;
     p1.marks = [{ index: 7, digest: { high: 1, low: 3 } }];
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('p1 has digest');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('p1 has digest');
     p1.marks = [{ index: 8, digest }];
-    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('the witness none');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('the witness none');
   });
 
   test('what grows beyond its bound', () => {
