@@ -21,6 +21,7 @@ import { damaged, unusable } from './damage.ts';
 import type { Database, DatabaseName, Disk, HeadSlot, StateName } from './disk.ts';
 import { generationOf, HEAD_SLOT_BYTES, stateName } from './disk.ts';
 import { describeCause } from './failure-latch.ts';
+import { findBadFile } from './level-check.ts';
 import { type ByteLevel, LevelDatabase, type SyncCount } from './level-database.ts';
 import { makeDirectories } from './make-directories.ts';
 import { StorageError } from './storage-error.ts';
@@ -98,6 +99,8 @@ export class LevelDisk implements Disk {
       if (lostCurrent(location)) {
         throw damaged(damageCode(name), this.location, `${location} holds files of LevelDB but not its file CURRENT`);
       }
+      const badFile = await findBadFile(location);
+      if (badFile !== undefined) throw damaged(damageCode(name), this.location, badFile);
       const level: ByteLevel = new Level<Uint8Array, Uint8Array>(location, {
         keyEncoding: 'view',
         valueEncoding: 'view',

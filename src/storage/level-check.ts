@@ -1,0 +1,31 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DecodeError } from '../base/bytes.ts';
+import { tablesOf } from './level-manifest.ts';
+import { checkTable } from './level-table.ts';
+
+/**
+ * What is wrong with the files of the database in `location`, as a part of a sentence; undefined when LevelDB can read its tables
+ * without harm to the process, see `level-table.ts`. Whatever else is wrong LevelDB tells when it opens the database.
+ */
+export async function findBadFile(location: string): Promise<string | undefined> {
+  const current = join(location, 'CURRENT');
+  if (!existsSync(current)) return undefined;
+  const named = readFileSync(current, 'latin1').trim();
+  if (!/^MANIFEST-\d+$/.test(named)) return `the file CURRENT of LevelDB in ${location} names no manifest`;
+  const manifest = join(location, named);
+  if (!existsSync(manifest)) return `the file ${named} of LevelDB in ${location} is missing`;
+  for (const table of tablesOf(readFileSync(manifest)) ?? []) {
+    const name = `${String(table).padStart(6, '0')}.ldb`;
+    const path = join(location, name);
+    if (!existsSync(path)) continue;
+    try {
+      checkTable(await readFile(path));
+    } catch (error) {
+      if (!(error instanceof DecodeError || error instanceof RangeError)) throw error;
+      return `the table ${name} of LevelDB in ${location} is damaged (${error.message})`;
+    }
+  }
+  return undefined;
+}
