@@ -265,14 +265,15 @@ function install(cluster: Cluster, member: Member): void {
 }
 
 /**
- * What damage took may have been committed, as far as anybody can know, and no other peer has it. Its vote then goes to nobody, and
+ * What damage took may have been committed, as far as anybody can know, and no other voter has it. Its vote then goes to nobody, and
  * that may be the one vote that is missing: an operator must decide.
  */
 function onlyCopyLost(cluster: Cluster): boolean {
   const lost = cluster.members.find(({ disk }) => disk.damage !== undefined)?.disk.damage;
   if (lost === undefined) return false;
   happened.onlyCopiesLost += 1;
-  return cluster.members.every(({ disk }) => {
+  return cluster.members.every(({ disk, raft }) => {
+    if (!raft.inspect().mayCampaign) return true;
     const term = disk.entries.at(-1)?.term ?? disk.prevTerm;
     return term === lost.lastTerm ? disk.lastIndex < lost.lastIndex : term < lost.lastTerm;
   });

@@ -169,8 +169,9 @@ export class Cluster {
   hand(packet: Packet): void {
     const receiver = this.member(packet.to);
     if (!receiver.up || this.#cut.has(link(packet.from, packet.to))) return;
-    if (!this.#takesFor(packet.from, packet.to) || !this.#takesFor(packet.to, packet.from)) return;
     const message = decodeMessage(new ByteReader(packet.bytes), packet.from, packet.to);
+    // A host hears what another incarnation asks, which may be of a newer configuration, and counts nothing that it answers.
+    if (isAnswer(message) && !this.#takesFor(packet.to, packet.from)) return;
     receiver.raft.step(message);
     this.pump(receiver);
   }
@@ -370,6 +371,11 @@ export class Cluster {
     const tuned = { ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options };
     return new Raft({ ...tuned, self, isSelf, random }, disk.restore(entriesLoaded));
   }
+}
+
+function isAnswer({ type }: Message): boolean {
+  if (type === 'read-index-response') return false;
+  return type.endsWith('-response') || type === 'append-accepted' || type === 'append-rejected';
 }
 
 function voter(name: string): ConfigurationMember {

@@ -187,7 +187,8 @@ export class Safety {
 
   /** A peer votes for one candidate a term, over all its lives. */
   #votesOnce(voter: string, term: number, candidate: string): void {
-    const key = `${voter}/${term}`;
+    // Another disk under the same name is another voter.
+    const key = `${voter}/${this.#cluster.member(voter).incarnation}/${term}`;
     const known = this.#votes.get(key);
     this.#require(known === undefined || known === candidate, `${voter} votes twice in term ${term}`);
     this.#votes.set(key, candidate);
