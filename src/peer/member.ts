@@ -38,7 +38,7 @@ import { OperatorWishes } from './operator-wishes.ts';
 import { Proposer } from './proposer.ts';
 import { QuorumWatch } from './quorum-watch.ts';
 import { ReadQueue } from './reads.ts';
-import { lastStamp, ReadyLoop } from './ready-loop.ts';
+import { ReadyLoop } from './ready-loop.ts';
 import { SNAPSHOT_KIND } from './snapshot-frames.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
 import { SnapshotDesk } from './snapshot-desk.ts';
@@ -65,6 +65,9 @@ export interface MemberParts {
   readonly limits: PeerLimits;
   readonly ports: PeerPorts;
   readonly storage: OpenedStorage;
+  readonly recovered: RecoveredLog;
+  /** The stamp of the last batch in the log, in ms; 0 when there is none. No stamp goes below it. */
+  readonly lastStampMs: number;
   /** The state at the last checkpoint. */
   readonly scheduler: Scheduler;
   /** Makes the loader of a state that comes from another peer. */
@@ -131,8 +134,8 @@ export class Member {
       checkpoint === undefined
         ? foundedCluster(storage.founding, cluster)
         : decodeApplied(checkpoint.configuration, cluster);
-    const recovered = storage.takeRecovered();
-    this.raft = makeRaft({ ...parts, ...ports, timings: cluster.timings, recovered, cluster: applied });
+    const { recovered } = parts;
+    this.raft = makeRaft({ ...parts, ...ports, timings: cluster.timings, cluster: applied });
     this.membership = new MembershipBook(
       { self, cluster, storage, applied, configuration: this.raft.configuration },
       before?.membership,
@@ -211,7 +214,7 @@ export class Member {
       this.#tick();
     });
     this.#replayTo = recovered.lastIndex;
-    this.#restoreTime(recovered);
+    this.#restoreTime();
   }
 
   /** True while this peer leads and has applied the first entry of its term. */
@@ -520,14 +523,13 @@ export class Member {
     return followed;
   }
 
-  #restoreTime(recovered: RecoveredLog): void {
-    const { checkpoint } = this.#parts.storage.state;
-    if (checkpoint !== undefined) {
-      this.logTime.restore(checkpoint.logTimeMs);
-      this.#compaction.marked(checkpoint.index, this.#parts.ports.clock.monotonicMs());
-    }
-    const stamp = lastStamp(recovered.entries);
-    if (stamp !== undefined) this.logTime.restore(stamp.ms);
+  #restoreTime(): void {
+    const { storage, ports, lastStampMs } = this.#parts;
+    const { checkpoint } = storage.state;
+    this.logTime.restore(lastStampMs);
+    if (checkpoint === undefined) return;
+    this.logTime.restore(checkpoint.logTimeMs);
+    this.#compaction.marked(checkpoint.index, ports.clock.monotonicMs());
   }
 
   #now(): Instant {

@@ -118,6 +118,8 @@ export class MembershipBook {
   appliedTo(applied: AppliedCluster): void {
     assert(applied.index >= this.#applied.index, 'configurations are applied in order');
     this.#applied = applied;
+    // One that was removed for good is no guest any more.
+    for (const [peer, { facts }] of [...this.#heard]) this.#judge(peer, facts);
   }
 
   /** What to make of `from`, which says these `facts`. After `learn` the founding has changed and is to be saved. */

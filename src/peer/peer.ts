@@ -33,7 +33,7 @@ import { peerLimits } from '../config/limits.ts';
 import type { SchedulerLoader, SchedulerOptions } from '../scheduler/scheduler.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { TaskFilter, TaskView } from '../scheduler/views.ts';
-import type { OpenedStorage } from '../storage/storage.ts';
+import type { Founding, OpenedStorage } from '../storage/storage.ts';
 import { StorageError } from '../storage/storage-error.ts';
 import type { StorageErrorCode } from '../storage/storage-error.ts';
 import type { TransportHandlers } from '../transport/transport.ts';
@@ -41,6 +41,7 @@ import { removedSentence } from './admission.ts';
 import { FEATURE_MEMBERSHIP } from './features.ts';
 import { FirstStart, waitingSentence } from './founding.ts';
 import { Greeter } from './greeter.ts';
+import { lastStampOf } from './last-stamp.ts';
 import { loadState } from './load-state.ts';
 import { instantOf } from './log-time.ts';
 import { encodeMemberInfo } from './member-info.ts';
@@ -320,11 +321,13 @@ export class Peer {
     return this.#member;
   }
 
-  #makeMember(storage: OpenedStorage, scheduler: Scheduler): Member {
+  async #makeMember(storage: OpenedStorage, scheduler: Scheduler): Promise<Member> {
     const { self, cluster } = this.#options;
+    const recovered = storage.takeRecovered();
+    const lastStampMs = await lastStampOf(storage.log, recovered, storage.state.checkpoint?.index ?? 0);
     const loader = (): SchedulerLoader => Scheduler.loader(this.#schedulerOptions());
     return new Member(
-      { self, cluster, limits: this.#limits, ports: this.#ports, storage, scheduler, loader },
+      { self, cluster, limits: this.#limits, ports: this.#ports, storage, recovered, lastStampMs, scheduler, loader },
       {
         applied: (index, outcome) => {
           for (const listener of this.#listeners) listener.applied(index, outcome);
@@ -443,20 +446,20 @@ export class Peer {
     }
     this.#firstStart = undefined;
     const storage = this.#storage;
-    const scheduler = this.#scheduler;
-    assert(storage !== undefined && scheduler !== undefined, 'what is founded is open');
-    storage.saveFounding(verdict.founding).then(
-      () => {
-        if (this.#state !== 'founding') return;
-        this.#ports.logger.info('the cluster is founded', { founders: verdict.founding.heard.length });
-        this.#member = this.#makeMember(storage, scheduler);
-        for (const [peer, facts] of firstStart.answers) this.#member.membership.hears(peer, facts);
-        this.#takePart();
-      },
-      (error: unknown) => {
-        this.#halt(error);
-      },
-    );
+    assert(storage !== undefined, 'what is founded is open');
+    this.#found(storage, verdict.founding, firstStart).catch((error: unknown) => {
+      this.#halt(error);
+    });
+  }
+
+  async #found(storage: OpenedStorage, founding: Founding, firstStart: FirstStart): Promise<void> {
+    await storage.saveFounding(founding);
+    const member = await this.#makeMember(storage, this.scheduler);
+    if (this.#state !== 'founding') return;
+    this.#ports.logger.info('the cluster is founded', { founders: founding.heard.length });
+    this.#member = member;
+    for (const [peer, facts] of firstStart.answers) member.membership.hears(peer, facts);
+    this.#takePart();
   }
 
   #takePart(): void {
@@ -541,10 +544,12 @@ export class Peer {
     if (storage === undefined) return;
     const scheduler = await this.#stateOf(storage, snapshot);
     if (this.#state !== 'reopening') return;
+    const member = await this.#makeMember(storage, scheduler);
+    if (this.#state !== 'reopening') return;
     this.#scheduler = scheduler;
-    this.#member = this.#makeMember(storage, scheduler);
+    this.#member = member;
     this.#takePart();
-    const { membership } = this.#member;
+    const { membership } = member;
     for (const [peer, { facts }] of [...membership.heardSoFar()]) this.#greeter.hello(peer, facts);
   }
 
@@ -605,7 +610,7 @@ export class Peer {
       for (const note of storage.notes) ports.logger.warn(note);
       this.#state = 'replaying';
       this.#scheduler = await this.#stateOf(storage, undefined);
-      if (storage.founding.founded) this.#member = this.#makeMember(storage, this.#scheduler);
+      if (storage.founding.founded) this.#member = await this.#makeMember(storage, this.#scheduler);
       this.#prepareFounding(storage);
       await ports.transport.start(this.#handlers());
       if (this.#state === 'replaying') this.#takePart();

@@ -16,18 +16,16 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Term } from '../base/ids.ts';
 import type { Message } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { Configuration } from '../raft/configuration.ts';
 import type { FetchRequest, PersistBatch, SnapshotNeed } from '../raft/ready.ts';
 import type { Entry } from '../raft/types.ts';
-import { EntryKind } from '../raft/types.ts';
-import { BatchReader } from '../scheduler/batch.ts';
 import type { Founding, LogBatch, OpenedStorage } from '../storage/storage.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Applier } from './applier.ts';
 import { EnvelopeWriter, laneOf } from './envelope.ts';
+import { lastStamp } from './last-stamp.ts';
 import type { LogTime } from './log-time.ts';
 import { instantOf } from './log-time.ts';
 import type { ReadQueue } from './reads.ts';
@@ -200,18 +198,6 @@ export class ReadyLoop {
     if (stamp.term === raft.term) logTime.heardStamp(stamp.ms, instantOf(clock));
     else logTime.restore(stamp.ms);
   }
-}
-
-/**
- * The stamp of the last batch among `entries`, in ms, and the term of that batch, which the empty entry of a later term may
- * follow; undefined when there is none. @throws DecodeError
- */
-export function lastStamp(entries: readonly Entry[]): { readonly ms: number; readonly term: Term } | undefined {
-  for (let at = entries.length - 1; at >= 0; at -= 1) {
-    const entry = entries[at] as Entry;
-    if (entry.kind === EntryKind.command) return { ms: new BatchReader(entry.data).logTimeMs, term: entry.term };
-  }
-  return undefined;
 }
 
 function logBatch(batch: PersistBatch): LogBatch {

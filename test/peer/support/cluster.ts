@@ -9,7 +9,13 @@ import type { ClusterConfig } from '../../../src/config/cluster-config.ts';
 import { TIMINGS_DEFAULT } from '../../../src/config/cluster-config.ts';
 import type { PeerLimits } from '../../../src/config/limits.ts';
 import { Peer } from '../../../src/peer/peer.ts';
-import type { PeerPorts, ProposalLane, ProposalResult } from '../../../src/peer/types.ts';
+import type {
+  MembershipChange,
+  MembershipResult,
+  PeerPorts,
+  ProposalLane,
+  ProposalResult,
+} from '../../../src/peer/types.ts';
 import { commandMoves, encodeCommand } from '../../../src/scheduler/batch.ts';
 import type { Command } from '../../../src/scheduler/command.ts';
 import { TASK_DEFAULTS } from '../../../src/scheduler/limits.ts';
@@ -56,12 +62,15 @@ interface Site {
 export class TestCluster {
   readonly time: VirtualTime = new VirtualTime();
   readonly network: MemoryNetwork = new MemoryNetwork(this.time);
+  /** The members that the cluster is founded with. */
   readonly ids: readonly PeerId[];
   readonly logs: string[] = [];
   /** What each peer that starts finds in its file. */
   config: ClusterConfig;
   readonly #limits: Partial<PeerLimits>;
   readonly #sites = new Map<PeerId, Site>();
+  /** Files that differ from `config`. */
+  readonly #files = new Map<PeerId, ClusterConfig>();
   /** Takes the place of a disk, to make it fail. */
   wrapDisk: (disk: Disk, id: PeerId) => Disk = (disk) => disk;
   /** Over what a directory is opened with. */
@@ -82,13 +91,47 @@ export class TestCluster {
       timings: TIMINGS_DEFAULT,
       security: {},
     };
-    for (const id of this.ids) {
-      this.#sites.set(id, {
-        platter: new MemoryPlatter(),
-        clock: this.time.clock(NOON_MS),
-        process: undefined,
-        runs: 0,
-      });
+    for (const id of this.ids) this.#addSite(id);
+  }
+
+  #addSite(id: PeerId): void {
+    const clock = this.time.clock(NOON_MS);
+    this.#sites.set(id, { platter: new MemoryPlatter(), clock, process: undefined, runs: 0 });
+  }
+
+  /** A peer that is none of the founders: its file, and its alone, has it in addition. Starts it. */
+  async spare(name: string): Promise<Peer> {
+    const id = peerId(name);
+    this.#addSite(id);
+    const port = 7_800 + 10 * this.#sites.size;
+    const own = { id, peer: { host: '127.0.0.1', port: port + 1 }, client: { host: '127.0.0.1', port } };
+    this.#files.set(id, { ...this.config, members: [...this.config.members, own] });
+    return this.start(id);
+  }
+
+  /** The directory of `id` is lost. */
+  wipe(id: PeerId): void {
+    this.site(id).platter = new MemoryPlatter();
+  }
+
+  /** Asks the leader for a change of members and waits for the outcome. */
+  async change(change: MembershipChange): Promise<MembershipResult> {
+    const leader = await this.untilServing();
+    return this.time.finish(new Promise((resolve) => leader.changeMembership(change, resolve)));
+  }
+
+  /** Adds a peer that waits, waits until it has caught up, and gives it a vote. */
+  async admit(id: PeerId): Promise<void> {
+    await this.time.until('the peer to be heard', () => {
+      return this.leader?.membership().joining.some(({ peer }) => peer === id) === true;
+    });
+    const added = await this.change({ type: 'add', peer: id });
+    if (added.type !== 'done') throw new Error(JSON.stringify(added));
+    for (;;) {
+      const promoted = await this.change({ type: 'promote', peer: id });
+      if (promoted.type === 'done') return;
+      if (promoted.type !== 'refused' || promoted.reason !== 'not-caught-up') throw new Error(JSON.stringify(promoted));
+      await this.time.advance(50);
     }
   }
 
@@ -115,7 +158,7 @@ export class TestCluster {
   }
 
   get running(): Process[] {
-    return this.ids.flatMap((id) => this.site(id).process ?? []);
+    return [...this.#sites.values()].flatMap((site) => site.process ?? []);
   }
 
   /** The peer that leads and serves, in the newest term where two think so. */
@@ -209,7 +252,7 @@ export class TestCluster {
       alive: true,
       backlog: undefined,
       peer: new Peer(
-        { self: id, cluster: this.config, limits: this.#limits },
+        { self: id, cluster: this.#files.get(id) ?? this.config, limits: this.#limits },
         {
           clock: site.clock,
           timers,
