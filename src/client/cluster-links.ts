@@ -94,7 +94,7 @@ export class ClusterLinks {
     this.#announce();
   }
 
-  #add(url: string): void {
+  #add(url: string, peer?: string): void {
     if (this.#links.length >= LINKS_MAX || this.#links.some((link) => link.url === url)) return;
     const handlers: PeerLinkHandlers = {
       opened: (link, welcome) => this.#opened(link, welcome),
@@ -112,6 +112,7 @@ export class ClusterLinks {
       failed: (link, error) => this.#handlers.failed(link, error),
     };
     const link = new PeerLink(url, this.#role, this.#connection, this.#ports, handlers);
+    link.peer = peer;
     this.#links.push(link);
     link.start();
   }
@@ -119,7 +120,7 @@ export class ClusterLinks {
   #addPeer([peer, url]: PeerRow): void {
     if (this.#links.some((link) => link.peer === peer)) return;
     try {
-      this.#add(normalUrl(url));
+      this.#add(normalUrl(url), peer);
     } catch {
       this.#connection.logger.warn('a peer has a URL that cannot be dialled', { peer, url });
     }

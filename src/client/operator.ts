@@ -5,6 +5,7 @@ import type { RequestFrame } from '../protocol/client-frame.ts';
 import type { Client } from './client.ts';
 import type { ClusterClient } from './cluster-client.ts';
 import { TaskraftError } from './errors.ts';
+import type { PeerLink } from './peer-link.ts';
 
 /** How one peer answered, or why it did not. */
 export type PeerStatus =
@@ -79,23 +80,37 @@ export class Operator {
     return answer.type === 'transferred' ? answer.leader : somethingElse();
   }
 
+  /** How the leader sees the cluster; it may have stopped leading meanwhile, see `role`. */
+  async leaderStatus(): Promise<StatusAnswerFrame> {
+    const answer = await this.#ask((requestId) => ({ type: 'status', requestId }), false);
+    return answer.type === 'statusAnswer' ? answer : somethingElse();
+  }
+
+  /** What the peer at the other end of `link` says of itself; undefined when it does not answer. */
+  async statusOf(link: PeerLink): Promise<StatusAnswerFrame | undefined> {
+    const answered = await this.#statusBy(link);
+    return 'status' in answered ? answered.status : undefined;
+  }
+
   /** Asks every peer known for its own view; those that are down answer with an error. Sorted by URL. */
   async status(): Promise<readonly PeerStatus[]> {
-    const answers = this.#core.links.all.map(async (link): Promise<PeerStatus> => {
-      try {
-        const answer = await this.#core.ask({
-          make: (requestId) => ({ type: 'status', requestId }),
-          timeoutMs: STATUS_TIMEOUT_MS,
-          changes: false,
-          only: link,
-        });
-        return { url: link.url, status: answer.type === 'statusAnswer' ? answer : somethingElse() };
-      } catch (error) {
-        if (error instanceof TaskraftError) return { url: link.url, error };
-        throw error;
-      }
-    });
-    return (await Promise.all(answers)).sort((left, right) => (left.url < right.url ? -1 : 1));
+    const answers = await Promise.all(this.#core.links.all.map((link) => this.#statusBy(link)));
+    return answers.sort((left, right) => (left.url < right.url ? -1 : 1));
+  }
+
+  async #statusBy(link: PeerLink): Promise<PeerStatus> {
+    try {
+      const answer = await this.#core.ask({
+        make: (requestId) => ({ type: 'status', requestId }),
+        timeoutMs: STATUS_TIMEOUT_MS,
+        changes: false,
+        only: link,
+      });
+      return { url: link.url, status: answer.type === 'statusAnswer' ? answer : somethingElse() };
+    } catch (error) {
+      if (error instanceof TaskraftError) return { url: link.url, error };
+      throw error;
+    }
   }
 
   #ask(make: (requestId: number) => RequestFrame, changes: boolean, anywhere = false): Promise<AnswerFrame> {

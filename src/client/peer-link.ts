@@ -46,7 +46,7 @@ export interface PeerLinkHandlers {
 export class PeerLink {
   /** Where this link dials. */
   readonly url: string;
-  /** The peer at the other end, once it has said so; kept over reconnects. */
+  /** The peer at the other end: who it is said to be until it has said so itself; kept over reconnects. */
   peer: string | undefined;
   readonly #role: 'client' | 'worker';
   readonly #connection: Connection;

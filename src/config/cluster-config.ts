@@ -84,11 +84,7 @@ export function memberOf(cluster: ClusterConfig, id: string): MemberConfig | und
  */
 export function clusterFingerprint(cluster: ClusterConfig): string {
   const { tickMs, heartbeatMs, electionTimeoutMs } = cluster.timings;
-  return [
-    `tickMs=${tickMs}`,
-    `heartbeatMs=${heartbeatMs}`,
-    `electionTimeoutMs=${electionTimeoutMs}`,
-  ].join(';');
+  return [`tickMs=${tickMs}`, `heartbeatMs=${heartbeatMs}`, `electionTimeoutMs=${electionTimeoutMs}`].join(';');
 }
 
 /** The names of the options in which two fingerprints differ, in the order of the first; empty when they are equal. */

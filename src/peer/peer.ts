@@ -404,7 +404,9 @@ export class Peer {
     if (membership === undefined) return;
     const peers = membership.peers();
     const incarnations = new Map(peers.map(({ peer }) => [peer, membership.infoOf(peer).incarnation]));
-    const text = peers.map(({ peer, url }) => `${peer} ${incarnations.get(peer) ?? ''} ${url}`).join('\n');
+    const lines = peers.map(({ peer, url }) => `${peer} ${incarnations.get(peer) ?? ''} ${url}`);
+    // A change that is applied counts though it leaves the peers as they are: one that was removed is told so only from then on.
+    const text = [`${membership.applied.index}`, ...lines].join('\n');
     if (text === this.#peersText) return;
     // One that has another data directory under the same name is another peer: what the old one has open ends.
     const replaced = [...incarnations].filter(([peer, incarnation]) => {

@@ -262,7 +262,7 @@ export function statusFrame(requestId: number, status: PeerStatus, facts: Server
     clockOffsetMs: status.clockOffsetMs === undefined ? null : Math.round(status.clockOffsetMs),
     connections: facts.connections,
     alarms,
-    membership: status.membership === undefined ? null : membershipRow(status.membership),
+    membership: membershipRow(status.membership),
     damaged: status.damaged,
     spaceLow: status.spaceLow,
     snapshot: snapshotRow(status.snapshot),

@@ -31,7 +31,7 @@ export function read(
 ): void {
   const { peer } = session.context;
   if (stale === true) {
-    if (peer.state === 'serving' || peer.state === 'stopping') return void run(session, requestId, make);
+    if (peer.staleRead() !== undefined) return void run(session, requestId, make);
     const words = `${peer.self} has no state to answer from now; ask another peer`;
     return session.refuse(requestId, 'NOT_READY', words, { retryAfterMs: NOT_READY_RETRY_MS });
   }

@@ -264,7 +264,7 @@ describe('reads', () => {
 
   it('that may be stale are refused by a peer that has no state yet', async () => {
     const desk = await Desk.open({}, { follows: true });
-    desk.peer.state = 'replaying';
+    desk.peer.hasState = false;
     const client = await desk.client();
     const answer = await client.ask((requestId) => ({ type: 'listQueues', requestId, stale: true }));
     expect(answer).toMatchObject({ code: 'NOT_READY', retryable: true });

@@ -29,7 +29,11 @@ interface SubmitFlags extends ConnectionFlags {
   readonly wait: boolean;
 }
 
-interface ListFlags extends ConnectionFlags {
+interface ReadFlags extends ConnectionFlags {
+  readonly stale: boolean;
+}
+
+interface ListFlags extends ReadFlags {
   readonly state?: readonly string[];
   readonly queue?: string;
   readonly type?: string;
@@ -49,9 +53,10 @@ export function taskCommand(): Command {
     withConnection(new Command('get'))
       .description('one task')
       .argument('<id>')
+      .addOption(staleOption())
       .addHelpText('after', '\nExample:\n  taskraft task get ID -o json')
-      .action((id: string, flags: ConnectionFlags) =>
-        withClient(flags, async (client) => show(flags, await client.get(id))),
+      .action((id: string, flags: ReadFlags) =>
+        withClient(flags, async (client) => show(flags, await client.get(id, { stale: flags.stale }))),
       ),
   );
   task.addCommand(listCommand());
@@ -80,6 +85,10 @@ export function taskCommand(): Command {
       ),
   );
   return task;
+}
+
+function staleOption(): Option {
+  return new Option('--stale', 'ask any peer, which may be behind; works without a leader').default(false);
 }
 
 function submitCommand(): Command {
@@ -119,6 +128,7 @@ function listCommand(): Command {
     .option('--type <type>', 'only this type')
     .option('--limit <n>', '1 to 1000', wholeNumber, 50)
     .option('--cursor <cursor>', 'from the page before')
+    .addOption(staleOption())
     .addHelpText('after', '\nExample:\n  taskraft task list --state failed --queue mail')
     .action((flags: ListFlags) => withClient(flags, (client) => list(client, flags)));
 }
@@ -182,13 +192,14 @@ async function cancel(client: Client, id: string, flags: ConnectionFlags): Promi
 async function list(client: Client, flags: ListFlags): Promise<void> {
   const page = await client.list({
     limit: flags.limit,
+    stale: flags.stale,
     ...(flags.state === undefined ? {} : { states: flags.state as readonly TaskState[] }),
     ...(flags.queue === undefined ? {} : { queue: flags.queue }),
     ...(flags.type === undefined ? {} : { type: flags.type }),
     ...(flags.cursor === undefined ? {} : { cursor: flags.cursor }),
   });
   const tasks = page.tasks.map(summaryOf);
-  print(flags.output, { tasks, cursor: page.cursor ?? null }, () =>
+  print(flags.output, { tasks, cursor: page.cursor ?? null, index: page.index }, () =>
     formatTable<TaskInfo>(
       [
         { title: 'ID', of: (one) => one.id },

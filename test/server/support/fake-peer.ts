@@ -8,7 +8,6 @@ import type {
   MembershipResult,
   MemberStatus,
   PeerListener,
-  PeerState,
   PeerStatus,
   ProposalDone,
   ProposalLane,
@@ -45,7 +44,8 @@ export class FakePeer {
   /** Reads wait as long. */
   holdingReads = false;
   quorumMsAgo = 0;
-  state: PeerState = 'serving';
+  /** It has a state to answer from. */
+  hasState = true;
   /** A follower that hears from the leader how far it is. */
   readsAnywhere = false;
   /** Proposals are refused for want of room on a disk. */
@@ -152,6 +152,10 @@ export class FakePeer {
 
   quorumHeardMsAgo(): number {
     return this.isLeader ? this.quorumMsAgo : Number.POSITIVE_INFINITY;
+  }
+
+  staleRead(): ReturnType<Peer['staleRead']> {
+    return this.hasState ? { appliedIndex: this.#index, logTimeMs: this.scheduler.logTimeMs } : undefined;
   }
 
   membership(): Membership {
