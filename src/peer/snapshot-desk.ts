@@ -75,7 +75,14 @@ export class SnapshotDesk {
       {
         guard,
         failed,
-        ready: hooks.install,
+        ready: (snapshot) => {
+          if (!this.#has(snapshot.checkpoint.index)) {
+            hooks.install(snapshot);
+            return;
+          }
+          this.receiver.stop();
+          snapshot.staging.discard().catch(failed);
+        },
         request: (to, frame) => {
           this.#send(to, frame);
         },
@@ -92,6 +99,7 @@ export class SnapshotDesk {
 
   /** A checkpoint at `atLeast` or later is needed. */
   needed(atLeast: LogIndex): void {
+    if (this.#has(atLeast)) return;
     this.#atLeast = Math.max(this.#atLeast, atLeast);
     this.receiver.needed(atLeast);
   }
@@ -115,8 +123,12 @@ export class SnapshotDesk {
   tick(): void {
     this.sender.tick();
     // What was missing may have come another way: from a leader whose log reaches back further.
-    const { raft, storage } = this.#parts;
-    if (!storage.stateMissing && this.receiver.fetching && raft.appliedIndex >= this.#atLeast) this.receiver.stop();
+    if (this.receiver.fetching && this.#has(this.#atLeast)) this.receiver.stop();
+  }
+
+  /** True when the own state holds the entry at `index`. */
+  #has(index: LogIndex): boolean {
+    return !this.#parts.storage.stateMissing && this.#parts.raft.appliedIndex >= index;
   }
 
   stop(): void {

@@ -21,6 +21,8 @@ export class MemoryNetwork {
   readonly time: VirtualTime;
   readonly #transports = new Map<PeerId, MemoryTransport>();
   readonly #cut = new Set<string>();
+  /** Looks at each frame before it is delivered; false drops it. */
+  passes: (from: PeerId, to: PeerId, bytes: Uint8Array) => boolean = () => true;
   /** Frames that were delivered, by lane. */
   readonly delivered = { control: 0, bulk: 0 };
 
@@ -109,6 +111,7 @@ export class MemoryTransport implements Transport {
     const receiver = this.#network.running(to);
     this.#network.time.after(DELAY_MS, () => {
       if (this.#network.isCut(this.self, to) || receiver !== this.#network.running(to)) return;
+      if (!this.#network.passes(this.self, to, frame)) return;
       this.#network.delivered[lane] += 1;
       receiver?.receive(this.self, lane, frame);
     });
