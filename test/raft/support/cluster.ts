@@ -29,6 +29,8 @@ export interface ClusterOptions {
   /** Those of them that the cluster is founded with; all when left out. The others are there and know nothing. */
   readonly founders?: readonly string[];
   readonly options?: TunableOptions;
+  /** The founding configuration, learners in brackets, where it is not that all founders vote. */
+  readonly members?: readonly string[];
   /** What is on disk at the start, for peers that are not new. */
   readonly disks?: Readonly<Record<string, Disk>>;
   readonly seed?: number;
@@ -344,7 +346,8 @@ export class Cluster {
   #member(id: PeerId): Member {
     const disk = this.#options.disks?.[id] ?? new Disk();
     const founders = this.#options.founders ?? this.#options.peers;
-    if (founders.includes(id)) disk.configuration = { index: 0, data: encodeMembers(founders.map(voter)) };
+    const members = this.#options.members ?? founders;
+    if (founders.includes(id)) disk.configuration = { index: 0, data: encodeMembers(members.map(founder)) };
     return {
       id,
       raft: this.#raft(id, disk, 0, 0),
@@ -378,8 +381,8 @@ function isAnswer({ type }: Message): boolean {
   return type.endsWith('-response') || type === 'append-accepted' || type === 'append-rejected';
 }
 
-function voter(name: string): ConfigurationMember {
-  return { peer: peerId(name), votes: true, info: Uint8Array.of(0) };
+function founder(name: string): ConfigurationMember {
+  return { peer: peerId(name.replace(/[()]/g, '')), votes: !name.startsWith('('), info: Uint8Array.of(0) };
 }
 
 function link(from: string, to: string): string {

@@ -15,6 +15,8 @@ export interface LabOptions {
   readonly term?: number;
   readonly vote?: string;
   readonly voters?: number;
+  /** The configuration that n1 goes by, learners in brackets, where it is not that all vote. */
+  readonly members?: readonly string[];
   readonly options?: TunableOptions;
   readonly seed?: number;
 }
@@ -42,6 +44,7 @@ export class Lab {
       peers,
       disks,
       seed,
+      ...(options.members === undefined ? {} : { members: options.members }),
       ...(options.options === undefined ? {} : { options: options.options }),
     });
     this.member = this.cluster.member('n1');
