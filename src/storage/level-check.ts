@@ -8,8 +8,9 @@ import { checkTable } from './level-table.ts';
 /**
  * What is wrong with the files of the database in `location`, as a part of a sentence; undefined when LevelDB can read its tables
  * without harm to the process, see `level-table.ts`. Whatever else is wrong LevelDB tells when it opens the database.
+ * @param allChecksums See `checkTable`.
  */
-export async function findBadFile(location: string): Promise<string | undefined> {
+export async function findBadFile(location: string, allChecksums: boolean): Promise<string | undefined> {
   const current = join(location, 'CURRENT');
   if (!existsSync(current)) return undefined;
   const named = readFileSync(current, 'latin1').trim();
@@ -21,7 +22,7 @@ export async function findBadFile(location: string): Promise<string | undefined>
     const path = join(location, name);
     if (!existsSync(path)) continue;
     try {
-      checkTable(await readFile(path));
+      checkTable(await readFile(path), allChecksums);
     } catch (error) {
       if (!(error instanceof DecodeError || error instanceof RangeError)) throw error;
       return `the table ${name} of LevelDB in ${location} is damaged (${error.message})`;

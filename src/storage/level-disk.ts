@@ -99,7 +99,7 @@ export class LevelDisk implements Disk {
       if (lostCurrent(location)) {
         throw damaged(damageCode(name), this.location, `${location} holds files of LevelDB but not its file CURRENT`);
       }
-      const badFile = await findBadFile(location);
+      const badFile = await findBadFile(location, name !== 'log');
       if (badFile !== undefined) throw damaged(damageCode(name), this.location, badFile);
       const level: ByteLevel = new Level<Uint8Array, Uint8Array>(location, {
         keyEncoding: 'view',

@@ -1,13 +1,16 @@
 /**
  * Checks a table of LevelDB before LevelDB reads it. LevelDB takes the structure of a table for right: a length that rotted in a
  * data block ends the whole process by a failed assertion in native code, again at each start; a filter that rotted hides keys
- * that are there. So this checks what only LevelDB sees: the footer, the checksums of index and filter, that the blocks follow each
- * other without a gap, and within each block that lengths fit, restart points lie on entries, and keys ascend. Values are not
- * looked at: every record has a checksum of its own.
+ * that are there; a sequence that rotted hides a record, or brings back one that was overwritten. So this checks what only LevelDB
+ * sees: the footer, the checksums of index and filter, that the blocks follow each other without a gap, and within each block that
+ * lengths fit, restart points lie on entries, and keys ascend. For the log that is enough: every record has a checksum of its own
+ * and follows from the one before it, so that a rotten one costs what lies behind it and not the whole. Of the state every block's
+ * checksum is compared, since a record that is missing there, or an older one, is missed by nobody.
  *
  * The format is that of LevelDB 1.20 (doc/table_format.md in its source).
  */
 import { ByteReader, DecodeError } from '../base/bytes.ts';
+import { crc32c } from './crc32c.ts';
 import { compareKeys } from './keys.ts';
 
 /** The footer: two handles, padding, a magic number. */
@@ -28,8 +31,11 @@ interface Handle {
 /** Called with each entry of a block, in order. Key and value are views that do not last. */
 type Visit = (key: Uint8Array, value: Uint8Array) => void;
 
-/** @throws DecodeError when `file` is not a table that LevelDB can read without harm */
-export function checkTable(file: Uint8Array): void {
+/**
+ * @param allChecksums Whether the checksums of the data are compared, too.
+ * @throws DecodeError when `file` is not a table that LevelDB can read without harm
+ */
+export function checkTable(file: Uint8Array, allChecksums: boolean): void {
   if (file.length < FOOTER_BYTES) throw new DecodeError(`it has ${file.length} bytes and no footer`);
   const footerAt = file.length - FOOTER_BYTES;
   const footer = new ByteReader(file, footerAt);
@@ -49,7 +55,7 @@ export function checkTable(file: Uint8Array): void {
   forEachEntry(checkedBlock(file, index), (separator, value) => {
     const handle = readHandle(new ByteReader(value));
     if (handle.offset !== at) throw new DecodeError(`a block begins at ${handle.offset} and not at ${at}`);
-    last = checkDataBlock(file, handle, last);
+    last = checkDataBlock(allChecksums ? checkedBlock(file, handle) : blockAt(file, handle), last);
     if (compareInternal(last, separator) > 0) throw new DecodeError('a key is behind its block');
     last = separator.slice();
     at = handle.offset + handle.sizeBytes + TRAILER_BYTES;
@@ -72,18 +78,19 @@ function checkedBlock(file: Uint8Array, handle: Handle): Uint8Array {
   const block = blockAt(file, handle);
   const end = handle.offset + handle.sizeBytes;
   const stored = new ByteReader(file, end + 1).u32();
-  if (maskedCrc32c(file.subarray(handle.offset, end + 1)) !== stored) {
-    throw new DecodeError('the checksum of an index or a filter does not match');
+  if (maskedCrc32c(file, handle.offset, end + 1) !== stored) {
+    throw new DecodeError('the checksum of a block does not match');
   }
   return block;
 }
 
 /** Returns the last key. */
-function checkDataBlock(file: Uint8Array, handle: Handle, before: Uint8Array): Uint8Array {
+function checkDataBlock(block: Uint8Array, before: Uint8Array): Uint8Array {
   let last = before;
-  forEachEntry(blockAt(file, handle), (key) => {
+  forEachEntry(block, (key) => {
     if (key.length < KEY_TAIL_BYTES) throw new DecodeError('a key is too short');
-    if ((key[key.length - KEY_TAIL_BYTES] as number) > KEY_TYPE_MAX) throw new DecodeError('a key is of an unknown type');
+    if ((key[key.length - KEY_TAIL_BYTES] as number) > KEY_TYPE_MAX)
+      throw new DecodeError('a key is of an unknown type');
     if (last.length > 0 && compareInternal(last, key) >= 0) throw new DecodeError('keys do not ascend');
     last = key;
   });
@@ -136,17 +143,8 @@ function compareInternal(left: Uint8Array, right: Uint8Array): number {
   return 0;
 }
 
-const CRC32C_POLYNOMIAL = 0x82f63b78;
-const CRC32C_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ CRC32C_POLYNOMIAL : crc >>> 1;
-  return crc;
-});
-
-/** CRC-32C (Castagnoli) in the form in which LevelDB stores it. */
-function maskedCrc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ (CRC32C_TABLE[(crc ^ byte) & 0xff] as number);
-  crc = ~crc >>> 0;
+/** The checksum of `bytes` from `start` to before `end`, in the form in which LevelDB stores it. */
+function maskedCrc32c(bytes: Uint8Array, start: number, end: number): number {
+  const crc = crc32c(bytes, start, end);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

@@ -84,6 +84,7 @@ const LOG_HARMS: readonly Harm[] = [
 ];
 
 const STATE_HARMS: readonly Harm[] = [
+  ['a bit flips in a table', (at) => flipBit(largest(join(at, 'state'), '.ldb'), 0.3)],
   ['a table is deleted', (at) => rmSync(largest(join(at, 'state'), '.ldb'))],
   ['its manifest is deleted', (at) => rmSync(join(at, 'state', manifest(join(at, 'state'))))],
   ['CURRENT is empty', (at) => truncateSync(join(at, 'state', 'CURRENT'), 0)],
@@ -157,8 +158,9 @@ describe('a directory of LevelDB that other peers can refill', () => {
   });
 
   test('finds rot in the state when it reads it, and drops the state when that is asked for', async () => {
-    const directory = harmed((at) => flipBit(largest(join(at, 'state'), '.ldb'), 0.3));
+    const directory = harmed(() => undefined);
     let storage = await open(directory);
+    flipBit(largest(join(directory, 'state'), '.ldb'), 0.3);
     const error = await refusal(storage.state.range({ limit: 1000 }));
     expect(error.code).toBe('STATE_DAMAGED');
     await storage.distrustState('a record of it is damaged');
