@@ -111,6 +111,8 @@ export class Client {
     if (!isName(connection.namespace)) throw invalidArgument('namespace is 1 to 200 characters of [A-Za-z0-9._:/-].');
     const core = new ClusterClient('client', connection, ports, {
       leaderChanged: () => client.#submissions.leaderChanged(),
+      // A session that was named too early is named again, so that heartbeats keep it.
+      leaderServes: () => client.#submissions.leaderChanged(),
     });
     const client = new Client(core, timeoutMs);
     try {

@@ -21,6 +21,8 @@ export interface Ask {
 export interface ClusterObserver {
   /** The open link to the leader of `term`, before waiting requests go there; undefined while there is none. */
   leaderChanged(link: PeerLink | undefined, term: number): void;
+  /** That leader says itself that it serves, and had been told of before. */
+  leaderServes(link: PeerLink): void;
   welcomed?(welcome: WelcomeFrame): void;
   /** `assign` or `abort`. */
   pushed?(link: PeerLink, frame: AssignFrame | AbortFrame): void;
@@ -58,6 +60,10 @@ export class ClusterClient {
       leaderChanged: (link, term) => {
         observer.leaderChanged(link, term);
         this.requests.leaderChanged();
+      },
+      leaderServes: (link) => {
+        observer.leaderServes(link);
+        this.requests.leaderServes();
       },
       frame: (link, frame) => this.#frame(link, frame),
       beatAnswered: (link, sentAtMs, term) => observer.beatAnswered?.(link, sentAtMs, term),

@@ -20,6 +20,8 @@ export interface ClusterLinksHandlers {
   opened(link: PeerLink, welcome: WelcomeFrame): void;
   /** The open link to the leader of `term`; undefined while there is none. Called once for every change of the pair. */
   leaderChanged(link: PeerLink | undefined, term: number): void;
+  /** The leader that was announced says itself that it serves: what it refused before, because it did not yet, may go there now. */
+  leaderServes(link: PeerLink): void;
   frame(link: PeerLink, frame: ServerFrame): void;
   beatAnswered(link: PeerLink, sentAtMs: number, term: number): void;
   closed(link: PeerLink): void;
@@ -91,7 +93,9 @@ export class ClusterLinks {
     // Within its term only the leader itself can say that it leads no more.
     else if (this.#leader === link.peer) this.#leader = undefined;
     if (leader !== null) this.#addPeer(leader);
-    this.#announce();
+    const announced = this.#announcedLink;
+    const isNews = this.#announce();
+    if (!isNews && leader !== null && leader[0] === link.peer && link === announced) this.#handlers.leaderServes(link);
   }
 
   #add(url: string, peer?: string): void {
@@ -153,11 +157,13 @@ export class ClusterLinks {
     }
   }
 
-  #announce(): void {
+  /** Tells of the leader, where it is another than was told. */
+  #announce(): boolean {
     const link = this.#links.find((candidate) => candidate.isOpen && candidate.peer === this.#leader);
-    if (link === this.#announcedLink && (link === undefined || this.#announcedTerm === this.#term)) return;
+    if (link === this.#announcedLink && (link === undefined || this.#announcedTerm === this.#term)) return false;
     this.#announcedLink = link;
     this.#announcedTerm = this.#term;
     this.#handlers.leaderChanged(link, this.#term);
+    return true;
   }
 }

@@ -112,6 +112,13 @@ export class Requests {
     }
   }
 
+  /** The leader did not serve before and does now: what it refused meanwhile need not wait. */
+  leaderServes(): void {
+    for (const pending of Array.from(this.#pending.values())) {
+      if (pending.request.only === undefined && pending.retry !== undefined) this.#send(pending);
+    }
+  }
+
   /** What may go to no other link than this one can leave now, and what waited for any. */
   linkOpened(link: PeerLink): void {
     for (const pending of Array.from(this.#pending.values())) {

@@ -51,6 +51,7 @@ export class WorkerAttachment {
   /** When the last answered beat or attach was sent. Undefined when there is no lease. */
   #renewedAtMs: number | undefined;
   #fence: Timer | undefined;
+  /** Set while a refused attach waits. */
   #retry: Timer | undefined;
   #idInUseSinceMs: number | undefined;
 
@@ -76,8 +77,17 @@ export class WorkerAttachment {
     this.#link = link;
     this.#term = term;
     this.#retry?.cancel();
+    this.#retry = undefined;
     if (wasAttached) this.#owner.detached();
     if (link !== undefined) this.#attach(link);
+  }
+
+  /** The leader, told of before, says that it serves: an attach that it refused for now need not wait. */
+  leaderServes(link: PeerLink): void {
+    if (this.#phase !== 'attaching' || this.#link !== link || this.#retry === undefined) return;
+    this.#retry.cancel();
+    this.#retry = undefined;
+    this.#attach(link);
   }
 
   /** Whether a frame that only a leader sends comes from the one that this worker deals with. */
@@ -154,6 +164,7 @@ export class WorkerAttachment {
   #again(link: PeerLink, delayMs: number): void {
     this.#retry?.cancel();
     this.#retry = this.#client.ports.timers.after(delayMs, () => {
+      this.#retry = undefined;
       if (this.#phase === 'attaching' && this.#link === link && link.isOpen) this.#attach(link);
     });
   }

@@ -121,6 +121,7 @@ export class Worker {
     this.#observer = options.observer;
     this.#core = new ClusterClient('worker', connection, ports, {
       leaderChanged: (link, term) => this.#attachment.leaderChanged(link, term),
+      leaderServes: (link) => this.#attachment.leaderServes(link),
       welcomed: (welcome) => this.#welcomed(welcome),
       pushed: (link, frame) => this.#pushed(link, frame),
       beatAnswered: (link, sentAtMs, term) => this.#attachment.beatAnswered(link, sentAtMs, term),

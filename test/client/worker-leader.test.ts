@@ -40,6 +40,22 @@ describe('when the leader changes', () => {
     expect(story.slice(-2)).toEqual(['answered 1 ok', 'answered 2 ok']);
   });
 
+  it('asks again at once when a leader that did not serve yet says that it does', async () => {
+    const { cluster } = await attached(2);
+    let serves = false;
+    cluster.peer(1).script.attach = (connection, { requestId }) =>
+      !serves && connection.refuse(requestId, 'NO_LEADER', { retryAfterMs: 1_000 });
+    // First heard from another peer, as a follower knows of the election before the leader serves.
+    cluster.elect(cluster.peer(1));
+    await cluster.time.until('the first attach', () => cluster.peer(1).got('attach').length === 1);
+    const { nowMs } = cluster.time;
+    await cluster.time.advance(10);
+    serves = true;
+    cluster.elect(cluster.peer(1), 2);
+    await cluster.time.until('the second attach', () => cluster.peer(1).got('attach').length === 2);
+    expect(cluster.time.nowMs - nowMs).toBeLessThan(100);
+  });
+
   it('attaches anew in a new term of the same leader, on the same connection', async () => {
     const { cluster } = await attached(1);
     cluster.elect(cluster.peer(0), 5);
