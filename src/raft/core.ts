@@ -100,6 +100,8 @@ export class Core {
     this.applying = new ApplyQueue(restored.applied, options.maxApplyBytes);
     this.commitIndex = restored.commit;
     this.drawElectionTimeout();
+    // A checkpoint may have brought more than was lost.
+    this.checkHealed();
     this.log.evict(options.maxEntriesInMemoryBytes, restored.lastIndex);
   }
 
@@ -183,14 +185,15 @@ export class Core {
   }
 
   /**
-   * Ends the damage once nothing that this peer ever acknowledged is missing. An entry of the leader's own term, committed and
-   * durable here, means that the log is the leader's up to there, and that one holds all that older terms committed. Of the present
-   * term itself, acknowledgements of before may still be on their way: they need as much as was recorded.
+   * Ends the damage once the durable log is at least as up to date as it was recorded. In a later term its last entry is of a leader
+   * whose log held everything that was committed before, and ours is the same up to there. In the same term it is the log of the same
+   * leader, and reaches as far as anything that this peer can have acknowledged.
    */
   checkHealed(): void {
-    const { damage, persistence, log, term, commitIndex } = this;
-    if (damage === undefined || persistence.durableIndex < commitIndex || log.term(commitIndex) !== term) return;
-    if (!atLeast(persistence.durableIndex, term, damage.lastIndex, damage.lastTerm)) return;
+    const { damage, persistence, log } = this;
+    if (damage === undefined) return;
+    const { durableIndex } = persistence;
+    if (!atLeast(durableIndex, log.term(durableIndex), damage.lastIndex, damage.lastTerm)) return;
     this.damage = undefined;
     this.healed = true;
   }

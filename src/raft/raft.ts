@@ -149,7 +149,6 @@ export class Raft {
     else if (message.type === 'pre-vote-response') preVoteAnswered(core, message);
     else if (message.term < core.term) answerOldTerm(core, message);
     else if (message.term === core.term || enterLaterTerm(core, message)) stepTerm(core, message);
-    core.checkHealed();
   }
 
   /** One unit of time has passed. */
