@@ -26,6 +26,7 @@
  * Not here: what a command means (`src/scheduler`), who may ask for it (`src/server`), how frames travel (`src/transport`).
  */
 import { assert } from '../base/assert.ts';
+import { DecodeError } from '../base/bytes.ts';
 import { sameHash } from '../base/hash.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
 import type { PeerLimits } from '../config/limits.ts';
@@ -70,6 +71,9 @@ import type {
 
 /** How long a stop waits for proposals under way, in ms; where a majority answers they need a few. */
 const FLUSH_MS = 200;
+
+/** Between two looks whether they are answered, in ms: nobody places tasks until they are and a successor leads. */
+const FLUSH_LOOK_MS = 1;
 
 /** How long a leader whose disk has failed waits for another one to lead, in ms: one that is up to date needs a few. */
 const STEP_ASIDE_MS = 100;
@@ -271,17 +275,17 @@ export class Peer {
 
   /** The task with this number, live or finished; undefined when there is none. @throws StorageError, DecodeError */
   taskView(number: number): Promise<TaskView | undefined> {
-    return this.#running().tasks.task(number);
+    return this.#reading(this.#running().tasks.task(number));
   }
 
   /** Tasks that `filter` shows, newest first, from before `cursor`. Looks at a bounded number of tasks. @throws StorageError */
   listTasks(filter: TaskFilter, cursor: number | undefined, limit: number): Promise<TaskListPage> {
-    return this.#running().tasks.list(filter, cursor, limit);
+    return this.#reading(this.#running().tasks.list(filter, cursor, limit));
   }
 
   /** Payloads that left memory, in the order of `numbers`; undefined for one that is gone. @throws StorageError */
   payloads(numbers: readonly number[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#running().tasks.payloads(numbers);
+    return this.#reading(this.#running().tasks.payloads(numbers));
   }
 
   /** Tells `listener` from now on. There is no way back: listeners live as long as the peer. */
@@ -542,9 +546,9 @@ export class Peer {
     await before?.close().catch((error: unknown) => {
       this.#ports.logger.warn('closing failed', { reason: sentenceOf(error) });
     });
-    const storage = await this.#openAgain();
-    if (storage === undefined) return;
-    const scheduler = await this.#stateOf(storage, snapshot);
+    const opened = await this.#openAgain();
+    if (opened === undefined) return;
+    const { storage, scheduler } = await this.#withState(opened, snapshot);
     if (this.#state !== 'reopening') return;
     const member = await this.#makeMember(storage, scheduler);
     if (this.#state !== 'reopening') return;
@@ -573,6 +577,53 @@ export class Peer {
       });
       if (this.#state !== 'reopening') return undefined;
     }
+  }
+
+  /**
+   * The state of a directory. One that does not read as it was written is dropped and made anew, from the log or from the others, where
+   * there are others. @throws StorageError, DecodeError
+   */
+  async #withState(
+    storage: OpenedStorage,
+    snapshot?: ReadySnapshot,
+  ): Promise<{ readonly storage: OpenedStorage; readonly scheduler: Scheduler }> {
+    try {
+      return { storage, scheduler: await this.#stateOf(storage, snapshot) };
+    } catch (error) {
+      const isDamage =
+        error instanceof DecodeError || (error instanceof StorageError && error.code === 'STATE_DAMAGED');
+      if (!isDamage || this.#alone) throw error;
+      this.#ports.logger.warn('the state is damaged and is made anew', { reason: error.message });
+      await storage.distrustState(error.message);
+      await storage.close();
+      const again = await this.#ports.openStorage();
+      this.#storage = again;
+      for (const note of again.notes) this.#ports.logger.warn(note);
+      return { storage: again, scheduler: await this.#stateOf(again, undefined) };
+    }
+  }
+
+  /** No other peer has what this one has. */
+  get #alone(): boolean {
+    const voters = this.#member?.membership.configuration.members ?? this.#options.cluster.members;
+    return voters.length === 1;
+  }
+
+  /** Runs a read of the state; damage that it meets is repaired, though this read fails. */
+  async #reading<Value>(read: Promise<Value>): Promise<Value> {
+    try {
+      return await read;
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'STATE_DAMAGED' && !this.#alone) this.#stateDamaged(error);
+      throw error;
+    }
+  }
+
+  #stateDamaged(error: StorageError): void {
+    const storage = this.#storage;
+    if (this.#state !== 'serving' || storage === undefined) return;
+    const reopen = (): void => this.#failed(error);
+    storage.distrustState(error.finding).then(reopen, reopen);
   }
 
   /** The state at the checkpoint of `storage`: the one that was verified before it was installed, or loaded from the disk. */
@@ -607,12 +658,13 @@ export class Peer {
   async #start(): Promise<void> {
     const ports = this.#ports;
     try {
-      const storage = await ports.openStorage();
-      this.#storage = storage;
-      for (const note of storage.notes) ports.logger.warn(note);
+      const opened = await ports.openStorage();
+      this.#storage = opened;
+      for (const note of opened.notes) ports.logger.warn(note);
       this.#state = 'replaying';
-      this.#scheduler = await this.#stateOf(storage, undefined);
-      if (storage.founding.founded) this.#member = await this.#makeMember(storage, this.#scheduler);
+      const { storage, scheduler } = await this.#withState(opened);
+      this.#scheduler = scheduler;
+      if (storage.founding.founded) this.#member = await this.#makeMember(storage, scheduler);
       this.#prepareFounding(storage);
       await ports.transport.start(this.#handlers());
       if (this.#state === 'replaying') this.#takePart();
@@ -643,7 +695,7 @@ export class Peer {
     const untilMs = clock.monotonicMs() + FLUSH_MS;
     while (member.serving && !member.quiet && clock.monotonicMs() < untilMs) {
       await new Promise<void>((resolve) => {
-        timers.after(this.#options.cluster.timings.tickMs, resolve);
+        timers.after(FLUSH_LOOK_MS, resolve);
       });
     }
     if (member.yieldLeadership()) await this.#untilSuccessor(this.#options.cluster.timings.electionTimeoutMs);
