@@ -80,6 +80,8 @@ export async function startMember(options: MemberOptions): Promise<Member> {
           peerId: config.self,
           random: ports.random,
           crc32: ports.crc32,
+          // Who is alone keeps what is damaged for a person to look at: nobody else has a copy.
+          repairable: cluster.members.length > 1,
         });
       },
     },

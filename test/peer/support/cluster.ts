@@ -263,7 +263,14 @@ export class TestCluster {
           openStorage: () => {
             const disk = this.wrapDisk(new MemoryDisk(site.platter, id), id);
             process.disk = disk;
-            return openDataDirectory(disk, { clusterId: 'test', peerId: id, random, crc32, ...this.storageOptions });
+            return openDataDirectory(disk, {
+              clusterId: 'test',
+              peerId: id,
+              random,
+              crc32,
+              repairable: this.config.members.length > 1,
+              ...this.storageOptions,
+            });
           },
         },
       ),
