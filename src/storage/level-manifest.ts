@@ -1,7 +1,7 @@
 /**
  * Which tables a database of LevelDB consists of. A crash leaves others beside them, unfinished ones too, that mean nothing.
  *
- * The formats are those of LevelDB 1.20 (doc/log_format.md and db/version_edit.cc in its source).
+ * The formats are those of LevelDB 1.20, as its source documents them: that of its logs, and that of an edit of a version.
  */
 import { ByteReader, DecodeError } from '../base/bytes.ts';
 

@@ -7,7 +7,7 @@
  * and follows from the one before it, so that a rotten one costs what lies behind it and not the whole. Of the state every block's
  * checksum is compared, since a record that is missing there, or an older one, is missed by nobody.
  *
- * The format is that of LevelDB 1.20 (doc/table_format.md in its source).
+ * The format is that of LevelDB 1.20, as its source documents it.
  */
 import { ByteReader, DecodeError } from '../base/bytes.ts';
 import { crc32c } from './crc32c.ts';

@@ -1,27 +1,38 @@
 /**
  * What one peer keeps on its disk, and how far it can be trusted.
  *
- * In: batches of the Raft core (hard state, entries, truncations) and the records of checkpoints, from `src/peer`.
- * Out: the promise that they are durable, what was recovered at start, and a `StorageError` with one clear sentence when
- * what lies there is not what was written.
+ * In: batches of the Raft core (hard state, entries, truncations), the records of checkpoints, and states that come from other
+ * peers, from `src/peer`. Out: the promise that they are durable, what was recovered at start, and a `StorageError` with one
+ * clear sentence when what lies there is not what was written and cannot be made whole.
  *
  *     Disk (port)          LevelDisk | MemoryDisk | the simulator's faulty disk
- *      ├─ database "log"   log-storage.ts   entries, one meta record a batch, identity, founding
+ *      ├─ database "log"   log-storage.ts   entries, one meta record a batch, identity, founding, generation of the state
  *      ├─ database "state" state-storage.ts records of the state machine, one checkpoint record, identity
- *      └─ file HEAD        head.ts          two slots: identity, term, vote, last durable index
- *     data-directory.ts opens all of it in order and checks the parts against each other
+ *      │  "state-2" …      snapshot-staging.ts  the next generation, while it arrives
+ *      ├─ file HEAD        head.ts          two slots: identity, starts, term, vote, last durable index, recorded damage
+ *      └─ file ballast     ballast-keeper.ts    room to give back
+ *     data-directory.ts opens all of it in order and checks the parts against each other; directory-repair.ts and
+ *     log-repair.ts do about damage what one peer can.
+ *
+ *     opened ──first failed write──▶ failed ───────────────────────┐
+ *       ├────── install, distrustState ──▶ ended ──────────────────┼──▶ closed, and opened anew
+ *       └────── close ─────────────────────────────────────────────┘
  *
  * Invariants
  * - Nothing is acknowledged before it is synced: a batch of the log, a checkpoint, a vote in HEAD.
  * - Every record carries a CRC, every entry the hash of the chain before it; all are checked at open and when read.
  * - HEAD never runs ahead of the log: it is written after the batch, and lowered and synced before a truncation.
  *   So a log that ends before HEAD, or does not chain to it, has lost something.
+ * - What was acknowledged and is lost is recorded in HEAD before anything is cut, and stays recorded until `healed`.
  * - One write is in flight in each database. The first that fails ends all writing and all reading until the next open.
  *
- * LevelDB alone promises less than that: it drops damaged blocks of its log in silence, returns rotten table data
- * without an error, and goes on acknowledging after a failed write.
+ * LevelDB alone promises less than that: it drops damaged blocks of its log in silence, returns rotten table data without an
+ * error or ends the process over it, and goes on acknowledging after a failed write.
  *
- * Not here: what an entry or a state record means, when to checkpoint or compact, and repair of damage.
+ * Not here: what an entry or a state record means, when to checkpoint or compact, and where what was lost comes from. Not seen
+ * here, because one peer alone cannot: that the whole directory, HEAD included, is an older copy of itself (`boot` lets others
+ * see it); that a disk lied about a sync and lost the newest of HEAD and log together; that power and the last second's records
+ * failed together, since HEAD's last index is synced once a second.
  */
 import type { Hash64 } from '../base/hash.ts';
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
@@ -64,8 +75,6 @@ export interface LogBatch {
   readonly truncateFrom?: LogIndex | undefined;
   /** In order and without gaps, from `truncateFrom`, else from behind the last entry. */
   readonly entries: readonly Entry[];
-  /** Ignored. */
-  readonly lowestMatchIndex?: LogIndex | undefined;
 }
 
 /** An entry that changes the configuration, as it lies in the log. */

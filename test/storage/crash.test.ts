@@ -15,7 +15,8 @@ type Step =
   | { readonly type: 'checkpoint' }
   | { readonly type: 'compact' }
   | { readonly type: 'found' }
-  | { readonly type: 'syncHead' };
+  | { readonly type: 'syncHead' }
+  | { readonly type: 'space' };
 
 /** What the storage should hold. */
 interface Model {
@@ -80,6 +81,8 @@ function plan(model: Model, step: Step): { readonly after: Model; run(storage: O
       return { after: model, run: (storage) => storage.saveFounding({ founded: true, heard: [] }) };
     case 'syncHead':
       return { after: model, run: (storage) => storage.syncHead() };
+    case 'space':
+      return { after: model, run: async (storage) => void (await storage.space()) };
   }
 }
 
@@ -140,6 +143,7 @@ async function expectOneOf(storage: OpenedStorage, acknowledged: Model, underWay
 
 const STORY: readonly Step[] = [
   { type: 'found' },
+  { type: 'space' },
   { type: 'vote', candidate: peerId('p2') },
   { type: 'append', count: 3, newTerm: false },
   { type: 'syncHead' },
@@ -178,7 +182,13 @@ describe('a power cut', () => {
         type: fc.constant('vote' as const),
         candidate: fc.constantFrom(undefined, peerId('p2'), peerId('p3')),
       }),
-      fc.constantFrom<Step>({ type: 'checkpoint' }, { type: 'compact' }, { type: 'syncHead' }, { type: 'found' }),
+      fc.constantFrom<Step>(
+        { type: 'checkpoint' },
+        { type: 'compact' },
+        { type: 'syncHead' },
+        { type: 'found' },
+        { type: 'space' },
+      ),
     );
     await fc.assert(
       fc.asyncProperty(

@@ -36,6 +36,16 @@ async function makeTable(): Promise<{ table: Uint8Array; manifest: Uint8Array; n
   };
 }
 
+/** `right`, or the name of the error. */
+function verdict(table: Uint8Array, allChecksums: boolean): string {
+  try {
+    checkTable(table, allChecksums);
+    return 'right';
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error);
+  }
+}
+
 describe('a table of LevelDB', () => {
   const made = { table: new Uint8Array(0), manifest: new Uint8Array(0), number: 0 };
   beforeAll(async () => {
@@ -66,11 +76,7 @@ describe('a table of LevelDB', () => {
       const at = random.uint32() % Math.max(harmed.length, 1);
       harmed.fill(random.uint32() & 0xff, at, at + 1 + (random.uint32() % 300));
       for (const allChecksums of [true, false]) {
-        try {
-          checkTable(harmed, allChecksums);
-        } catch (error) {
-          expect(error instanceof DecodeError, String(error)).toBe(true);
-        }
+        expect(['right', 'DecodeError']).toContain(verdict(harmed, allChecksums));
       }
     }
   });

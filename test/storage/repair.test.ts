@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { peerId } from '../../src/base/ids.ts';
 import type { DatabaseName } from '../../src/storage/disk.ts';
 import { compareKeys, entryKey, metaKey, recordKey } from '../../src/storage/keys.ts';
-import { MemoryDisk, MemoryPlatter } from '../../src/storage/memory-disk.ts';
+import { MemoryDisk, type MemoryPlatter } from '../../src/storage/memory-disk.ts';
 import type { OpenedStorage } from '../../src/storage/storage.ts';
 import { StorageError } from '../../src/storage/storage-error.ts';
 import { CRASH_OUTCOMES, CrashDisk, type CrashOutcome } from './support/crash-disk.ts';
@@ -277,7 +277,7 @@ describe('a power cut in the middle of a repair', () => {
         await refill(storage);
         await storage.close();
         const again = await openPlatter(after);
-        expect(again.damage, story).toBeUndefined();
+        expect(again.damage, `after ${story}`).toBeUndefined();
         expect(await readAll(again)).toMatch(/5@2 6@3$|^6@3$/);
         await again.close();
       }
