@@ -102,7 +102,7 @@ describe('changes, one after the other', () => {
         const voters = new Set<string>(['n1']);
         const learners = new Set<string>();
         for (const one of changes) {
-          const next = changeMembers(now, one as ConfigurationChange);
+          const next = changeMembers(now, one);
           if (typeof next !== 'string') {
             if (one.type === 'add') learners.add(one.peer);
             else learners.delete(one.peer);

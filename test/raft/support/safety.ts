@@ -52,10 +52,13 @@ export class Safety {
 
   /** False when it is certain, by what is committed, that the peer `name` is no member. */
   belongs(name: string): boolean {
-    return this.#cluster.members.some(({ raft }) => {
-      const { members, index } = raft.configuration;
-      return index >= this.#newestCommitted && members.some(({ peer }) => peer === name);
-    });
+    return this.#cluster.members.some(({ raft }) =>
+      raft
+        .inspect()
+        .configurations.all.some(
+          ({ members, index }) => index >= this.#newestCommitted && members.some(({ peer }) => peer === name),
+        ),
+    );
   }
 
   #event(member: Member): void {
