@@ -9,8 +9,8 @@ import type { Message } from '../src/raft/message.ts';
 import { describeMessage } from '../src/raft/describe.ts';
 import type { Raft } from '../src/raft/raft.ts';
 import type { Entry, RoleName } from '../src/raft/types.ts';
-import type { Checker, ClusterView } from './checkers/checker.ts';
-import { type Committed, CommittedLog } from './history.ts';
+import type { Checker, ClusterView, PeerView } from './checkers/checker.ts';
+import { type Committed, CommittedLog, type LogChange } from './history.ts';
 import { CLIENT_PORT, type MemberContext, PEER_PORT, SimMember } from './member.ts';
 import type { SimOptions } from './options.ts';
 import type { HostClock } from './process.ts';
@@ -83,10 +83,10 @@ export class SimCluster implements ClusterView {
   readonly #world: World;
   readonly #witness: Witness;
   #checkers: readonly Checker[] = [];
-  /** Those that have each hook, so that no event asks all of them. */
-  #onSent: readonly Checker[] = [];
-  #onChanged: readonly Checker[] = [];
-  #onMoved: readonly Checker[] = [];
+  /** The hooks of those that have them, so that no event asks all of them. */
+  #onSent: readonly ((peer: PeerView, message: Message) => void)[] = [];
+  #onChanged: readonly ((peer: PeerView, change: LogChange) => void)[] = [];
+  #onMoved: readonly ((peer: PeerView, change: LogChange) => void)[] = [];
   /** By the place of each member. */
   readonly #stands: readonly Stand[];
   readonly #seenStart = new Map<string, number>();
@@ -129,9 +129,9 @@ export class SimCluster implements ClusterView {
   set checkers(checkers: readonly Checker[]) {
     assert(this.#checkers.length === 0, 'checkers are there from the beginning');
     this.#checkers = checkers;
-    this.#onSent = checkers.filter((checker) => checker.sent !== undefined);
-    this.#onChanged = checkers.filter((checker) => checker.changed !== undefined);
-    this.#onMoved = checkers.filter((checker) => checker.moved !== undefined);
+    this.#onSent = checkers.flatMap((checker) => checker.sent?.bind(checker) ?? []);
+    this.#onChanged = checkers.flatMap((checker) => checker.changed?.bind(checker) ?? []);
+    this.#onMoved = checkers.flatMap((checker) => checker.moved?.bind(checker) ?? []);
   }
 
   get peers(): readonly SimMember[] {
@@ -181,7 +181,7 @@ export class SimCluster implements ClusterView {
       if (quiet) return;
       const { lastIndex } = raft;
       const change = { cutFrom: lastIndex + 1, oldLast: lastIndex, newLast: lastIndex };
-      for (const checker of this.#onChanged) checker.changed?.(member, change);
+      for (const tried of this.#onChanged) tried(member, change);
       return;
     }
     if (this.#seenStart.get(member.id) !== member.start) {
@@ -191,8 +191,8 @@ export class SimCluster implements ClusterView {
     }
     const change = member.log.look(raft);
     while (this.committed.lastIndex < raft.commitIndex) this.#commit(member, this.committed.lastIndex + 1);
-    for (const checker of this.#onMoved) checker.moved?.(member, change);
-    for (const checker of this.#onChanged) checker.changed?.(member, change);
+    for (const tried of this.#onMoved) tried(member, change);
+    for (const tried of this.#onChanged) tried(member, change);
   }
 
   #commit(member: SimMember, index: number): void {
@@ -223,7 +223,7 @@ export class SimCluster implements ClusterView {
     this.#messages += 1;
     if (this.#world.listens) this.#world.line(member.id, () => `sends ${describeMessage(message)}`);
     this.#world.check(() => {
-      for (const checker of this.#onSent) checker.sent?.(member, message);
+      for (const tried of this.#onSent) tried(member, message);
     });
   }
 }

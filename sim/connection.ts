@@ -8,7 +8,8 @@ import type { World } from './world.ts';
 /** What travels over a connection. */
 export type Item =
   | { readonly type: 'opened' }
-  | { readonly type: 'message'; readonly bytes: Uint8Array }
+  /** `sizeBytes` is what was sent, where something else arrives. */
+  | { readonly type: 'message'; readonly bytes: Uint8Array; readonly sizeBytes?: number }
   | { readonly type: 'close'; readonly close: SocketClose }
   /** The other end is gone without a word. */
   | { readonly type: 'reset' };
@@ -50,6 +51,8 @@ export class SimSocket implements Socket {
   readonly stalled: Item[] = [];
   /** What would arrive after this instant was lost with the connection. */
   lostFromUs: number = Number.POSITIVE_INFINITY;
+  /** Makes something else of the next message that this end sends. */
+  garble: ((bytes: Uint8Array) => Uint8Array) | undefined;
   /** Called when the connection stands, at the end that dialed. */
   onOpened: (() => void) | undefined;
 
@@ -92,7 +95,7 @@ export class SimSocket implements Socket {
     this.#pendingBytes += bytes.length;
     if (this.#pendingBytes > DRAIN_HIGH_BYTES) this.#overMark = true;
     // A copy: what one process does to its bytes afterwards does not change what another one reads.
-    const copy = bytes.slice();
+    const copy = this.#wire.world.messages.of(bytes);
     this.#wire.note(copy, this);
     this.#wire.carry({ type: 'message', bytes: copy }, this, this.other);
   }
@@ -146,7 +149,7 @@ export class SimSocket implements Socket {
   #deliver(item: Item): void {
     switch (item.type) {
       case 'message':
-        this.other.#taken(item.bytes.length);
+        this.other.#taken(item.sizeBytes ?? item.bytes.length);
         if (item.bytes.length > this.#maxMessageBytes) {
           this.close(TOO_BIG, 'message too big');
           return;

@@ -24,6 +24,7 @@ import type { Entry } from '../src/raft/types.ts';
 import { entryKey } from '../src/storage/keys.ts';
 import { LogCodec } from '../src/storage/log-record.ts';
 import { StorageError } from '../src/storage/storage-error.ts';
+import { Copies } from './copies.ts';
 import { DurableLog } from './durable-log.ts';
 import type { SimProcess } from './process.ts';
 import { SortedStore, type Step } from './sorted-store.ts';
@@ -76,6 +77,8 @@ export class SimPlatter {
   /** Those that were opened and not removed. */
   readonly stores: Map<DatabaseName, SortedStore> = new Map();
   ballastBytes: number | undefined;
+  /** For what is written. */
+  readonly copies: Copies = new Copies();
   readonly durableLog: DurableLog;
   readonly #random: SeededRandom;
   readonly #codec: LogCodec;
@@ -228,8 +231,10 @@ export class SimDisk implements Disk {
     this.#world.effect();
     this.#world.trace.foldBytes(sector);
     platter.head ??= emptySlots();
-    platter.head[slot] = sector.slice();
-    platter.unsyncedHead.push({ slot, sector: sector.slice() });
+    // One copy: what lies on the platter is replaced and never written into.
+    const copy = sector.slice();
+    platter.head[slot] = copy;
+    platter.unsyncedHead.push({ slot, sector: copy });
     this.#use.writing();
   }
 
@@ -314,8 +319,8 @@ class SimDatabase implements Database {
     this.#checkOpen();
     let steps: Step[] = [];
     return {
-      put: (key, value) => steps.push([key.slice(), value.slice()]),
-      del: (key) => steps.push([key.slice(), undefined]),
+      put: (key, value) => steps.push([this.#platter.copies.of(key), this.#platter.copies.of(value)]),
+      del: (key) => steps.push([this.#platter.copies.of(key), undefined]),
       write: () => {
         const taken = steps;
         steps = [];

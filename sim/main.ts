@@ -7,12 +7,13 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { huntMutants } from './mutants/mutants.ts';
 import { drawOptions } from './options.ts';
-import { type Order, TAKES_ORDERS } from './orders.ts';
+import { type Answer, type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from './orders.ts';
 import { replaySeed } from './replay/replay.ts';
-import { type Failure, runSeed, type Verdict } from './run-seed.ts';
+import { type Failure, type RunOptions, runSeed, type Verdict } from './run-seed.ts';
 import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
 
 /** From this many seeds on, everything that is rare has to have happened. */
@@ -42,7 +43,12 @@ async function command(): Promise<void> {
     .option('--seeds <n>', 'run this many seeds (10 when neither is given)', wholeNumber)
     .option('--from <n>', 'the first of --seeds', wholeNumber, 1)
     .option('--twice', `run every seed twice and compare the traces (otherwise every ${TWICE_EVERY}th)`, false)
-    .option('--processes <n>', 'run seeds in this many processes', wholeNumber, 2)
+    .option(
+      '--processes <n>',
+      'run seeds in this many processes (default: one a core)',
+      wholeNumber,
+      availableParallelism(),
+    )
     .option('--mutants', 'hunt the planted bugs: each has to be found by the first seeds', false)
     .option('--mutant <name...>', 'hunt only these')
     .option('--html <file>', 'draw --seed as a page: who led when, what was said, what went wrong')
@@ -63,8 +69,8 @@ async function command(): Promise<void> {
   const seeds =
     flags.seed === undefined ? Array.from({ length: flags.seeds ?? 10 }, (_, at) => flags.from + at) : [flags.seed];
   const began = Date.now();
-  const verdicts = flags.seed === undefined ? await runMany(seeds, flags) : [await runOne(flags.seed, flags)];
-  report(verdicts, seeds, flags, Date.now() - began);
+  const answers = flags.seed === undefined ? await runMany(seeds, flags) : [await runOne(flags.seed, flags)];
+  report(answers, seeds, flags, Date.now() - began);
 }
 
 async function drawSeed(seed: number | undefined, file: string): Promise<void> {
@@ -82,19 +88,19 @@ async function drawSeed(seed: number | undefined, file: string): Promise<void> {
   if (failure !== undefined) process.exitCode = 1;
 }
 
-async function runOne(seed: number, flags: Flags): Promise<Verdict> {
+async function runOne(seed: number, flags: Flags): Promise<Answer> {
   refuseStrayRejections();
   console.error(`options: ${JSON.stringify(drawOptions(seed), undefined, 2)}`);
-  return runSeed(seed, {
+  return answer(seed, {
     twice: flags.twice || seed % TWICE_EVERY === 0,
     ...(flags.verbose ? { print: (line: string) => console.error(line) } : {}),
   });
 }
 
 /** Runs `seeds` in several processes, each taking the next one when it is done. */
-function runMany(seeds: readonly number[], flags: Flags): Promise<Verdict[]> {
+function runMany(seeds: readonly number[], flags: Flags): Promise<Answer[]> {
   const waiting = [...seeds];
-  const verdicts: Verdict[] = [];
+  const verdicts: Answer[] = [];
   return new Promise((resolve, reject) => {
     const children: ChildProcess[] = [];
     const next = (child: ChildProcess): void => {
@@ -109,9 +115,12 @@ function runMany(seeds: readonly number[], flags: Flags): Promise<Verdict[]> {
         resolve(verdicts.sort((left, right) => left.totals.seed - right.totals.seed));
     };
     for (let at = 0; at < Math.max(1, Math.min(flags.processes, seeds.length)); at += 1) {
-      const child = fork(import.meta.filename, [], { env: { ...process.env, [TAKES_ORDERS]: '1' } });
+      const child = fork(import.meta.filename, [], {
+        env: { ...process.env, [TAKES_ORDERS]: '1' },
+        execArgv: [...process.execArgv, ...SEED_RUNNER_FLAGS],
+      });
       children.push(child);
-      child.on('message', (verdict: Verdict) => {
+      child.on('message', (verdict: Answer) => {
         verdicts.push(verdict);
         console.error(progress(verdict, verdicts.length, seeds.length));
         if (verdict.failure !== undefined) console.error(describeFailure(verdict.failure));
@@ -137,8 +146,17 @@ async function takeOrders(): Promise<void> {
   });
 }
 
-async function obey(order: Order): Promise<void> {
-  for (const seed of order.seeds) process.send?.(await runSeed(seed, { twice: order.twice }));
+async function obey({ seeds, twice, briefly = false }: Order): Promise<void> {
+  for (const seed of seeds) process.send?.(await answer(seed, { twice, briefly }));
+}
+
+/** Runs one seed and says what it cost. */
+async function answer(seed: number, options: RunOptions): Promise<Answer> {
+  const before = process.cpuUsage();
+  const verdict = await runSeed(seed, options);
+  const { user, system } = process.cpuUsage(before);
+  const again = verdict.failure !== undefined || options.twice === true;
+  return { ...verdict, eventsRun: verdict.totals.events * (again ? 2 : 1), cpuMs: (user + system) / 1_000 };
 }
 
 /** A promise that nobody caught is an error that escaped; it ends the run, since it cannot be told whose it was. */
@@ -168,20 +186,34 @@ function describeFailure({ seed, checker, message, trace }: Failure): string {
   ].join('\n');
 }
 
-function report(verdicts: readonly Verdict[], seeds: readonly number[], flags: Flags, tookMs: number): void {
+function report(verdicts: readonly Answer[], seeds: readonly number[], flags: Flags, tookMs: number): void {
   const runs: RunTotals[] = verdicts.map(({ totals }) => totals);
   const failures = verdicts.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
   if (flags.seed !== undefined) for (const failure of failures) console.error(describeFailure(failure));
   const totals = addUp(runs);
+  const eventsRun = verdicts.reduce((sum, one) => sum + one.eventsRun, 0);
+  const cpuMs = verdicts.reduce((sum, one) => sum + one.cpuMs, 0);
+  const speed = { eventsRun, cpuMs: Math.round(cpuMs), eventsPerCpuSecond: Math.round(eventsRun / (cpuMs / 1_000)) };
   const absent = missing(totals);
   const unproved = seeds.length >= SEEDS_TO_PROVE && absent.length > 0;
   if (flags.json) {
     const summary = failures.map(({ seed, checker, message }) => ({ seed, checker, message }));
     console.log(
-      JSON.stringify({ ok: failures.length === 0 && !unproved, failures: summary, absent, tookMs, ...totals }),
+      JSON.stringify({
+        ok: failures.length === 0 && !unproved,
+        failures: summary,
+        absent,
+        tookMs,
+        ...speed,
+        ...totals,
+      }),
     );
   } else {
     console.log(describeTotals(totals, tookMs));
+    console.log(
+      `${speed.eventsPerCpuSecond} events a second of one core, checkers and second runs included: ` +
+        `${eventsRun} in ${Math.round(cpuMs / 1_000)} s of CPU time`,
+    );
     for (const { seed, checker, message } of failures) console.log(`seed ${seed} broke ${checker}: ${message}`);
     if (absent.length > 0) console.log(`never seen: ${absent.join(', ')}`);
     console.log(

@@ -1,8 +1,26 @@
-/** What a process that runs seeds is told: run these, one after the other. It answers each with a `Verdict`. */
+import type { Verdict } from './run-seed.ts';
+
+/** What a process that runs seeds is told: run these, one after the other. It answers each with an `Answer`. */
 export interface Order {
   readonly seeds: readonly number[];
   readonly twice: boolean;
+  /** True when nobody reads the lines that lead to a failure. Default false. */
+  readonly briefly?: boolean;
 }
+
+/** What became of one seed, and what it cost. */
+export interface Answer extends Verdict {
+  /** Events of all its runs: of the second one too. */
+  readonly eventsRun: number;
+  /** CPU time of the process meanwhile, all its threads together, in ms. */
+  readonly cpuMs: number;
+}
+
+/**
+ * How Node is started for seeds. Nearly all that an event makes is gone after it, so young objects get room enough to die before
+ * they are looked at; and helpers of the collector only take turns with it where seeds keep every core busy.
+ */
+export const SEED_RUNNER_FLAGS: readonly string[] = ['--max-semi-space-size=32', '--single-threaded-gc'];
 
 /** Put into the environment of a process that takes orders. */
 export const TAKES_ORDERS = 'TASKRAFT_SIM_TAKES_ORDERS';

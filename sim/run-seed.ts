@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly adjust?: (options: SimOptions) => SimOptions;
   /** Mistakes of the product; default none. */
   readonly plants?: Plants;
+  /** Leave a failure without the lines that lead to it, which cost another run. Default false. */
+  readonly briefly?: boolean;
   /** Gets every line of the first run's trace. */
   readonly print?: (line: string) => void;
 }
@@ -47,7 +49,9 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<V
     options,
     options.print === undefined ? {} : { print: options.print, remember: true },
   );
-  if (first.failure !== undefined && options.print === undefined) return retell(seed, options, first);
+  if (first.failure !== undefined && options.print === undefined && options.briefly !== true) {
+    return retell(seed, options, first);
+  }
   if (first.failure !== undefined || options.twice !== true) return first;
   const second = await runOnce(seed, options);
   if (second.failure !== undefined) return second;

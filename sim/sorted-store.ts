@@ -2,6 +2,7 @@
 import type { DatabaseEntry, RangeOptions } from '../src/storage/disk.ts';
 import { RANGE_BYTES_DEFAULT } from '../src/storage/disk.ts';
 import { compareKeys } from '../src/storage/keys.ts';
+import { Copies } from './copies.ts';
 
 /** One step of a batch: a value, or undefined to delete. */
 export type Step = readonly [key: Uint8Array, value: Uint8Array | undefined];
@@ -10,26 +11,36 @@ export type Step = readonly [key: Uint8Array, value: Uint8Array | undefined];
 export class SortedStore {
   /** Ascending by key, each key once. */
   readonly #entries: [key: Uint8Array, value: Uint8Array][] = [];
+  /** For what is read. */
+  readonly #copies = new Copies();
 
   get size(): number {
     return this.#entries.length;
   }
 
   apply(steps: readonly Step[]): void {
+    const entries = this.#entries;
     for (const [key, value] of steps) {
-      const at = this.#lowerBound(key);
+      const last = entries[entries.length - 1];
+      // A log grows at its end.
+      const at = last !== undefined && compareKeys(last[0], key) < 0 ? entries.length : this.#lowerBound(key);
       const present = this.#isAt(at, key);
       if (value === undefined) {
-        if (present) this.#entries.splice(at, 1);
-      } else {
-        this.#entries.splice(at, present ? 1 : 0, [key, value]);
-      }
+        if (present) entries.splice(at, 1);
+      } else if (present || at === entries.length) entries[at] = [key, value];
+      else entries.splice(at, 0, [key, value]);
     }
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
     const at = this.#lowerBound(key);
-    return this.#isAt(at, key) ? this.#entries[at]?.[1].slice() : undefined;
+    if (!this.#isAt(at, key)) return undefined;
+    return this.#copies.of((this.#entries[at] as DatabaseEntry)[1]);
+  }
+
+  /** The record at `place` in the order of the keys. */
+  at(place: number): DatabaseEntry | undefined {
+    return this.#entries[place];
   }
 
   range({ gte, lt, reverse = false, limit, maxBytes = RANGE_BYTES_DEFAULT }: RangeOptions): readonly DatabaseEntry[] {
@@ -39,7 +50,7 @@ export class SortedStore {
     let bytes = 0;
     for (let count = 0; count < end - start && count < limit && bytes < maxBytes; count += 1) {
       const [key, value] = this.#entries[reverse ? end - 1 - count : start + count] as DatabaseEntry;
-      page.push([key.slice(), value.slice()]);
+      page.push([this.#copies.of(key), this.#copies.of(value)]);
       bytes += value.length;
     }
     return page;

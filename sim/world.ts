@@ -9,6 +9,7 @@
 import { assert } from '../src/base/assert.ts';
 import { Heap } from '../src/base/heap.ts';
 import { deriveSeed, SeededRandom } from '../src/base/random.ts';
+import { Copies } from './copies.ts';
 import type { Trace } from './trace.ts';
 import { takeSteps } from './turns.ts';
 
@@ -54,8 +55,16 @@ export class Violation extends Error {
 /** See the head of this file. */
 export class World {
   readonly trace: Trace;
+  /** For what travels. */
+  readonly messages: Copies = new Copies();
   readonly #seed: number;
   readonly #heap = new Heap<WorldEvent>(compareEvents);
+  /**
+   * What is to happen at this very instant, in order: a third of all events. Invariant: those of the instant that are in the heap
+   * were scheduled before any of these.
+   */
+  readonly #now: WorldEvent[] = [];
+  #nowAt = 0;
   readonly counts: Record<EventKind, number> = {
     delivery: 0,
     connection: 0,
@@ -109,8 +118,7 @@ export class World {
   schedule(atUs: number, kind: EventKind, owner: Owner | undefined, action: () => void): WorldEvent {
     assert(Number.isSafeInteger(atUs) && atUs >= this.#nowUs, 'events are in the future, in whole microseconds');
     const event: WorldEvent = { atUs, sequence: this.#sequence, kind, owner, action, cancelled: false };
-    this.#sequence += 1;
-    this.#heap.push(event);
+    this.#add(event);
     return event;
   }
 
@@ -118,8 +126,7 @@ export class World {
   again(event: WorldEvent): void {
     event.atUs = this.#nowUs;
     event.sequence = this.#sequence;
-    this.#sequence += 1;
-    this.#heap.push(event);
+    this.#add(event);
   }
 
   /** Something left a process. */
@@ -166,14 +173,34 @@ export class World {
     });
   }
 
+  #add(event: WorldEvent): void {
+    this.#sequence += 1;
+    if (event.atUs === this.#nowUs) this.#now.push(event);
+    else this.#heap.push(event);
+  }
+
+  /** Takes out what is next, up to `untilUs`. */
+  #next(untilUs: number): WorldEvent | undefined {
+    const first = this.#heap.peek();
+    const immediate = this.#now[this.#nowAt];
+    if (immediate !== undefined && (first === undefined || first.atUs > this.#nowUs)) {
+      this.#nowAt += 1;
+      if (this.#nowAt === this.#now.length) {
+        this.#now.length = 0;
+        this.#nowAt = 0;
+      }
+      return immediate;
+    }
+    return first === undefined || first.atUs > untilUs ? undefined : this.#heap.pop();
+  }
+
   #take(untilUs: number): WorldEvent | undefined {
     for (;;) {
-      const event = this.#heap.peek();
-      if (event === undefined || event.atUs > untilUs) {
+      const event = this.#next(untilUs);
+      if (event === undefined) {
         this.#nowUs = Math.max(this.#nowUs, untilUs);
         return undefined;
       }
-      this.#heap.pop();
       if (event.cancelled || event.owner?.alive === false) continue;
       if (event.owner?.paused === true) {
         event.owner.defer(event);

@@ -1,7 +1,7 @@
 /** Runs seeds on a build with a bug until one of them breaks a property. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { type Order, TAKES_ORDERS } from '../orders.ts';
+import { type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from '../orders.ts';
 import type { Verdict } from '../run-seed.ts';
 import { buildMutant } from './build.ts';
 import type { Mutant } from './mutant.ts';
@@ -28,6 +28,7 @@ export async function hunt(mutant: Mutant, eventsMax: number = HUNT_EVENTS_MAX):
   const build = await buildMutant(mutant);
   const child = fork(build.main, [], {
     env: { ...process.env, [TAKES_ORDERS]: '1' },
+    execArgv: [...process.execArgv, ...SEED_RUNNER_FLAGS],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   try {
@@ -56,7 +57,7 @@ interface Outcome {
 }
 
 function runOn(child: ChildProcess, seed: number): Promise<Outcome> {
-  const order: Order = { seeds: [seed], twice: false };
+  const order: Order = { seeds: [seed], twice: false, briefly: true };
   return new Promise((resolve) => {
     const end = (outcome: Outcome): void => {
       clearTimeout(timer);
