@@ -62,6 +62,16 @@ export class ChaosCluster {
     return [...this.members];
   }
 
+  /** All that were ever started, removed ones too. */
+  get everyId(): readonly string[] {
+    return [...this.#processes.keys()];
+  }
+
+  /** Of every process: secrets, where the network needs them. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.#options.environment;
+  }
+
   get urls(): readonly string[] {
     return this.ids.map((id) => this.network.clientUrl(id));
   }

@@ -1,10 +1,12 @@
 /** All faults, by the names that people choose them by. */
 import { clockOffset } from './clock.ts';
+import { damage, wipe } from './damage.ts';
 import { fewDescriptors } from './descriptors.ts';
 import { diskErrors } from './disk-errors.ts';
 import type { Fault } from './fault.ts';
 import { fullDisk } from './full-disk.ts';
 import { cut, delay, halfOpen, partition } from './links.ts';
+import { membership, transfer } from './membership.ts';
 import { kill, rollingRestart, stall } from './processes.ts';
 
 const ALL: readonly Fault[] = [
@@ -17,6 +19,10 @@ const ALL: readonly Fault[] = [
   halfOpen,
   clockOffset,
   fullDisk,
+  damage,
+  wipe,
+  membership,
+  transfer,
   diskErrors,
   fewDescriptors,
 ];

@@ -9,8 +9,8 @@ import type { ConfigurationRecord, Entry } from './types.ts';
  * from the moment at which its entry is in the log, committed or not (thesis §4.1), and no longer when the entry is cut: what is
  * in force is a function of the log alone, and nothing else may set it.
  *
- * Invariants: never empty; ascending by index; the first is that of the last applied entry or of one before; each differs from the
- * one before by one voter at most.
+ * Invariants: never empty; ascending by index; the first is that of the last applied entry or of one before; each that an entry
+ * holds differs from the entry's before it by one voter at most.
  */
 export class Configurations {
   #list: Configuration[];
@@ -70,11 +70,15 @@ export class Configurations {
   }
 }
 
+/**
+ * The founders count only as one of several words here: a peer that came later, under the name of one of them perhaps, was told of
+ * them by another that did, and the first change that it finds in the log may be further from what it was told than one voter.
+ */
 function checkFollows(before: Configuration, after: Configuration): void {
   assert(before.index < after.index, 'configurations ascend by index');
   assert(after.voters.length > 0, 'a configuration without voters could commit alone');
   assert(
-    before.voters.length === 0 || adjacent(before.voters, after.voters),
+    before.index === 0 || before.voters.length === 0 || adjacent(before.voters, after.voters),
     () => `entry ${after.index} changes one voter at most`,
   );
 }

@@ -373,6 +373,7 @@ describe('what a start finds', () => {
 
   it('must be in order, in the log, and of one voter more or less each time', () => {
     const lab = leading(['n1', 'n2', 'n3']);
+    change(lab, add(4));
     const { disk } = lab.member;
     const members = (ids: readonly number[]): Uint8Array =>
       encodeMembers(ids.map((id) => ({ peer: n(id), votes: true, info: NO_INFO })));
@@ -381,8 +382,23 @@ describe('what a start finds', () => {
     const start = (...records: readonly { index: number; data: Uint8Array }[]): Raft =>
       new Raft(options, { ...disk.restore(), configurations: [first, ...records] });
     expect(() => start({ index: 1, data: members([1, 2]) })).not.toThrow();
-    expect(() => start({ index: 1, data: members([1]) })).toThrow(/changes one voter at most/);
+    const whole = { index: 1, data: members([1, 2, 3]) };
+    expect(() => start(whole, { index: 2, data: members([1, 2]) })).not.toThrow();
+    expect(() => start(whole, { index: 2, data: members([1]) })).toThrow(/changes one voter at most/);
     expect(() => start({ index: 9, data: members([1, 2]) })).toThrow(/is in the log/);
     expect(() => start({ index: 1, data: members([]) })).toThrow(/could commit alone/);
+  });
+
+  it('may be further from the founders than one voter: whoever came later knows these by hearsay', () => {
+    const lab = leading(['n1', 'n2', 'n3']);
+    const { disk } = lab.member;
+    const members = (ids: readonly number[]): Uint8Array =>
+      encodeMembers(ids.map((id) => ({ peer: n(id), votes: true, info: NO_INFO })));
+    const options = { ...RAFT_DEFAULTS, self: n(3), isSelf: () => true, random: new SeededRandom(1) };
+    const configurations = [
+      { index: 0, data: members([1, 3]) },
+      { index: 1, data: members([1, 2]) },
+    ];
+    expect(new Raft(options, { ...disk.restore(), configurations }).configuration.voters).toEqual(['n1', 'n2']);
   });
 });
