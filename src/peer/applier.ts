@@ -78,9 +78,7 @@ export class Applier {
         this.#told(entry, this.#scheduler.apply(entry.index, entry.data));
         return;
       default:
-        throw new DecodeError(
-          `entry ${String((entry as Entry).index)} is of kind ${String((entry as Entry).kind)}, which is unknown here`,
-        );
+        throw new DecodeError(`entry ${this.#appliedIndex} is of kind ${String(entry.kind)}, which is unknown here`);
     }
   }
 }

@@ -32,6 +32,20 @@ export function laneOf(message: Message): Lane {
   return type === 'append-entries' || type === 'append-accepted' || type === 'append-rejected' ? 'bulk' : 'control';
 }
 
+/** What answers a question. */
+const ANSWERS: ReadonlySet<Message['type']> = new Set([
+  'pre-vote-response',
+  'vote-response',
+  'append-accepted',
+  'append-rejected',
+  'heartbeat-response',
+]);
+
+/** True for what answers a question: from a peer of another configuration it counts for nothing. */
+export function isAnswer(message: Message): boolean {
+  return ANSWERS.has(message.type);
+}
+
 /** Makes frames. An append that goes to several peers is encoded once, as its bytes do not say to whom it goes. */
 export class EnvelopeWriter {
   #lastAppend: AppendEntries | undefined;

@@ -84,14 +84,8 @@ export class Greeter {
     const admission = membership.hears(from, facts);
     if (admission.type === 'learn') this.#hooks.learned();
     this.#hooks.heard(admission.type);
-    switch (admission.type) {
-      case 'refuse':
-        return { refuse: admission.sentence, code: admission.code };
-      case 'joining':
-        return 'joining';
-      default:
-        return 'accept';
-    }
+    if (admission.type === 'refuse') return { refuse: admission.sentence, code: admission.code };
+    return admission.type === 'joining' ? 'joining' : 'accept';
   }
 
   /** A handshake failed. */

@@ -47,12 +47,18 @@ interface ClockSamples {
   /** Wall clock minus own monotonic clock at receipt, a ring. */
   readonly offsets: number[];
   next: number;
+  /** Of `offsets`. */
+  largest: number;
   heardAtMs: number;
 }
 
 /** See the head of this file. */
 export class LogTime {
   readonly #clocks = new Map<PeerId, ClockSamples>();
+  /** The same samples in a list, which a leader goes through at every turn. */
+  readonly #samples: ClockSamples[] = [];
+  /** Used by `#median` alone, so that it makes nothing. */
+  readonly #sorted: number[] = [];
   /** No stamp goes below this: the largest stamp in the own log. */
   #floorMs = 0;
   /** Monotonic instant at which the newest stamp was received, and the stamp; undefined when none was heard since the start. */
@@ -79,11 +85,14 @@ export class LogTime {
     const offset = wallMs - now.monotonicMs;
     const samples = this.#clocks.get(peer);
     if (samples === undefined) {
-      this.#clocks.set(peer, { offsets: [offset], next: 1, heardAtMs: now.monotonicMs });
+      const first = { offsets: [offset], next: 1, largest: offset, heardAtMs: now.monotonicMs };
+      this.#clocks.set(peer, first);
+      this.#samples.push(first);
       return;
     }
     samples.offsets[samples.next % SAMPLES] = offset;
     samples.next += 1;
+    samples.largest = largest(samples.offsets);
     samples.heardAtMs = now.monotonicMs;
   }
 
@@ -137,7 +146,7 @@ export class LogTime {
     const samples = this.#clocks.get(peer);
     if (samples === undefined || this.#stale(samples, now)) return undefined;
     const median = this.#median(now, 1);
-    return median === undefined ? undefined : largest(samples.offsets) + now.monotonicMs - median;
+    return median === undefined ? undefined : samples.largest + now.monotonicMs - median;
   }
 
   /** Moves the running log time on to `now`, slewed toward where the wall clocks say it should be. */
@@ -158,13 +167,13 @@ export class LogTime {
   }
 
   #median(now: Instant, least: number): number | undefined {
-    const clocks = [now.wallMs];
-    // The order of the map does not matter: the list is sorted, and equal clocks are alike.
-    for (const samples of this.#clocks.values()) {
-      if (!this.#stale(samples, now)) clocks.push(largest(samples.offsets) + now.monotonicMs);
+    const clocks = this.#sorted;
+    clocks.length = 0;
+    clocks.push(now.wallMs);
+    for (const samples of this.#samples) {
+      if (!this.#stale(samples, now)) insert(clocks, samples.largest + now.monotonicMs);
     }
     if (clocks.length < least) return undefined;
-    clocks.sort((left, right) => left - right);
     const middle = clocks.length >> 1;
     const upper = clocks[middle] as number;
     return clocks.length % 2 === 1 ? upper : ((clocks[middle - 1] as number) + upper) / 2;
@@ -173,6 +182,14 @@ export class LogTime {
   #stale(samples: ClockSamples, now: Instant): boolean {
     return now.monotonicMs - samples.heardAtMs > CLOCK_STALE_MS;
   }
+}
+
+/** Puts `number` where it belongs in an ascending list of few. */
+function insert(ascending: number[], number: number): void {
+  let at = ascending.length;
+  ascending.push(number);
+  for (; at > 0 && (ascending[at - 1] as number) > number; at -= 1) ascending[at] = ascending[at - 1] as number;
+  ascending[at] = number;
 }
 
 function largest(numbers: readonly number[]): number {

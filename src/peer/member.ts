@@ -10,7 +10,6 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
 import type { ConfigurationChange } from '../raft/configuration.ts';
 import { decodeMembers } from '../raft/configuration.ts';
-import type { Message } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { Entry } from '../raft/types.ts';
 import { EntryKind } from '../raft/types.ts';
@@ -21,14 +20,14 @@ import type { Lane, RedialResult } from '../transport/transport.ts';
 import { Applier } from './applier.ts';
 import { Batcher } from './batcher.ts';
 import { Checkpointer } from './checkpointer.ts';
-import { judgeClock } from './clock-watch.ts';
-import { Compaction } from './compaction.ts';
+import { ClockGuard } from './clock-guard.ts';
 import type { AppliedCluster } from './configuration.ts';
 import { applyMembers, decodeApplied, encodeApplied, foundedCluster } from './configuration.ts';
-import { decodeEnvelope } from './envelope.ts';
+import { decodeEnvelope, isAnswer } from './envelope.ts';
 import { FEATURE_LEVEL, readFeature } from './features.ts';
 import type { Instant } from './log-time.ts';
 import { instantOf, LogTime } from './log-time.ts';
+import { LogKeeper } from './log-keeper.ts';
 import { makeRaft } from './make-raft.ts';
 import { MembershipBook } from './membership.ts';
 import { Neighbours } from './neighbours.ts';
@@ -49,12 +48,6 @@ import type { Leadership, PeerAlarm, PeerPorts, ProposalDone, ProposalLane, Read
 /** Between two rounds of what is not urgent: HEAD is synced, clocks are compared, the log is cut. In ms. */
 const HOUSEKEEPING_MS = 1_000;
 
-/**
- * Between two attempts to hand leadership over because of a wrong clock, in ms. One that failed would fail again, where links are
- * broken for instance, and each costs a moment without a leader; stamps follow the median of the clocks meanwhile.
- */
-const HAND_OVER_PAUSE_MS = 30_000;
-
 /** Between two lines about a replay, in ms. */
 const REPLAY_LOG_MS = 2_000;
 
@@ -72,6 +65,13 @@ export interface MemberParts {
   readonly scheduler: Scheduler;
   /** Makes the loader of a state that comes from another peer. */
   readonly loader: () => ReturnType<typeof Scheduler.loader>;
+}
+
+/** What the parts of a member ask of it. */
+interface Around {
+  guard(action: () => void): void;
+  failed(error: unknown): void;
+  wake(): void;
 }
 
 /** Where a member tells what happens. */
@@ -107,7 +107,8 @@ export class Member {
   readonly #loop: ReadyLoop;
   readonly #ticker: Ticker;
   readonly quorum: QuorumWatch;
-  readonly #compaction: Compaction;
+  readonly #clock: ClockGuard;
+  readonly #keeper: LogKeeper;
   #housekeeping: Timer | undefined;
   #turnAsked = false;
   #running = false;
@@ -115,9 +116,6 @@ export class Member {
   /** The term that the proposer was last told to lead; undefined while it follows. */
   #leads: number | undefined;
   #told: Leadership = { term: 0, leader: undefined, isLeader: false };
-  #clockAlarm: PeerAlarm | undefined;
-  /** No hand-over for the sake of the clock before this monotonic instant. */
-  #handOverFromMs = 0;
   /** Told once. */
   #toldRemoved = false;
   readonly #replayTo: LogIndex;
@@ -128,93 +126,53 @@ export class Member {
     this.#parts = parts;
     this.#hooks = hooks;
     const { ports, limits, storage, scheduler, cluster, self } = parts;
-    const { clock, timers, transport } = ports;
-    const { checkpoint } = storage.state;
-    const applied =
-      checkpoint === undefined
-        ? foundedCluster(storage.founding, cluster)
-        : decodeApplied(checkpoint.configuration, cluster);
-    const { recovered } = parts;
+    const { clock, timers } = ports;
+    const applied = clusterOf(parts);
     this.raft = makeRaft({ ...parts, ...ports, timings: cluster.timings, cluster: applied });
+    const { raft, logTime } = this;
     this.membership = new MembershipBook(
-      { self, cluster, storage, applied, configuration: this.raft.configuration },
+      { self, cluster, storage, applied, configuration: raft.configuration },
       before?.membership,
     );
     this.batcher = new Batcher(limits);
-    this.#wishes = new OperatorWishes(this.raft);
+    this.#wishes = new OperatorWishes(raft);
     this.#reads = new ReadQueue(limits.readsMax);
-    this.#applier = new Applier(scheduler, clock, limits.applySliceMs, this.raft.appliedIndex, (entry, outcome) => {
+    this.#applier = new Applier(scheduler, clock, limits.applySliceMs, raft.appliedIndex, (entry, outcome) => {
       this.#applied(entry, outcome);
     });
-    const guard = this.#guard.bind(this);
-    const wake = this.wake.bind(this);
-    const { failed } = hooks;
-    this.#loop = new ReadyLoop(
-      { raft: this.raft, storage, transport, clock, applier: this.#applier, reads: this.#reads, logTime: this.logTime },
-      {
-        guard,
-        failed,
-        wake,
-        configuration: (configuration) => {
-          this.membership.changed(configuration);
-          this.#hooks.membership();
-        },
-        snapshotNeeded: ({ atLeast }) => {
-          this.snapshots.needed(atLeast);
-        },
-      },
-    );
+    const around = { guard: this.#guard.bind(this), failed: hooks.failed, wake: this.wake.bind(this) };
+    this.#loop = this.#makeLoop(around);
+    const { wake, failed } = around;
+    const { tickMs } = cluster.timings;
     this.#proposer = new Proposer({
       clock,
       timers,
       limits,
       scheduler,
       wake,
-      tickMs: cluster.timings.tickMs,
-      raft: this.raft,
+      tickMs,
+      raft,
       batcher: this.batcher,
-      logTime: this.logTime,
+      logTime,
     });
-    const sliceMs = limits.checkpointSliceMs;
-    this.#compaction = new Compaction(limits.logTailBytes, limits.logTailMs);
-    this.checkpointer = new Checkpointer(
-      {
-        scheduler,
-        storage: storage.state,
-        clock,
-        timers,
-        sliceMs,
-        configuration: () => encodeApplied(this.membership.applied),
-      },
-      {
-        guard,
-        failed,
-        written: (index) => {
-          ports.logger.debug('checkpoint written', { index });
-          this.#compact();
-        },
-        digested: () => {
-          this.neighbours.marked();
-        },
-      },
-    );
-    this.neighbours = new Neighbours(
-      { ...parts, raft: this.raft, membership: this.membership, marks: () => this.checkpointer.marks },
-      { guard, failed, wake },
-    );
+    this.#clock = new ClockGuard({ self, logTime, raft, logger: ports.logger });
+    this.#keeper = new LogKeeper({ storage, raft, clock, limits, failed });
+    this.checkpointer = this.#makeCheckpointer(around);
+    const { membership, checkpointer } = this;
+    this.neighbours = new Neighbours({ ...parts, raft, membership, marks: () => checkpointer.marks }, around);
     this.snapshots = new SnapshotDesk(
-      { ...parts, raft: this.raft, membership: this.membership, checkpointer: this.checkpointer },
-      { guard, failed, install: hooks.install },
+      { ...parts, raft, membership, checkpointer },
+      { ...around, install: hooks.install },
     );
     this.tasks = new TaskReader(scheduler, storage.state, limits);
     this.quorum = new QuorumWatch(clock, (done) => {
       this.read(done);
     });
-    this.#ticker = new Ticker(ports, cluster.timings.tickMs, () => {
+    this.#ticker = new Ticker(ports, tickMs, () => {
       this.#tick();
     });
-    this.#replayTo = recovered.lastIndex;
-    this.#restoreTime();
+    this.#replayTo = parts.recovered.lastIndex;
+    this.logTime.restore(Math.max(parts.lastStampMs, storage.state.checkpoint?.logTimeMs ?? 0));
   }
 
   /** True while this peer leads and has applied the first entry of its term. */
@@ -228,8 +186,8 @@ export class Member {
 
   /** What an operator should look at. */
   get alarms(): readonly PeerAlarm[] {
-    const own = this.#clockAlarm === undefined ? [] : [this.#clockAlarm];
-    return [...own, ...this.neighbours.alarms];
+    const { alarm } = this.#clock;
+    return [...(alarm === undefined ? [] : [alarm]), ...this.neighbours.alarms];
   }
 
   /** Takes part from now on. */
@@ -333,7 +291,7 @@ export class Member {
       return;
     }
     const { wallMs, message } = decodeEnvelope(bytes, from, this.#parts.self);
-    if (isAnswer(message) && this.membership.isForeign(from)) return;
+    if (this.membership.isForeign(from) && isAnswer(message)) return;
     this.#guard(() => {
       // Bulk may lie in buffers for long; what it says of a clock is old.
       if (lane === 'control') this.logTime.heardClock(from, wallMs, this.#now());
@@ -371,6 +329,43 @@ export class Member {
         this.#turn();
       });
     });
+  }
+
+  #makeLoop(around: Around): ReadyLoop {
+    const { storage, ports } = this.#parts;
+    const { transport, clock } = ports;
+    return new ReadyLoop(
+      { raft: this.raft, storage, transport, clock, applier: this.#applier, reads: this.#reads, logTime: this.logTime },
+      {
+        ...around,
+        configuration: (configuration) => {
+          this.membership.changed(configuration);
+          this.#hooks.membership();
+        },
+        snapshotNeeded: ({ atLeast }) => {
+          this.snapshots.needed(atLeast);
+        },
+      },
+    );
+  }
+
+  #makeCheckpointer(around: Around): Checkpointer {
+    const { storage, scheduler, ports, limits } = this.#parts;
+    const { clock, timers } = ports;
+    const configuration = (): Uint8Array => encodeApplied(this.membership.applied);
+    return new Checkpointer(
+      { scheduler, storage: storage.state, clock, timers, sliceMs: limits.checkpointSliceMs, configuration },
+      {
+        ...around,
+        written: (index) => {
+          ports.logger.debug('checkpoint written', { index });
+          this.#keeper.cut();
+        },
+        digested: () => {
+          this.neighbours.marked();
+        },
+      },
+    );
   }
 
   #turn(): void {
@@ -425,7 +420,7 @@ export class Member {
     const beganToServe = this.#proposer.applied(entry, outcome);
     if (entry.kind === EntryKind.configuration || entry.kind === EntryKind.feature) this.#appliedChange(entry);
     if (outcome?.marked === true) {
-      this.#compaction.marked(entry.index, this.#parts.ports.clock.monotonicMs());
+      this.#keeper.marked(entry.index);
       this.checkpointer.marked(entry.term);
     }
     if (entry.index <= this.#replayTo) this.#logReplay(entry.index);
@@ -470,66 +465,11 @@ export class Member {
       this.#guard(() => {
         this.#keepHouse();
         this.#parts.storage.syncHead().catch(this.#hooks.failed);
-        this.#watchClock();
+        if (this.#clock.look(this.#now())) this.wake();
         this.snapshots.tick();
-        this.#compact();
+        this.#keeper.cut();
       });
     });
-  }
-
-  #watchClock(): void {
-    const { logger } = this.#parts.ports;
-    const now = this.#now();
-    const verdict = judgeClock(this.logTime, now, this.raft.status());
-    if (verdict.type === 'fine') {
-      if (this.#clockAlarm !== undefined) logger.info('the wall clock is right again');
-      this.#clockAlarm = undefined;
-      return;
-    }
-    const offset = `The wall clock of ${this.#parts.self} is ${Math.round(verdict.offsetMs)} ms off the median of the peers`;
-    const message = `${offset}: set it right, with NTP by preference.`;
-    if (this.#clockAlarm === undefined) logger.warn(message);
-    this.#clockAlarm = { code: 'CLOCK_OFF', message };
-    if (verdict.type !== 'hand-over' || now.monotonicMs < this.#handOverFromMs) return;
-    logger.warn(`${offset}: handing leadership to ${verdict.to}.`);
-    this.#handOverFromMs = now.monotonicMs + HAND_OVER_PAUSE_MS;
-    this.raft.transferLeadership(verdict.to);
-    this.wake();
-  }
-
-  #compact(): void {
-    const { storage, ports, limits } = this.#parts;
-    if (storage.stateMissing) return;
-    const first = this.#compaction.firstIndexToKeep({
-      nowMs: ports.clock.monotonicMs(),
-      checkpointIndex: storage.state.checkpoint?.index ?? 0,
-      followedIndex: this.#followedIndex(),
-      holdBytes: limits.logHoldBytes,
-      bytesFrom: (index) => storage.log.bytesFrom(index),
-    });
-    if (first === undefined || first <= storage.log.firstIndex) return;
-    // The core hears of it first, so that it asks for nothing that is gone.
-    this.raft.compacted(first);
-    storage.log.compact(first).catch(this.#hooks.failed);
-  }
-
-  /** Followers that answer have the log up to here; one that needs a snapshot gets one from before where the log begins now, at worst. */
-  #followedIndex(): LogIndex {
-    let followed = Number.MAX_SAFE_INTEGER;
-    const { peers, firstIndex } = this.raft.status();
-    for (const { recentlyActive, state, matchIndex } of peers) {
-      if (recentlyActive) followed = Math.min(followed, state === 'snapshot' ? firstIndex - 1 : matchIndex);
-    }
-    return followed;
-  }
-
-  #restoreTime(): void {
-    const { storage, ports, lastStampMs } = this.#parts;
-    const { checkpoint } = storage.state;
-    this.logTime.restore(lastStampMs);
-    if (checkpoint === undefined) return;
-    this.logTime.restore(checkpoint.logTimeMs);
-    this.#compaction.marked(checkpoint.index, ports.clock.monotonicMs());
   }
 
   #now(): Instant {
@@ -546,16 +486,9 @@ export class Member {
   }
 }
 
-/** True for what answers a question: from a peer of another configuration it counts for nothing. */
-function isAnswer(message: Message): boolean {
-  switch (message.type) {
-    case 'pre-vote-response':
-    case 'vote-response':
-    case 'append-accepted':
-    case 'append-rejected':
-    case 'heartbeat-response':
-      return true;
-    default:
-      return false;
-  }
+/** The cluster as the checkpoint has it, or as it was founded. @throws DecodeError */
+function clusterOf({ storage, cluster }: MemberParts): AppliedCluster {
+  const { checkpoint } = storage.state;
+  if (checkpoint === undefined) return foundedCluster(storage.founding, cluster);
+  return decodeApplied(checkpoint.configuration, cluster);
 }

@@ -64,7 +64,7 @@ export class MembershipBook {
   #configuration: Configuration;
   /** The members of `#configuration`, by id. */
   #members: ReadonlyMap<PeerId, KnownMember>;
-  /** Every peer that said hello since this run began, by its last word. */
+  /** Every peer that said hello, by its last word; in the order of their first ones. */
   readonly #heard = new Map<PeerId, Heard>();
   /** Peers of a newer configuration, with where they are reached. */
   readonly #guests = new Map<PeerId, PeerAddresses>();
@@ -110,8 +110,8 @@ export class MembershipBook {
   changed(configuration: Configuration): void {
     this.#configuration = configuration;
     this.#members = readMembers(configuration);
-    for (const peer of [...this.#guests.keys()]) if (this.#members.has(peer)) this.#guests.delete(peer);
-    for (const [peer, { facts }] of [...this.#heard]) this.#judge(peer, facts);
+    for (const peer of this.#guests.keys()) if (this.#members.has(peer)) this.#guests.delete(peer);
+    for (const [peer, { facts }] of this.#heard) this.#judge(peer, facts);
   }
 
   /** An entry that changes the configuration, or switches a feature on, was applied. */
@@ -119,7 +119,7 @@ export class MembershipBook {
     assert(applied.index >= this.#applied.index, 'configurations are applied in order');
     this.#applied = applied;
     // One that was removed for good is no guest any more.
-    for (const [peer, { facts }] of [...this.#heard]) this.#judge(peer, facts);
+    for (const [peer, { facts }] of this.#heard) this.#judge(peer, facts);
   }
 
   /** What to make of `from`, which says these `facts`. After `learn` the founding has changed and is to be saved. */
@@ -197,7 +197,6 @@ export class MembershipBook {
     const { incarnation } = member ? this.infoOf(from) : { incarnation: undefined };
     const removed = this.#applied.removed.some((one) => one.peer === from && one.incarnation === facts.incarnation);
     const admission = admit(this.#self, from, { member, incarnation, removed }, facts);
-    this.#heard.delete(from);
     this.#heard.set(from, { facts, admission: admission.type });
     // Names are free to invent for whoever knows the secret; the members' and those of the last few others are kept.
     if (this.#heard.size > 4 * GUESTS_MAX) {

@@ -37,7 +37,7 @@ export class NewsDesk {
 
   /** Only `members` are of interest from now on. */
   keepOnly(members: readonly PeerId[]): void {
-    for (const peer of [...this.#heard.keys()]) {
+    for (const peer of this.#heard.keys()) {
       if (members.includes(peer)) continue;
       this.#heard.delete(peer);
       this.#digests.forget(peer);

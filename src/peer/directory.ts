@@ -1,0 +1,143 @@
+/**
+ * The data directory of a peer: opened at the start, and anew when its disk failed, was found damaged, or got a snapshot.
+ *
+ *     open ─▶ state read ─▶ in use ──failed──▶ closed ─▶ open …      a few times a minute, then the peer gives up
+ *                 └─damaged─▶ distrusted ─▶ closed ─▶ open: the state is made anew, from the log or by a snapshot
+ */
+import { DecodeError } from '../base/bytes.ts';
+import { sameHash } from '../base/hash.ts';
+import type { PeerLimits } from '../config/limits.ts';
+import type { Scheduler, SchedulerOptions } from '../scheduler/scheduler.ts';
+import type { OpenedStorage } from '../storage/storage.ts';
+import type { StorageErrorCode } from '../storage/storage-error.ts';
+import { StorageError } from '../storage/storage-error.ts';
+import { loadState } from './load-state.ts';
+import type { ReopenBudget } from './reopen-budget.ts';
+import type { ReadySnapshot } from './snapshot-receiver.ts';
+import type { PeerPorts } from './types.ts';
+
+/** Between two attempts to open a directory that could not be opened, in ms. */
+const REOPEN_PAUSE_MS = 500;
+
+/** What may be survived by opening the directory anew: its verification then tells what is left. */
+const REOPENABLE: readonly StorageErrorCode[] = [
+  'STORAGE_FAILED',
+  'NO_SPACE',
+  'LOG_DAMAGED',
+  'META_DAMAGED',
+  'LOG_TAIL_LOST',
+  'STATE_DAMAGED',
+];
+
+/** A directory with the state that its checkpoint holds. */
+export interface OpenedState {
+  readonly storage: OpenedStorage;
+  readonly scheduler: Scheduler;
+}
+
+/** What a directory works with. */
+export interface DirectoryParts {
+  readonly ports: Pick<PeerPorts, 'openStorage' | 'clock' | 'timers' | 'logger'>;
+  readonly limits: Pick<PeerLimits, 'applySliceMs'>;
+  readonly scheduler: SchedulerOptions & { readonly limits: NonNullable<SchedulerOptions['limits']> };
+  readonly budget: ReopenBudget;
+}
+
+/** True when opening the directory anew may get over `error`. */
+export function isSurvivable(error: unknown): error is StorageError {
+  return error instanceof StorageError && REOPENABLE.includes(error.code);
+}
+
+/** See the head of this file. */
+export class Directory {
+  readonly #parts: DirectoryParts;
+  #storage: OpenedStorage | undefined;
+
+  constructor(parts: DirectoryParts) {
+    this.#parts = parts;
+  }
+
+  /** As it was opened last; undefined before. */
+  get storage(): OpenedStorage | undefined {
+    return this.#storage;
+  }
+
+  /**
+   * Opens it and reads its state. A state that does not read as it was written is dropped and made anew where there are others, so
+   * when not `alone`. @throws StorageError, DecodeError
+   */
+  async open(alone: boolean): Promise<OpenedState> {
+    const storage = await this.#openStorage();
+    return this.#withState(storage, alone, undefined);
+  }
+
+  /**
+   * Opens it again, several times if need be. With `snapshot`, which was installed, its state is taken as it is. Undefined when
+   * `goesOn` says no meanwhile; then it is closed. @throws StorageError, DecodeError
+   */
+  async openAgain(
+    alone: boolean,
+    snapshot: ReadySnapshot | undefined,
+    goesOn: () => boolean,
+  ): Promise<OpenedState | undefined> {
+    const { ports, budget } = this.#parts;
+    for (;;) {
+      try {
+        const storage = await this.#openStorage();
+        const opened = await this.#withState(storage, alone, snapshot);
+        if (goesOn()) return opened;
+        await this.close();
+        return undefined;
+      } catch (error) {
+        if (!isSurvivable(error) || !budget.take(ports.clock.monotonicMs())) throw error;
+        ports.logger.warn('the data directory could not be opened', { reason: error.message });
+        await this.close();
+      }
+      await new Promise<void>((resolve) => {
+        ports.timers.after(REOPEN_PAUSE_MS, resolve);
+      });
+      if (!goesOn()) return undefined;
+    }
+  }
+
+  /** Lets go of it; what goes wrong at that is said and no more. */
+  async close(): Promise<void> {
+    await this.#storage?.close().catch((error: unknown) => {
+      this.#parts.ports.logger.warn('closing failed', { reason: String(error) });
+    });
+  }
+
+  async #openStorage(): Promise<OpenedStorage> {
+    const { ports } = this.#parts;
+    const storage = await ports.openStorage();
+    this.#storage = storage;
+    for (const note of storage.notes) ports.logger.warn(note);
+    return storage;
+  }
+
+  async #withState(storage: OpenedStorage, alone: boolean, snapshot: ReadySnapshot | undefined): Promise<OpenedState> {
+    try {
+      return { storage, scheduler: await this.#stateOf(storage, snapshot) };
+    } catch (error) {
+      const isDamage =
+        error instanceof DecodeError || (error instanceof StorageError && error.code === 'STATE_DAMAGED');
+      if (!isDamage || alone) throw error;
+      this.#parts.ports.logger.warn('the state is damaged and is made anew', { reason: error.message });
+      await storage.distrustState(error.message);
+      await storage.close();
+      const again = await this.#openStorage();
+      return { storage: again, scheduler: await this.#stateOf(again, undefined) };
+    }
+  }
+
+  /** The state at the checkpoint of `storage`: the one that was verified before it was installed, or loaded from the disk. */
+  async #stateOf(storage: OpenedStorage, snapshot: ReadySnapshot | undefined): Promise<Scheduler> {
+    const { checkpoint } = storage.state;
+    if (snapshot !== undefined && checkpoint !== undefined && checkpoint.index === snapshot.checkpoint.index) {
+      if (sameHash(checkpoint.digest, snapshot.checkpoint.digest)) return snapshot.scheduler;
+    }
+    const { ports, limits, scheduler } = this.#parts;
+    const { clock, timers, logger } = ports;
+    return loadState(storage.state, scheduler, logger, { clock, timers, sliceMs: limits.applySliceMs });
+  }
+}
