@@ -96,6 +96,7 @@ export class LevelDisk implements Disk {
     try {
       makeDirectories(location);
       chmodSync(location, 0o700);
+      await probeLock(location);
       if (lostCurrent(location)) {
         throw damaged(damageCode(name), this.location, `${location} holds files of LevelDB but not its file CURRENT`);
       }
@@ -225,6 +226,23 @@ export class LevelDisk implements Disk {
       default:
         return unusable(this.location, cause);
     }
+  }
+}
+
+/**
+ * Rejects with LevelDB's error when another process has the database open, before anything is said about damage: what one
+ * process finds in the files of another that is running may be half written, and nothing of it is to be repaired. LevelDB
+ * takes its lock first, and with these options goes no further.
+ */
+async function probeLock(location: string): Promise<void> {
+  const probe = new Level(location, { createIfMissing: false, errorIfExists: true });
+  try {
+    await probe.open();
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    if (codeOf(cause) === 'LEVEL_LOCKED') throw error;
+  } finally {
+    await probe.close();
   }
 }
 

@@ -41,7 +41,7 @@ export function beginRecord(writer: ByteWriter, kind: RecordKind): void {
 
 /** Puts the checksum into the record in `writer`. Returns the checksum; the record is `writer.view()`. */
 export function sealRecord(writer: ByteWriter, crc32: Crc32, key: Uint8Array): number {
-  const crc = crc32(writer.view().subarray(CRC_BYTES), crc32(key));
+  const crc = crc32(writer.view(CRC_BYTES), crc32(key));
   writer.patchU32(0, crc);
   return crc;
 }

@@ -171,6 +171,21 @@ describe('a directory of LevelDB that other peers can refill', () => {
     expect(readdirSync(directory).sort()).toEqual(['HEAD', 'log', 'state-2']);
   });
 
+  test('repairs nothing in a directory that another process has open', async () => {
+    const directory = harmed(() => undefined);
+    const storage = await open(directory);
+    flipBit(largest(join(directory, 'state'), '.ldb'), 0.3);
+    truncateSync(largest(join(directory, 'log'), '.ldb'), 100);
+    const files = (): string[] =>
+      readdirSync(directory)
+        .concat(readdirSync(join(directory, 'log')))
+        .sort();
+    const before = files();
+    expect((await refusal(open(directory))).code).toBe('DATA_DIR_LOCKED');
+    expect(files().filter((name) => !name.startsWith('LOG'))).toEqual(before.filter((name) => !name.startsWith('LOG')));
+    await storage.close();
+  });
+
   test('takes a state from another peer, and leaves nothing of the old one', async () => {
     const directory = harmed(() => undefined);
     let storage = await open(directory);

@@ -168,7 +168,7 @@ describe('repair', () => {
         expect(await expectSafe(again)).toBe(first);
         await again.close();
       }),
-      { numRuns: 300 },
+      { numRuns: 120 },
     );
   });
 
