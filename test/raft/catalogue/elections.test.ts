@@ -99,7 +99,7 @@ describe('one vote a term', () => {
     expect(lab.raft.status()).toMatchObject({ role: 'follower', leader: 'n2', term: 1 });
   });
 
-  it('a wish of one’s own counts for nothing once the peer stands in earnest (etcd: TestPreCandidateDelivers…)', () => {
+  it('a wish of one’s own counts for nothing once the peer stands in earnest', () => {
     const lab = new Lab({ voters: 5 });
     lab.becomeCandidate();
     for (const peer of ['n2', 'n3', 'n4', 'n5']) lab.hears(peer, { type: 'pre-vote-response', term: 1, granted: true });
