@@ -111,9 +111,9 @@ export class ByteWriter {
     this.#putU32(at, value);
   }
 
-  /** What was written, as a view that the next write or `reset` may overwrite. */
-  view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+  /** What was written, from byte `start` on, as a view that the next write or `reset` may overwrite. */
+  view(start = 0): Uint8Array {
+    return this.#bytes.subarray(start, this.#length);
   }
 
   /** What was written, as a copy of its own. */
@@ -241,14 +241,17 @@ export class ByteReader {
 
   /** ASCII behind its length. */
   ascii(): string {
-    const bytes = this.bytes();
+    const length = this.varint();
+    this.#need(length);
+    const first = this.#at;
+    this.#at = first + length;
     let text = '';
     // In pieces: a call takes only so many arguments. Names are one piece.
-    for (let start = 0; start < bytes.length; start += TEXT_PIECE) {
-      const end = Math.min(start + TEXT_PIECE, bytes.length);
+    for (let start = first; start < this.#at; start += TEXT_PIECE) {
+      const end = Math.min(start + TEXT_PIECE, this.#at);
       const codes: number[] = [];
       for (let at = start; at < end; at += 1) {
-        const code = bytes[at] as number;
+        const code = this.#bytes[at] as number;
         if (code > 0x7f) throw new DecodeError('a name is not ASCII');
         codes.push(code);
       }

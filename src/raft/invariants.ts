@@ -33,7 +33,8 @@ function checkLog(core: Readonly<Core>): void {
   assert(termRuns.length > 0 === lastIndex >= firstIndex, 'a log that holds entries knows their terms');
   let index = 0;
   let term = log.term(firstIndex - 1);
-  for (const [at, run] of termRuns.entries()) {
+  for (let at = 0; at < termRuns.length; at += 1) {
+    const run = termRuns[at] as { readonly index: number; readonly term: number };
     assert(at === 0 ? run.index <= firstIndex : run.index > index, 'runs of terms ascend by index');
     assert(at === 0 ? run.term >= term : run.term > term, 'runs of terms ascend by term');
     ({ index, term } = run);
@@ -66,7 +67,8 @@ function checkConfiguration(core: Readonly<Core>): void {
   assert(!core.votes || configuration.voters.includes(core.self), 'who votes is a voter');
   assert((all[0] as Configuration).index <= applying.appliedIndex, 'the configuration of what is applied is known');
   for (let at = 1; at < all.length; at += 1) {
-    const [before, after] = [all[at - 1] as Configuration, all[at] as Configuration];
+    const before = all[at - 1] as Configuration;
+    const after = all[at] as Configuration;
     assert(before.index < after.index, 'configurations ascend by index');
     if (after.index < log.memoryFirst) continue;
     assert(log.entry(after.index).kind === EntryKind.configuration, 'a configuration is an entry of the log');
