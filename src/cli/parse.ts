@@ -1,10 +1,17 @@
 /** Reads the values of options. What cannot be read is a mistake of usage. */
 import { InvalidArgumentError } from 'commander';
+import { isName } from '../base/ids.ts';
 
 /** A whole number of 0 and more, at most 15 digits. @throws InvalidArgumentError */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
   return Number(text);
+}
+
+/** A name, as that of a peer. @throws InvalidArgumentError */
+export function name(text: string): string {
+  if (!isName(text)) throw new InvalidArgumentError('a name has 1 to 200 characters of [A-Za-z0-9._:/-]');
+  return text;
 }
 
 /** A length of time with its unit; a bare number could be meant as seconds as well as ms. @throws InvalidArgumentError */

@@ -20,7 +20,7 @@ import {
 } from '../cluster-view.ts';
 import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
 import { formatBytes, formatFields, print } from '../output.ts';
-import { duration } from '../parse.ts';
+import { duration, name } from '../parse.ts';
 import { ProgressLine } from '../progress-line.ts';
 
 interface WaitFlags extends ConnectionFlags {
@@ -42,7 +42,7 @@ export function memberCommands(): Command[] {
 function addCommand(): Command {
   return withWait(new Command('add'))
     .description('take a peer into the cluster, without a vote; waits until it has caught up')
-    .argument('<peer>', 'its id; it must run, with an empty data directory')
+    .argument('<peer>', 'its id; it must run, with an empty data directory', name)
     .option('--promote', 'give it a vote then', false)
     .addHelpText('after', '\nExample:\n  taskraft cluster add p4 --promote')
     .action((peer: string, flags: AddFlags) => run(flags, (change) => add(change, peer, flags.promote)));
@@ -51,7 +51,7 @@ function addCommand(): Command {
 function promoteCommand(): Command {
   return withWait(new Command('promote'))
     .description('give a member a vote, once it has caught up')
-    .argument('<peer>')
+    .argument('<peer>', 'its id', name)
     .addHelpText('after', '\nExample:\n  taskraft cluster promote p4')
     .action((peer: string, flags: WaitFlags) => run(flags, (change) => promoteMember(change, peer)));
 }
@@ -59,7 +59,7 @@ function promoteCommand(): Command {
 function removeCommand(): Command {
   return withConnection(new Command('remove'))
     .description('take a peer out of the cluster; it stops by itself, and its data directory cannot come back')
-    .argument('<peer>')
+    .argument('<peer>', 'its id', name)
     .addHelpText('after', '\nExample:\n  taskraft cluster remove p4')
     .action((peer: string, flags: ConnectionFlags) =>
       run({ ...flags, waitTimeout: flags.timeout, wait: true }, (change) => remove(change, peer)),
@@ -69,7 +69,7 @@ function removeCommand(): Command {
 function replaceCommand(): Command {
   return withWait(new Command('replace'))
     .description('let a member go on that lost its data directory: removes it, adds the new one, waits, promotes it')
-    .argument('<peer>', 'its id; it must run again, with an empty data directory')
+    .argument('<peer>', 'its id; it must run again, with an empty data directory', name)
     .addHelpText('after', '\nExample:\n  taskraft cluster replace p2')
     .action((peer: string, flags: WaitFlags) => run(flags, (change) => replace(change, peer)));
 }
@@ -77,7 +77,7 @@ function replaceCommand(): Command {
 function transferCommand(): Command {
   return withConnection(new Command('transfer'))
     .description('hand leadership over, to the peer that can take over soonest unless one is named')
-    .argument('[peer]')
+    .argument('[peer]', 'its id', name)
     .addHelpText('after', '\nExample:\n  taskraft cluster transfer p3')
     .action((peer: string | undefined, flags: ConnectionFlags) =>
       withClient(flags, async (client) => {

@@ -43,7 +43,11 @@ interface PeerLine {
 async function status(client: Client, flags: ConnectionFlags): Promise<void> {
   const answers = await new Operator(client).status();
   const leader = answers.flatMap((one) => ('status' in one && one.status.role === 'leader' ? [one.status] : []))[0];
-  const membership = leader?.membership ?? undefined;
+  const told = answers.flatMap((one) =>
+    'status' in one && one.status.membership !== null ? [one.status.membership] : [],
+  );
+  // Without a leader the newest that anybody knows is shown.
+  const membership = leader?.membership ?? told.sort((left, right) => right[0] - left[0])[0];
   const members = membership === undefined ? [] : memberViews(membership);
   const joining = membership === undefined ? [] : joiningViews(membership);
   const idOf = new Map(client.core.welcome?.peers.map(([peer, url]) => [normalUrl(url), peer]));
@@ -57,7 +61,7 @@ async function status(client: Client, flags: ConnectionFlags): Promise<void> {
       error: 'error' in one ? one.error : undefined,
       heldBackBytes: member?.[3] ?? (leader === undefined ? undefined : 0),
       votes: members.find((each) => each.peer === peer)?.votes,
-      joining: joining.some((each) => each.peer === peer && !each.replaces),
+      joining: joining.some((each) => each.peer === peer),
     };
   });
   for (const { peer, url } of joining) {
