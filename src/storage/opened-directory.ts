@@ -50,7 +50,12 @@ export class OpenedDirectory implements OpenedStorage {
   #damage: Damage | undefined;
   /** Let go of when it is taken: it holds megabytes of entries. */
   #recovered: RecoveredLog | undefined;
-  #staging: StateStaging | undefined;
+  /** Those that were begun and neither installed nor discarded. */
+  readonly #stagings = new Set<StateStaging>();
+  /** Removals under way of stagings that were discarded; none of them rejects. */
+  readonly #discards = new Set<Promise<void>>();
+  /** No generation is used twice while the directory is open, whether it is on the disk yet or not. */
+  #lastGeneration = 0;
   #closing: Promise<void> | undefined;
 
   constructor({ recovered, founding, ...parts }: DirectoryParts) {
@@ -130,14 +135,14 @@ export class OpenedDirectory implements OpenedStorage {
 
   async beginSnapshot(): Promise<SnapshotStaging> {
     const { disk, identity, crc32, latch, log } = this.#parts;
+    await Promise.all(this.#discards);
     latch.check();
-    assert(this.#staging === undefined, 'one snapshot is under way at a time');
     try {
       const generations = (await disk.listStates()).map((name) => generationOf(name) ?? 0);
-      const number = Math.max(...generations, 0) + 1;
+      this.#lastGeneration = Math.max(...generations, this.#lastGeneration) + 1;
+      const number = this.#lastGeneration;
       const name = stateName(number);
-      const database = await disk.openDatabase(name);
-      this.#staging = new StateStaging(
+      const staging = new StateStaging(
         {
           disk,
           name,
@@ -146,13 +151,12 @@ export class OpenedDirectory implements OpenedStorage {
           baseIndex: () => log.firstIndex - 1,
           check: () => latch.check(),
           install: (base) => this.#install(number, base),
-          ended: () => {
-            this.#staging = undefined;
-          },
+          discarding: (removal) => this.#discarding(staging, removal),
         },
-        database,
+        await disk.openDatabase(name),
       );
-      return this.#staging;
+      this.#stagings.add(staging);
+      return staging;
     } catch (error) {
       throw error instanceof StorageError ? error : unusable(disk.location, error);
     }
@@ -169,6 +173,16 @@ export class OpenedDirectory implements OpenedStorage {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  #discarding(staging: StateStaging, removal: Promise<void>): void {
+    const over = removal
+      .catch(() => undefined)
+      .finally(() => {
+        this.#discards.delete(over);
+      });
+    this.#discards.add(over);
+    this.#stagings.delete(staging);
   }
 
   async #install(number: number, base: LogPosition): Promise<void> {
@@ -192,7 +206,8 @@ export class OpenedDirectory implements OpenedStorage {
       if (latch.failure === undefined) await head.sync();
     } finally {
       latch.close();
-      await this.#staging?.abandon();
+      await Promise.all(this.#discards);
+      for (const staging of this.#stagings) await staging.abandon();
       await stateDatabase.close();
       await logDatabase.close();
       await disk.close();

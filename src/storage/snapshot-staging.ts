@@ -24,8 +24,8 @@ export interface StagingContext {
   check(): void;
   /** Makes the finished generation the state. */
   install(base: LogPosition): Promise<void>;
-  /** The staging is at its end. */
-  ended(): void;
+  /** The staging was given up, and its database is being removed. */
+  discarding(removal: Promise<void>): void;
 }
 
 const WRITER_BYTES_FIRST = 128 * 1024;
@@ -65,33 +65,35 @@ export class StateStaging implements SnapshotStaging {
 
   finish(checkpoint: Checkpoint, base: LogPosition): Promise<void> {
     assert(checkpoint.index === base.index && checkpoint.term === base.term, 'a state ends where its log goes on');
-    assert(base.index >= this.#context.baseIndex(), 'a state is not older than the log');
     return this.#alone(() => this.#finish(checkpoint, base));
   }
 
   async install(): Promise<void> {
     const base = this.#finishedBase;
     assert(this.#stage === 'finished' && base !== undefined, 'a state is finished before it is installed');
+    this.#checkAge(base);
     this.#stage = 'ended';
-    try {
-      await this.#context.install(base);
-    } finally {
-      this.#context.ended();
-    }
+    await this.#context.install(base);
   }
 
   async discard(): Promise<void> {
     if (this.#stage === 'ended') return;
-    await this.abandon();
-    await this.#writing(() => this.#context.disk.removeDatabase(this.#context.name));
-    this.#context.ended();
+    this.#stage = 'ended';
+    const removal = this.#remove();
+    this.#context.discarding(removal);
+    await removal;
   }
 
-  /** Ends it without a trace in memory; what is on the disk goes at the next open. */
+  /** Ends it; what is on the disk goes at the next open. */
   async abandon(): Promise<void> {
     this.#stage = 'ended';
     await this.#inFlight?.catch(() => undefined);
     await this.#database.close();
+  }
+
+  async #remove(): Promise<void> {
+    await this.abandon();
+    await this.#writing(() => this.#context.disk.removeDatabase(this.#context.name));
   }
 
   #alone(work: () => Promise<void>): Promise<void> {
@@ -121,6 +123,7 @@ export class StateStaging implements SnapshotStaging {
   }
 
   async #finish(checkpoint: Checkpoint, base: LogPosition): Promise<void> {
+    this.#checkAge(base);
     const { disk, name, identity, crc32 } = this.#context;
     const steps = this.#database.batch();
     steps.put(IDENTITY_KEY, encodeIdentity(identity, crc32));
@@ -135,7 +138,16 @@ export class StateStaging implements SnapshotStaging {
       await database.close();
     }
     this.#finishedBase = base;
-    this.#stage = 'finished';
+    // It may have been discarded meanwhile.
+    if (this.#stage === 'open') this.#stage = 'finished';
+  }
+
+  /** The log may have been filled and compacted past the state while that was on its way. */
+  #checkAge({ index }: LogPosition): void {
+    const baseIndex = this.#context.baseIndex();
+    if (index >= baseIndex) return;
+    const what = `a snapshot ends with entry ${index}, and the Raft log begins only at entry ${baseIndex + 1}`;
+    throw damaged('STATE_DAMAGED', this.#context.disk.location, what, { logCompacted: true });
   }
 
   async #verify(database: Database, checkpoint: Checkpoint): Promise<void> {

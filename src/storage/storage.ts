@@ -224,7 +224,7 @@ export interface StateStorage {
  *     add* ─▶ finish ─▶ install ─▶ (close the storage, and open it anew)
  *
  * A crash before the end of `install` leaves the old state and log, one after it the new; nothing in between. What a crash
- * leaves of a staging is removed at the next open. One is under way at a time.
+ * leaves of a staging is removed at the next open.
  */
 export interface SnapshotStaging {
   /** Bytes of keys and values so far. */
@@ -235,15 +235,17 @@ export interface SnapshotStaging {
    */
   add(records: readonly StateRecord[]): Promise<void>;
   /**
-   * Writes the checkpoint's own record and reads everything back. `checkpoint` is at `base.index`, of `base.term`, not before
-   * the base of the log; this is asserted.
-   * @throws StorageError `STATE_DAMAGED` when what is read is not what was added. The staging is then to be discarded.
+   * Writes the checkpoint's own record and reads everything back. `checkpoint` is at `base.index`, of `base.term`; this is
+   * asserted.
+   * @throws StorageError `STATE_DAMAGED` when what is read is not what was added, or the log begins only behind `base`. The
+   *   staging is then to be discarded.
    */
   finish(checkpoint: Checkpoint, base: LogPosition): Promise<void>;
   /**
    * Switches to this state. When the log has the entry at `base`, of its term, the log stays as it is; else all its entries
    * go, and it begins anew behind `base`. Waits for an append or a checkpoint that is under way; whatever else is asked of
    * the storage from this call on is refused: it is to be closed, and opened anew. Kept are term, vote and recorded damage.
+   * @throws StorageError `STATE_DAMAGED`, with nothing changed, when the log begins only behind `base`
    */
   install(): Promise<void>;
   /** Gives it up and removes what was written. Does nothing after `install`. */
@@ -292,7 +294,7 @@ export interface OpenedStorage {
    * @param reason What was found, as a part of a sentence: "its digest at entry 7 differs from that of p2 and p3".
    */
   distrustState(reason: string): Promise<void>;
-  /** Begins a state that comes from another peer. */
+  /** Begins a state that comes from another peer, when those that were discarded are gone. */
   beginSnapshot(): Promise<SnapshotStaging>;
   /** Asks for the room that is left, and takes the ballast again when there is plenty. */
   space(): Promise<Space>;

@@ -191,12 +191,46 @@ describe('a state from another peer', () => {
     await unfinished.add(recordsAt(50));
     await storage.log.append({ entries: [command(7, 1)] });
     await storage.close();
-    expect([...platter.databases.keys()].sort(), 'as a crash would leave it').toEqual(['log', 'state', 'state-2']);
+    expect([...platter.databases.keys()].sort(), 'as a crash would leave it').toEqual(['log', 'state', 'state-3']);
     const again = await openPlatter(platter);
     expect([...platter.databases.keys()].sort()).toEqual(['log', 'state']);
     expect(await stateOf(again)).toMatch(/^4: /);
     expect(again.log.lastIndex).toBe(7);
     await again.close();
+  });
+
+  test('is begun anew at once, when the one before is still being discarded, or begun', async () => {
+    const platter = await follower(6);
+    const storage = await openPlatter(platter);
+    const first = await storage.beginSnapshot();
+    await first.add(recordsAt(30));
+    const discarded = first.discard();
+    const [second, third] = await Promise.all([storage.beginSnapshot(), storage.beginSnapshot()]);
+    await discarded;
+    await second.discard();
+    await receive(third, 50, 2);
+    await third.install();
+    await storage.close();
+    expect([...platter.databases.keys()].filter((name) => name !== 'log')).toHaveLength(1);
+    expect(await stateOf(await openPlatter(platter))).toMatch(/^50: /);
+  });
+
+  test('is refused when the log went past it meanwhile', async () => {
+    const storage = await openPlatter(await follower(9));
+    const late = await storage.beginSnapshot();
+    await late.add(recordsAt(3));
+    const finished = await storage.beginSnapshot();
+    await receive(finished, 3, 1);
+    await storage.log.compact(5);
+    const base = { index: 3, term: 1, chain: { high: 0, low: 0 } };
+    expect((await refusal(late.finish(checkpoint(3, 1), base))).message).toContain(
+      'a snapshot ends with entry 3, and the Raft log begins only at entry 5',
+    );
+    expect((await refusal(finished.install())).code).toBe('STATE_DAMAGED');
+    await late.discard();
+    await finished.discard();
+    await storage.log.append({ entries: [command(10, 1)] });
+    await storage.close();
   });
 
   test('is refused when it cannot be read back as it was added', async () => {
@@ -212,7 +246,7 @@ describe('a state from another peer', () => {
     await staging.discard();
     const short = await storage.beginSnapshot();
     await short.add(recordsAt(50));
-    platter.rows('state-2').pop();
+    platter.rows('state-3').pop();
     const lost = await refusal(short.finish(checkpoint(50, 2), await positionAfter(50, 2)));
     expect(lost.message).toContain('of 5 records of a snapshot 4 can be read back');
     await short.discard();
@@ -236,7 +270,6 @@ describe('a state from another peer', () => {
   test('asserts the order of its calls', async () => {
     const storage = await openPlatter(await follower(6));
     const staging = await storage.beginSnapshot();
-    await expect(storage.beginSnapshot()).rejects.toThrow('one snapshot is under way');
     await expect(staging.install()).rejects.toThrow('finished before it is installed');
     expect(() => staging.finish(checkpoint(3, 1), { index: 2, term: 1, chain: { high: 0, low: 0 } })).toThrow(
       'a state ends where its log goes on',
