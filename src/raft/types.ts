@@ -72,7 +72,7 @@ export interface RaftRestored {
   readonly commit: LogIndex;
   /**
    * The configuration in force at the checkpoint, or where the log begins, then every one that the log holds behind it, ascending.
-   * The first may be without members: that of a peer that is to join and knows nothing yet.
+   * The first may be without members: that of a peer that is to join and knows nothing yet. One with index 0 may be a guess.
    */
   readonly configurations: readonly ConfigurationRecord[];
   /** Set when damage cut the log, until the core said `healed` and the host made that durable. */

@@ -361,6 +361,18 @@ describe('another disk under an old name', () => {
   });
 });
 
+describe('a feature that is switched on', () => {
+  it('is an entry like another: in order, on a majority, and given to apply', () => {
+    const lab = leading(['n1', 'n2', 'n3']);
+    const [sent] = only((lab.cluster.with('n1', (raft) => raft.proposeFeature(7)), lab.sent()), 'append-entries');
+    expect(sent?.entries).toMatchObject([{ index: 2, kind: EntryKind.feature, data: Uint8Array.of(7, 0, 0, 0) }]);
+    expect(lab.member.applied).toHaveLength(1);
+    lab.acknowledgeAll();
+    expect(lab.member.applied[1]).toMatchObject({ index: 2, kind: EntryKind.feature });
+    expect(new Lab().raft.proposeFeature(7)).toMatchObject({ accepted: false, reason: 'not-leader' });
+  });
+});
+
 describe('what a start finds', () => {
   it('is in force at once, committed or not', () => {
     const lab = leading(['n1', 'n2', 'n3']);

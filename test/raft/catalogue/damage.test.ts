@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { encodeMembers } from '../../../src/raft/configuration.ts';
 import type { Damage } from '../../../src/raft/types.ts';
+import { EntryKind } from '../../../src/raft/types.ts';
 import { Cluster } from '../support/cluster.ts';
 import { Disk, bytes } from '../support/disk.ts';
 import { Lab, append, n, only } from '../support/lab.ts';
@@ -194,6 +196,18 @@ describe('a peer whose state is lost while its log is whole', () => {
     cluster.pass(2);
     expect(cluster.raft('n3').status()).toMatchObject({ stateMissing: false, appliedIndex: 4, lastIndex: 4 });
     expect(cluster.raft('n3').configuration.voters).toEqual(['n1', 'n2', 'n3']);
+  });
+
+  it('goes by the newest configuration of its log, however far that is from the last one that it can guess', () => {
+    const disk = Disk.withLog([1, 1, 1, 1, 1]);
+    const members = (...ids: readonly number[]): Uint8Array =>
+      encodeMembers(ids.map((id) => ({ peer: n(id), votes: true, info: Uint8Array.of(0) })));
+    disk.entries[3] = { index: 4, term: 1, kind: EntryKind.configuration, data: members(3, 4, 5) };
+    disk.compact(3);
+    Object.assign(disk, { stateMissing: true, applied: 2 });
+    const cluster = new Cluster({ peers: ['n1', 'n2', 'n3'], disks: { n1: disk } });
+    expect(disk.configuration).toMatchObject({ index: 0 });
+    expect(cluster.raft('n1').configuration.voters).toEqual(['n3', 'n4', 'n5']);
   });
 
   it('writes down a term that a checkpoint came from, before anything else', () => {
