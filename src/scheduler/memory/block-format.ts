@@ -76,8 +76,9 @@ export function findInBlock(block: Uint8Array, number: number): Uint8Array | und
   const reader = new ByteReader(block, 1);
   while (reader.remaining > 0) {
     const found = reader.varint();
-    const entry = reader.bytes();
-    if (found === number) return entry;
+    const sizeBytes = reader.varint();
+    if (found === number) return reader.raw(sizeBytes);
+    reader.skip(sizeBytes);
   }
   return undefined;
 }

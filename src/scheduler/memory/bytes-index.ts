@@ -1,6 +1,7 @@
 import { murmur3 } from '../../base/hash.ts';
 
 const SHARD_BITS = 8;
+const SHARDS = 1 << SHARD_BITS;
 const EMPTY = -1;
 
 /** Says whether `slot` holds what is looked for. */
@@ -23,15 +24,14 @@ interface Shard {
  * one at a time, so that ten million keys never hold the caller for more than a shard of them.
  */
 export class BytesIndex {
-  readonly #shards: Shard[] = [];
-
-  constructor() {
-    for (let at = 0; at < 1 << SHARD_BITS; at += 1) this.#shards.push(emptyShard(8));
-  }
+  /** A shard is made with its first slot. */
+  readonly #shards: (Shard | undefined)[] = Array.from({ length: SHARDS });
 
   /** The slot with `hash` for which `matches` says yes, -1 when there is none. */
   find(hash: number, matches: Matches): number {
-    const { slots, hashes } = this.#shardOf(hash);
+    const shard = this.#shards[hash & (SHARDS - 1)];
+    if (shard === undefined) return -1;
+    const { slots, hashes } = shard;
     const mask = slots.length - 1;
     for (let at = (hash >>> SHARD_BITS) & mask; ; at = (at + 1) & mask) {
       const slot = slots[at] as number;
@@ -42,7 +42,7 @@ export class BytesIndex {
 
   /** Adds a slot that is not in. */
   add(hash: number, slot: number): void {
-    const shard = this.#shardOf(hash);
+    const shard = (this.#shards[hash & (SHARDS - 1)] ??= emptyShard(8));
     if ((shard.count + 1) * 4 > shard.slots.length * 3) grow(shard);
     insert(shard, hash, slot);
     shard.count += 1;
@@ -50,7 +50,8 @@ export class BytesIndex {
 
   /** Takes a slot out; nothing happens when it is not in. */
   remove(hash: number, slot: number): void {
-    const shard = this.#shardOf(hash);
+    const shard = this.#shards[hash & (SHARDS - 1)];
+    if (shard === undefined) return;
     const { slots, hashes } = shard;
     const mask = slots.length - 1;
     let at = (hash >>> SHARD_BITS) & mask;
@@ -69,10 +70,6 @@ export class BytesIndex {
     }
     slots[gap] = EMPTY;
     shard.count -= 1;
-  }
-
-  #shardOf(hash: number): Shard {
-    return this.#shards[hash & ((1 << SHARD_BITS) - 1)] as Shard;
   }
 }
 

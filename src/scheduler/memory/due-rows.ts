@@ -36,7 +36,8 @@ export class DueRows {
   readonly #heap = new DueHeap();
   /** Slots of lists by the begin of their second. */
   readonly #lists = new DueHeap();
-  readonly #slotOfSpan: Map<number, number>[] = Array.from({ length: SHARDS }, () => new Map());
+  /** A shard is made with its first list. */
+  readonly #slotOfSpan: (Map<number, number> | undefined)[] = Array.from({ length: SHARDS });
   readonly #segments: Segment[] = [];
   readonly #heads: number[] = [];
   readonly #counts: number[] = [];
@@ -168,7 +169,7 @@ export class DueRows {
   }
 
   #slotFor(span: number): number {
-    const shard = this.#slotOfSpan[span % SHARDS] as Map<number, number>;
+    const shard = (this.#slotOfSpan[span % SHARDS] ??= new Map());
     const known = shard.get(span);
     if (known !== undefined) return known;
     const slot = this.#idle.pop() ?? this.#heads.length;
@@ -182,7 +183,7 @@ export class DueRows {
 
   #close(slot: number): void {
     const span = this.#spans[slot] as number;
-    (this.#slotOfSpan[span % SHARDS] as Map<number, number>).delete(span);
+    this.#slotOfSpan[span % SHARDS]?.delete(span);
     this.#lists.remove(slot);
     this.#heads[slot] = NONE;
     this.#idle.push(slot);
