@@ -78,6 +78,8 @@ const PACE_MS = 8;
 const SETTLE_MS = 120_000;
 /** Between two lines about how far it is, in ms. */
 const PROGRESS_MS = 5_000;
+/** Between two faults, at most, in ms. */
+const BETWEEN_MS = 600;
 const PAGE = 1_000;
 
 /** Makes one run. @throws when the cluster does not come back after a fault, or a process of the load breaks */
@@ -130,6 +132,7 @@ async function drive(options: RunOptions, cluster: ChaosCluster, load: Load, beg
         untilMs: faultsBeganMs + options.seconds * 1_000,
         nowMs: sharedClockMs,
         seed: options.seed,
+        betweenMs: BETWEEN_MS,
       },
       {
         cluster,

@@ -12,10 +12,9 @@ export interface Plan {
   readonly untilMs: number;
   readonly nowMs: () => number;
   readonly seed: number;
+  /** Between two faults of one row, at most, in ms. */
+  readonly betweenMs: number;
 }
-
-/** Between two faults of one kind, at most, in ms. */
-const BETWEEN_MS = 600;
 
 /** One thing at a time, or nothing but one. */
 class Turnstile {
@@ -63,10 +62,11 @@ export async function runPlan(plan: Plan, context: Omit<FaultContext, 'random'>)
     );
     const drawn = plan.drawn.filter(belongs);
     for (;;) {
-      const next = waiting.shift();
-      const isOver = next === undefined && (drawn.length === 0 || plan.nowMs() >= plan.untilMs);
-      if (isOver || failed.signal.aborted) return;
-      const fault = next ?? pick(random, drawn);
+      const isLate = plan.nowMs() >= plan.untilMs;
+      // What is counted is mixed with what is drawn, and goes on alone when the time is up.
+      const draws = !isLate && drawn.length > 0 && (waiting.length === 0 || below(random, 2) === 0);
+      const fault = draws ? pick(random, drawn) : waiting.shift();
+      if (fault === undefined || failed.signal.aborted) return;
       await turnstile.enter(fault.kind === 'exclusive');
       try {
         if (fault.kind === 'exclusive') await context.cluster.untilWhole();
@@ -82,7 +82,7 @@ export async function runPlan(plan: Plan, context: Omit<FaultContext, 'random'>)
         if (isNetwork(fault)) [spoiling, spoiledMs] = [false, plan.nowMs()];
         turnstile.leave();
       }
-      await pause(below(random, BETWEEN_MS));
+      await pause(below(random, plan.betweenMs));
     }
   };
   const rows = [row('network', isNetwork), row('processes', (fault) => !isNetwork(fault))];
