@@ -255,8 +255,8 @@ export class AcceptorHandshake implements Handshake {
 }
 
 /**
- * What `other` says of itself, held against what we have written down, and put to the owner. One that comes with a log under
- * another incarnation is refused here; one that starts empty under a known name is the owner's to judge.
+ * What `other` says of itself, put to the owner, who alone judges: of one that comes under another incarnation than is written down,
+ * only the owner knows whether it was removed, lost its disk, or belongs to a configuration that is newer than the own one.
  */
 export function judgeFacts(context: HandshakeContext, from: PeerId, own: OwnFacts, other: OwnFacts): Refused | Judged {
   const knowsMe =
@@ -265,9 +265,6 @@ export function judgeFacts(context: HandshakeContext, from: PeerId, own: OwnFact
       : other.knownIncarnation === own.incarnation
         ? 'as-this'
         : 'as-another';
-  if (own.knownIncarnation !== undefined && own.knownIncarnation !== other.incarnation && !other.logEmpty) {
-    return refuseIncarnation(context, from);
-  }
   const { incarnation, logEmpty, featureLevel, founders, addresses } = other;
   const verdict = context.hello(from, { incarnation, logEmpty, featureLevel, founders, addresses, knowsMe });
   if (verdict === 'accept' || verdict === 'joining') return { facts: other, standing: verdict };

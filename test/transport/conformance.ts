@@ -249,6 +249,7 @@ export function describeTransport(name: string, makeWorld: () => Promise<Transpo
     test('a peer whose data directory was replaced is refused by those who know the old one', async () => {
       const knowing = new RecordingPeer(P1);
       knowing.own = () => factsOf(P1, { logEmpty: false, knownIncarnation: 'p2-before' });
+      knowing.verdict = () => ({ refuse: 'p2 comes with another directory', code: 'INCARNATION' });
       const one = await start(P1, {}, knowing);
       const changed = new RecordingPeer(P2);
       changed.own = () => factsOf(P2, { logEmpty: false });

@@ -208,14 +208,16 @@ describe('refusals', () => {
     expect(theirs(acceptor).replaceAll(/[^ -~]/g, '?')).toBe(sentence);
   });
 
-  test('a data directory that was replaced is refused by the end that knows the old one', () => {
-    const knowing = { facts: () => factsOf(P1, { incarnation: 'x', logEmpty: false, knownIncarnation: 'old' }) };
-    const begun = (self: PeerId): Partial<HandshakeContext> => ({ facts: () => factsOf(self, { logEmpty: false }) });
-    const byAcceptor = shake(end(P1, begun(P1)), end(P2, knowing));
-    expect(refusal(byAcceptor.dialer)).toContain('them INCARNATION: p1 comes with another data directory');
-    const replaced = end(P2, begun(P2));
+  test('a data directory that was replaced is refused by the owner that knows the old one, whoever called', () => {
+    const knowing: Partial<HandshakeContext> = {
+      facts: () => factsOf(P1, { incarnation: 'x', logEmpty: false, knownIncarnation: 'old' }),
+      hello: () => ({ refuse: 'this is another directory', code: 'INCARNATION' }),
+    };
+    const byAcceptor = shake(end(P1), end(P2, knowing));
+    expect(refusal(byAcceptor.dialer)).toBe('them INCARNATION: this is another directory');
+    const replaced = end(P2);
     const byDialer = shake(end(P1, knowing), replaced);
-    expect(refusal(byDialer.dialer)).toContain('us INCARNATION: p2 comes with another data directory');
+    expect(refusal(byDialer.dialer)).toBe('us INCARNATION: this is another directory');
     // The replaced one has heard it by proof, and not only by a refusal that anybody could send.
     expect(replaced.heard[0]?.facts.knowsMe).toBe('as-another');
     // It takes the connection for open, so the refusal has a mark before it.
