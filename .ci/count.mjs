@@ -48,6 +48,30 @@ function countSeeds(file) {
 }
 
 /**
+ * What a run of real processes under faults promises; how long its failovers took is no case, hosts differ.
+ * @param {string} file @returns {{ passed: number, failed: number, notes: string[] }}
+ */
+function countChaos(file) {
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  const { account, history, counts, skipped } = report;
+  const cases = countCases({
+    'chaos: processes were killed and the network was parted':
+      counts['kill faults'] >= 20 && counts['partition faults'] >= 3,
+    'chaos: a disk was full, or could not be mounted here': counts['full disks'] >= 1 || 'full-disk' in skipped,
+    'chaos: clients did enough': report.operations >= 5000 && account.acknowledged > 0 && history.unknown > 0,
+    'chaos: no acknowledged task is lost or unfinished': account.lost.length + account.unfinished.length === 0,
+    'chaos: no completion counts twice': account.doubled.length + account.contradicted.length === 0,
+    'chaos: what clients saw is linearizable': history.verdict === 'linearizable',
+    'chaos: every tampered history is refused': Object.values(report.tampered).every(
+      (one) => one === 'not-linearizable',
+    ),
+    'chaos: the digests of the peers are equal': report.digests.equal === true,
+  });
+  const others = cases.failed === 0 ? report.problems.map((one) => `chaos: ${one}`) : [];
+  return { passed: cases.passed, failed: cases.failed + others.length, notes: [...cases.notes, ...others] };
+}
+
+/**
  * What the bench checks; how fast it was is no case, machines differ.
  * @param {string} file @returns {{ passed: number, failed: number, notes: string[] }}
  */
@@ -83,6 +107,7 @@ const REPORTS = {
   test: ['vitest.json', countVitest],
   demo: ['demo.json', countDemo],
   seeds: ['sim.json', countSeeds],
+  chaos: ['chaos.json', countChaos],
   bench: ['bench.json', countBench],
 };
 

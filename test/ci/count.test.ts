@@ -118,3 +118,26 @@ test('a report that was cut off is a failure', () => {
   const reports = { 'parts.txt': '1 demo\n', 'demo.json': '{"tasks":' };
   expect(counted(reports)).toEqual({ last: '0 passed, 1 failed', status: 1 });
 });
+
+test('a chaos run counts what it promises, and everything else that it found off', () => {
+  const report = {
+    counts: { 'kill faults': 20, 'partition faults': 3, 'full disks': 1 },
+    skipped: {},
+    operations: 5_000,
+    account: { acknowledged: 900, lost: [], unfinished: [], doubled: [], contradicted: [] },
+    history: { verdict: 'linearizable', unknown: 30 },
+    tampered: { lie: 'not-linearizable' },
+    digests: { equal: true },
+    problems: [],
+  };
+  const run = (more: object, status = 0): ReturnType<typeof counted> =>
+    counted({ 'parts.txt': `${status} chaos\n`, 'chaos.json': JSON.stringify({ ...report, ...more }) });
+  expect(run({})).toEqual({ last: '8 passed, 0 failed', status: 0 });
+  const account = { ...report.account, lost: ['t1'] };
+  expect(run({ account, problems: ['1 acknowledged tasks are lost'] }, 1).last).toBe('7 passed, 1 failed');
+  expect(run({ tampered: { lie: 'linearizable' } }, 1).last).toBe('7 passed, 1 failed');
+  expect(run({ problems: ['something else'] }, 1).last).toBe('8 passed, 1 failed');
+  expect(run({ counts: { 'kill faults': 20, 'partition faults': 3 } }).last).toBe('7 passed, 1 failed');
+  const skipped = { 'full-disk': 'a tmpfs cannot be mounted here' };
+  expect(run({ counts: { 'kill faults': 20, 'partition faults': 3 }, skipped }).last).toBe('8 passed, 0 failed');
+});
