@@ -1,6 +1,7 @@
 /** `npm run bench -- lifecycle [options]`: figures of this machine, for people or, with `--json`, for programs. */
 import { Command, InvalidArgumentError } from 'commander';
 import { benchLifecycle, type LifecycleReport } from './lifecycle.ts';
+import { benchSnapshot, type SnapshotReport } from './snapshot.ts';
 
 interface CliOptions {
   readonly seconds: number;
@@ -10,6 +11,15 @@ interface CliOptions {
   readonly inFlight: number;
   readonly slots: number;
   readonly singles: number;
+  readonly json: boolean;
+}
+
+interface SnapshotCliOptions {
+  readonly tasks: number;
+  readonly dir: string;
+  readonly batch: number;
+  readonly inFlight: number;
+  readonly mibPerSecond?: number;
   readonly json: boolean;
 }
 
@@ -44,12 +54,52 @@ program
     if (report.neverStarted !== 0 || report.startedAgain !== 0) process.exitCode = 1;
   });
 
+program
+  .command('snapshot')
+  .description('bringing up a peer by a snapshot: how long, how fast, and how long the event loops are held')
+  .option('--tasks <n>', 'tasks that wait in the state', positive, 1_000_000)
+  .option('--dir <path>', 'where the data directories go; on a disk that is real', '.')
+  .option('--batch <n>', 'tasks in one submission', positive, 256)
+  .option('--in-flight <n>', 'submissions under way', positive, 16)
+  .option(
+    '--mib-per-second <n>',
+    'how fast a snapshot is sent at most; the default of the product when absent',
+    positive,
+  )
+  .option('--json', 'one object on standard output', false)
+  .action(async (options: SnapshotCliOptions) => {
+    const report = await benchSnapshot({
+      tasks: options.tasks,
+      directory: options.dir,
+      batchTasks: options.batch,
+      inFlight: options.inFlight,
+      bytesPerSecond: (options.mibPerSecond ?? 0) * 1024 * 1024,
+      progress: (line) => process.stderr.write(`${line}\n`),
+    });
+    process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describeSnapshot(report));
+  });
+
 await program.parseAsync();
 
 function positive(text: string): number {
   const value = Number(text);
   if (!(value > 0) || !Number.isInteger(value)) throw new InvalidArgumentError('a whole number of 1 and more');
   return value;
+}
+
+function describeSnapshot(report: SnapshotReport): string {
+  const holds = Object.keys(report.longestHoldMsOf).map(
+    (name) =>
+      `  ${name.padEnd(9)} ${report.longestHoldMsOf[name]} ms, of it ${report.longestHoldCpuMsOf[name]} ms of CPU`,
+  );
+  return [
+    `tasks              ${report.tasks} on ${report.fileSystem}`,
+    `snapshot           ${Math.round(report.snapshotBytes / 1e6)} MB in ${report.transferSeconds} s, ${report.megabytesPerSecond} MB/s`,
+    `until up to date   ${report.seconds} s after its start`,
+    'longest hold of an event loop (p3 is brought up)',
+    ...holds,
+    '',
+  ].join('\n');
 }
 
 function describe(report: LifecycleReport): string {

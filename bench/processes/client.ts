@@ -53,6 +53,7 @@ async function handle(message: ToProcess): Promise<void> {
       return tell({ type: 'submitted', atMs });
     }
     case 'record':
+    case 'progress':
       return;
     case 'stop':
       await client.close();

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { PeerLimits } from '../../src/config/limits.ts';
 import type { FromProcess, ToProcess } from './messages.ts';
 
 /** A forked process of the bench. */
@@ -63,6 +64,8 @@ export class BenchProcess {
 /** Three peers, each a process with a data directory of its own, on loopback. */
 export interface BenchCluster {
   readonly peers: readonly BenchProcess[];
+  /** Starts a peer anew that was stopped. */
+  restart(at: number): Promise<BenchProcess>;
   readonly urls: string;
   /** The file system under the data directories, or `unknown`. */
   readonly fileSystem: string;
@@ -79,8 +82,8 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0x2fc12fc1: 'zfs',
 };
 
-/** Starts three peers with their data under `directory`. */
-export async function startCluster(directory: string): Promise<BenchCluster> {
+/** Starts three peers with their data under `directory`, with the default bounds but for `limits`. */
+export async function startCluster(directory: string, limits: Partial<PeerLimits> = {}): Promise<BenchCluster> {
   const root = mkdtempSync(path.join(directory, 'taskraft-bench-'));
   const ports = await freePorts(6);
   const members = [0, 1, 2].map((at) => ({
@@ -90,10 +93,18 @@ export async function startCluster(directory: string): Promise<BenchCluster> {
   }));
   const config = path.join(root, 'cluster.json');
   writeFileSync(config, JSON.stringify({ clusterId: 'bench', members }));
-  const peers = members.map(({ id }) => new BenchProcess(id, 'peer', [config, id, path.join(root, id)]));
+  const begin = (id: string): BenchProcess =>
+    new BenchProcess(id, 'peer', [config, id, path.join(root, id), JSON.stringify(limits)]);
+  const peers = members.map(({ id }) => begin(id));
   await Promise.all(peers.map((peer) => peer.next('ready')));
   return {
     peers,
+    async restart(at) {
+      const peer = begin((members[at] as { id: string }).id);
+      peers[at] = peer;
+      await peer.next('ready');
+      return peer;
+    },
     urls: members.map((member) => `ws://${member.client}`).join(','),
     fileSystem: FILE_SYSTEMS[statfsSync(root).type] ?? 'unknown',
     async stop() {

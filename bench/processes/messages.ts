@@ -20,6 +20,7 @@ export type ToProcess =
   | { readonly type: 'stopLoad' }
   | { readonly type: 'single' }
   | { readonly type: 'record' }
+  | { readonly type: 'progress' }
   | { readonly type: 'stop' };
 
 /** From a process. */
@@ -29,6 +30,16 @@ export type FromProcess =
   | { readonly type: 'stopped'; readonly acknowledged: number }
   | { readonly type: 'submitted'; readonly atMs: number }
   | { readonly type: 'started'; readonly sequence: number; readonly atMs: number }
+  /** How far a peer is, and the bytes of a snapshot that it has sent or fetched. */
+  | {
+      readonly type: 'progress';
+      readonly appliedIndex: number;
+      readonly checkpointIndex: number;
+      readonly firstIndex: number;
+      readonly snapshotBytes: number;
+      readonly phase: string;
+      readonly atMs: number;
+    }
   | { readonly type: 'record'; readonly starts: number; readonly distinct: number; readonly repeated: number };
 
 /** Milliseconds of a clock that all processes of a host share and that never jumps. */

@@ -1,13 +1,14 @@
-/** One member of the benched cluster: exactly what `taskraft server` starts, with a meter beside it. Arguments: CONFIG PEER DATA. */
+/** One member of the benched cluster: exactly what `taskraft server` starts, with a meter beside it. Arguments: CONFIG PEER DATA [LIMITS as JSON]. */
 import { readFileSync } from 'node:fs';
 import { loadConfig } from '../../src/config/config.ts';
+import type { PeerLimits } from '../../src/config/limits.ts';
 import { peerConfig } from '../../src/config/peer-config.ts';
 import { startMember } from '../../src/cli/member.ts';
 import { pinoLogger } from '../../src/system/pino-logger.ts';
 import { type FromProcess, sharedClockMs, type ToProcess } from './messages.ts';
 import { UsageMeter } from './usage-meter.ts';
 
-const [file = '', self = '', data = ''] = process.argv.slice(2);
+const [file = '', self = '', data = '', limits = '{}'] = process.argv.slice(2);
 const loaded = loadConfig(readFileSync(file, 'utf8'));
 if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
 const own = peerConfig(loaded.config, self, data);
@@ -18,6 +19,7 @@ const member = await startMember({
   config: own.config,
   peerSecret: undefined,
   clientToken: undefined,
+  limits: JSON.parse(limits) as Partial<PeerLimits>,
   logger: pinoLogger({ level: 'warn', fields: { self } }),
   onHalted: (reason) => {
     process.stderr.write(`${self} halted: ${reason}\n`);
@@ -29,6 +31,7 @@ const meter = new UsageMeter(() => member.syncCount());
 
 process.on('message', (message: ToProcess) => {
   if (message.type === 'count') meter.begin();
+  if (message.type === 'progress') tell(progress());
   if (message.type === 'usage') tell({ type: 'usage', usage: meter.usage(), done: 0, atMs: sharedClockMs() });
   if (message.type === 'stop') void member.stop().then(() => process.exit(0));
 });
@@ -37,4 +40,18 @@ tell({ type: 'ready' });
 
 function tell(message: FromProcess): void {
   process.send?.(message);
+}
+
+function progress(): FromProcess {
+  const { appliedIndex, checkpointIndex, firstIndex, snapshot } = member.peer.status();
+  const sent = member.peer.inspect()?.snapshots.sender.sentBytes ?? 0;
+  return {
+    type: 'progress',
+    appliedIndex,
+    checkpointIndex,
+    firstIndex,
+    snapshotBytes: Math.max(sent, snapshot?.receivedBytes ?? 0),
+    phase: snapshot?.phase ?? 'none',
+    atMs: sharedClockMs(),
+  };
 }

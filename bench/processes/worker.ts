@@ -41,6 +41,7 @@ process.on('message', (message: ToProcess) => {
       return tell({ type: 'record', starts, distinct, repeated: starts - distinct });
     case 'load':
     case 'stopLoad':
+    case 'progress':
       return;
     case 'stop':
       void worker

@@ -9,6 +9,7 @@ import {
   fingerprintDifferences,
   formatAddress,
 } from '../config/cluster-config.ts';
+import type { PeerLimits } from '../config/limits.ts';
 import type { PeerConfig } from '../config/peer-config.ts';
 import { Peer } from '../peer/peer.ts';
 import { DEFAULT_WIRE_LIMITS } from '../protocol/request-rules.ts';
@@ -36,6 +37,8 @@ export interface MemberOptions {
   /** What clients show; undefined on loopback. */
   readonly clientToken: string | undefined;
   readonly logger: Logger;
+  /** Over the bounds of a peer; for benches, the defaults serve everyone else. */
+  readonly limits?: Partial<PeerLimits>;
   /** The peer stopped by itself and serves nothing any more; called once. */
   readonly onHalted: (reason: string) => void;
 }
@@ -68,7 +71,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const transport = makeTransport(options, config.self);
   let disk: LevelDisk | undefined;
   const peer = new Peer(
-    { self: config.self, cluster },
+    { self: config.self, cluster, ...(options.limits === undefined ? {} : { limits: options.limits }) },
     {
       ...ports,
       logger,

@@ -365,8 +365,11 @@ export class Life {
   async #stateDamaged(error: StorageError): Promise<void> {
     const { storage } = this.#directory;
     if (this.#state !== 'serving' || storage === undefined) return;
-    await storage.distrustState(error.finding).catch(() => undefined);
-    this.#failed(error);
+    try {
+      await storage.distrustState(error.finding);
+    } finally {
+      this.#failed(error);
+    }
   }
 
   /** Ends the peer at once: from here on it acknowledges nothing. */

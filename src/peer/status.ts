@@ -7,7 +7,7 @@ import type { OpenedStorage } from '../storage/storage.ts';
 import { instantOf } from './log-time.ts';
 import type { Instant } from './log-time.ts';
 import type { Member } from './member.ts';
-import type { Membership, MemberStatus, PeerPorts, PeerState, PeerStatus, VoterStatus } from './types.ts';
+import type { Membership, MemberStatus, PeerAlarm, PeerPorts, PeerState, PeerStatus, VoterStatus } from './types.ts';
 
 /** What a status is made from; everything but the first part is undefined until the data directory was opened. */
 export interface StatusParts {
@@ -46,7 +46,7 @@ export function statusOf(parts: StatusParts): PeerStatus {
     logTimeMs: member?.logTime.nowMs(now) ?? 0,
     marks: [...(member?.checkpointer.marks ?? [])],
     clockOffsetMs: member?.logTime.offsetMs(now),
-    alarms: [...(member?.alarms ?? [])],
+    alarms: [...(member?.alarms ?? []), ...refusedAlarms(parts)],
     membership: membershipOf(parts),
     damaged: (raft?.damaged ?? storage?.damage !== undefined) || storage?.stateMissing === true,
     spaceLow: member?.neighbours.spaceLow ?? false,
@@ -55,6 +55,14 @@ export function statusOf(parts: StatusParts): PeerStatus {
     queuedCommands: member?.batcher.queuedCount ?? 0,
     queuedBytes: member?.batcher.queuedBytes ?? 0,
   };
+}
+
+/** A peer that cannot talk to the others takes part as far as it knows: that it does not must be said. */
+function refusedAlarms({ self, ports }: StatusParts): PeerAlarm[] {
+  return ports.transport.refusedPeers().map(({ peer, refusal }) => {
+    const message = `${self} and ${peer} do not talk (${refusal.code}, said by ${refusal.by === 'us' ? self : peer}): ${refusal.sentence}`;
+    return { code: 'REFUSED', message };
+  });
 }
 
 function voterStatuses(parts: StatusParts, raft: RaftStatus | undefined, now: Instant): VoterStatus[] {

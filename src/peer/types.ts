@@ -217,10 +217,10 @@ export type PeerState =
 
 /**
  * Something that an operator should look at, though the peer goes on. `SPACE_LOW`: the disk is nearly full. `DAMAGED`: what was
- * damaged on the disk is being fetched from the others.
+ * damaged on the disk is being fetched from the others. `REFUSED`: a peer is not talked to, by the word of one of the ends.
  */
 export interface PeerAlarm {
-  readonly code: 'CLOCK_OFF' | 'SPACE_LOW' | 'DAMAGED';
+  readonly code: 'CLOCK_OFF' | 'SPACE_LOW' | 'DAMAGED' | 'REFUSED';
   /** One sentence that says what is wrong and what to do. */
   readonly message: string;
 }

@@ -32,10 +32,11 @@ interface Handle {
 type Visit = (key: Uint8Array, value: Uint8Array) => void;
 
 /**
+ * Checks one block a step, so that a directory of gigabytes holds nobody up.
  * @param allChecksums Whether the checksums of the data are compared, too.
  * @throws DecodeError when `file` is not a table that LevelDB can read without harm
  */
-export function checkTable(file: Uint8Array, allChecksums: boolean): void {
+export function* checkTable(file: Uint8Array, allChecksums: boolean): Generator<void, void> {
   if (file.length < FOOTER_BYTES) throw new DecodeError(`it has ${file.length} bytes and no footer`);
   const footerAt = file.length - FOOTER_BYTES;
   const footer = new ByteReader(file, footerAt);
@@ -52,14 +53,18 @@ export function checkTable(file: Uint8Array, allChecksums: boolean): void {
   const dataEnd = filter?.offset ?? metaIndex.offset;
   let at = 0;
   let last: Uint8Array = new Uint8Array(0);
+  const blocks: (readonly [separator: Uint8Array, handle: Handle])[] = [];
   forEachEntry(checkedBlock(file, index), (separator, value) => {
-    const handle = readHandle(new ByteReader(value));
+    blocks.push([separator.slice(), readHandle(new ByteReader(value))]);
+  });
+  for (const [separator, handle] of blocks) {
+    yield;
     if (handle.offset !== at) throw new DecodeError(`a block begins at ${handle.offset} and not at ${at}`);
     last = checkDataBlock(allChecksums ? checkedBlock(file, handle) : blockAt(file, handle), last);
     if (compareInternal(last, separator) > 0) throw new DecodeError('a key is behind its block');
-    last = separator.slice();
+    last = separator;
     at = handle.offset + handle.sizeBytes + TRAILER_BYTES;
-  });
+  }
   if (at !== dataEnd) throw new DecodeError(`its blocks end at ${at} and not at ${dataEnd}`);
 }
 
