@@ -8,7 +8,7 @@ import { below, type SeededRandom } from '../src/base/random.ts';
 import { decodeEnvelope, EnvelopeWriter } from '../src/peer/envelope.ts';
 import { describeMessage } from '../src/raft/describe.ts';
 import type { Message } from '../src/raft/message.ts';
-import type { Lane, PeerUrl, Transport, TransportHandlers } from '../src/transport/transport.ts';
+import type { Lane, PeerRefusal, PeerUrl, Transport, TransportHandlers } from '../src/transport/transport.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
 
@@ -97,6 +97,10 @@ export class WatchedTransport implements Transport {
 
   joining(): readonly PeerId[] {
     return this.#inner.joining();
+  }
+
+  refusedPeers(): readonly PeerRefusal[] {
+    return this.#inner.refusedPeers();
   }
 
   bufferedBytes(to: PeerId): number {

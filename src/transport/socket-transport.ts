@@ -11,7 +11,7 @@ import { InboundConnection, type InboundOwner } from './inbound-connection.ts';
 import { OutboundLink, type OutboundOwner } from './outbound-link.ts';
 import type { Refusal } from './refusal.ts';
 import { CLOSE_CODE, HANDSHAKES_MAX, JOINING_MAX, TRANSPORT_TIMINGS, type TransportTimings } from './timings.ts';
-import type { Lane, PeerUrl, Transport, TransportHandlers } from './transport.ts';
+import type { Lane, PeerRefusal, PeerUrl, Transport, TransportHandlers } from './transport.ts';
 
 /** Who this peer is and whom it talks to. */
 export interface SocketTransportOptions {
@@ -43,6 +43,7 @@ const FINGERPRINT_BYTES_MAX = 4_096;
 /** A caller pings each second and waits six times `missedPingsMax` for its bulk lane; longer than that is beyond doubt. */
 const SILENT_SWEEPS_FACTOR = 10;
 const LOG_LINES_PER_SWEEP = 10;
+const REFUSALS_MAX = 64;
 
 /** The connections of one other peer to this one. */
 type Inbound = Partial<Record<Lane, InboundConnection>>;
@@ -65,7 +66,8 @@ export class SocketTransport implements Transport {
   readonly #inboundOf: Map<PeerId, Inbound> = new Map();
   /** Connections that have proved nothing yet, each with its deadline; at most `HANDSHAKES_MAX`. */
   readonly #pending: Map<InboundConnection, Timer> = new Map();
-  readonly #lastRefusal: Map<PeerId, string> = new Map();
+  /** By whom it is about, until that one is connected; at most `REFUSALS_MAX`. */
+  readonly #lastRefusal: Map<PeerId, Refusal> = new Map();
   readonly #inboundOwner: InboundOwner;
   #handlers: TransportHandlers | undefined;
   /** True once it listens. */
@@ -131,6 +133,13 @@ export class SocketTransport implements Transport {
       .filter(([peer, { control, bulk }]) => waiting(control, peer) || waiting(bulk, peer))
       .map(([peer]) => peer)
       .sort();
+  }
+
+  refusedPeers(): readonly PeerRefusal[] {
+    return this.#links.flatMap(({ peer, up }) => {
+      const refusal = up ? undefined : this.#lastRefusal.get(peer);
+      return refusal === undefined ? [] : [{ peer, refusal }];
+    });
   }
 
   bufferedBytes(to: PeerId): number {
@@ -285,9 +294,12 @@ export class SocketTransport implements Transport {
       });
       return;
     }
-    const text = `${refusal.by} ${refusal.code} ${refusal.sentence}`;
-    if (this.#lastRefusal.get(peer) === text) return;
-    this.#lastRefusal.set(peer, text);
+    const last = this.#lastRefusal.get(peer);
+    const isSame = last?.by === refusal.by && last.code === refusal.code && last.sentence === refusal.sentence;
+    if (isSame) return;
+    // Most are about peers; the few besides that were told once are told again now and then.
+    if (this.#lastRefusal.size >= REFUSALS_MAX) this.#lastRefusal.clear();
+    this.#lastRefusal.set(peer, refusal);
     this.#ports.logger.warn('a peer was refused', {
       peer,
       by: refusal.by,

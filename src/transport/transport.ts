@@ -125,6 +125,12 @@ export interface PeerUrl {
   readonly url: string;
 }
 
+/** Why a peer is not connected, by the word of one of the ends. */
+export interface PeerRefusal {
+  readonly peer: PeerId;
+  readonly refusal: Refusal;
+}
+
 /** Carries frames to the other peers. One for each process; `SocketTransport` is the implementation. */
 export interface Transport {
   /** Starts listening and dialing. @throws when the own address is taken or not ours. */
@@ -143,6 +149,8 @@ export interface Transport {
   setPeers(peers: readonly PeerUrl[]): void;
   /** Who is connected and no peer: they proved who they are and their frames are dropped. Sorted; at most `JOINING_MAX`. */
   joining(): readonly PeerId[];
+  /** The last word on each peer that is not connected because one of the ends said no. By peer. */
+  refusedPeers(): readonly PeerRefusal[];
   /** Bytes of the bulk lane that the network has not taken; 0 when not connected. */
   bufferedBytes(to: PeerId): number;
   connectedTo(peer: PeerId): boolean;

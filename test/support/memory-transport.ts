@@ -129,6 +129,10 @@ export class MemoryTransport implements Transport {
     return [...this.#joining].filter((peer) => this.#network.running(peer) !== undefined).sort();
   }
 
+  refusedPeers(): [] {
+    return [];
+  }
+
   bufferedBytes(): number {
     return 0;
   }

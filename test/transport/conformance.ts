@@ -197,9 +197,11 @@ export function describeTransport(name: string, makeWorld: () => Promise<Transpo
       const two = await start(P2);
       await world.until(() => two.peer.has('refused p1 them DECLINED') && one.peer.has('refused p2 us DECLINED'));
       expect(two.peer.refusals[0]!.sentence).toBe('not before the others have answered');
+      expect(two.transport.refusedPeers()).toMatchObject([{ peer: P1, refusal: { code: 'DECLINED' } }]);
       expect(two.transport.connectedTo(P1)).toBe(false);
       picky.verdict = () => 'accept';
       await world.until(() => one.transport.connectedTo(P2) && two.transport.connectedTo(P1));
+      expect([one, two].map(({ transport }) => transport.refusedPeers())).toEqual([[], []]);
     });
 
     test('a frame that the owner cannot read ends the connection and nothing else', async () => {
