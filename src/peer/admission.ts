@@ -53,7 +53,9 @@ export function admit(self: PeerId, from: PeerId, standing: Standing, facts: Pee
     if (fresh) return { type: 'joining' };
     return knowsUs ? { type: 'foreign' } : refuseForeign(from, self);
   }
-  return facts.knowsMe === 'as-another' ? refuseForeign(self, from) : { type: 'accept' };
+  // It is who it should be. That it knows another directory of ours says nothing: after a restart it tells what it has applied, which
+  // may be older than the change by which we came in. Were that refused, a cluster that stood still as a whole would never start again.
+  return { type: 'accept' };
 }
 
 /** What the operator of a removed peer has to know. */

@@ -95,6 +95,11 @@ describe('the members of a cluster', () => {
     expect(await changed('replace', 'p3')).toMatchObject({ member: true, votes: true, changed: true });
     expect(await changed('replace', 'p3')).toMatchObject({ member: true, votes: true, changed: false });
 
+    // Nobody remembers by itself what was committed: the change is in the logs, and the cluster starts again on it.
+    await cluster.kill(cluster.ids);
+    await cluster.start();
+    await client.list();
+
     // It counts again: with another one down there is a majority of four.
     await cluster.kill(['p4']);
     expect((await client.get((await client.submit({ type: 'more' })).id)).type).toBe('more');
