@@ -1,14 +1,38 @@
-/** The record under `CHECKPOINT_KEY` and the records of the state machine, as they lie in a state database. */
+/**
+ * The record under `CHECKPOINT_KEY` and the records of the state machine, as they lie in a state database; and the count of its
+ * batches. LevelDB drops a damaged batch from the middle of its log in silence: what that batch had overwritten is then there
+ * again, with right checksums. So each batch has a number and leaves a record of that, and the checkpoint names the last.
+ */
 import { ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
-import { reading, undecodable } from './damage.ts';
-import type { Database } from './disk.ts';
-import { CHECKPOINT_KEY } from './keys.ts';
+import { damaged, reading, undecodable } from './damage.ts';
+import type { Database, DatabaseBatch } from './disk.ts';
+import { BATCH_KEYS_END, batchKey, CHECKPOINT_KEY, compareKeys } from './keys.ts';
 import { beginRecord, openRecord, RECORD_KIND, sealRecord } from './record.ts';
 import type { Checkpoint } from './storage.ts';
 
-/** The record of a checkpoint. */
-export function encodeCheckpoint(checkpoint: Checkpoint, crc32: Crc32): Uint8Array {
+/** Records of batches that are kept: more batches than LevelDB has in its log. */
+export const BATCHES_KEPT = 4096;
+
+/** A checkpoint, and the number of the batch that wrote it. */
+export interface WrittenCheckpoint {
+  readonly checkpoint: Checkpoint;
+  /** From 1 on; 0 when an earlier version wrote it, which did not count. */
+  readonly sequence: number;
+}
+
+/** Adds to `steps` that they are batch `sequence` and end with `checkpoint`. */
+export function putCheckpoint(steps: DatabaseBatch, checkpoint: Checkpoint, sequence: number, crc32: Crc32): void {
+  steps.put(CHECKPOINT_KEY, encodeCheckpoint({ checkpoint, sequence }, crc32));
+  const writer = new ByteWriter();
+  const key = batchKey(sequence);
+  beginRecord(writer, RECORD_KIND.batch);
+  sealRecord(writer, crc32, key);
+  steps.put(key, writer.view());
+  if (sequence > BATCHES_KEPT) steps.del(batchKey(sequence - BATCHES_KEPT));
+}
+
+function encodeCheckpoint({ checkpoint, sequence }: WrittenCheckpoint, crc32: Crc32): Uint8Array {
   const writer = new ByteWriter();
   beginRecord(writer, RECORD_KIND.checkpoint);
   writer.u64(checkpoint.index);
@@ -17,6 +41,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint, crc32: Crc32): Uint8Arr
   writer.u32(checkpoint.digest.high);
   writer.u32(checkpoint.digest.low);
   writer.bytes(checkpoint.configuration);
+  writer.u64(sequence);
   sealRecord(writer, crc32, CHECKPOINT_KEY);
   return writer.take();
 }
@@ -38,22 +63,48 @@ export function decodeStateRecord(stored: Uint8Array, value: Uint8Array, crc32: 
   }
 }
 
-/** The checkpoint of a state database, undefined where there is none. @throws StorageError `STATE_DAMAGED` */
+/**
+ * The checkpoint of a state database, undefined where there is none.
+ * @throws StorageError `STATE_DAMAGED` when it does not read, or a batch before it is missing
+ */
 export async function readCheckpoint(
   database: Database,
   crc32: Crc32,
   location: string,
-): Promise<Checkpoint | undefined> {
+): Promise<WrittenCheckpoint | undefined> {
   const value = await reading('state', location, () => database.get(CHECKPOINT_KEY));
   if (value === undefined) return undefined;
+  let written: WrittenCheckpoint;
   try {
-    return decodeCheckpoint(value, crc32);
+    written = decodeCheckpoint(value, crc32);
   } catch (error) {
     throw undecodable(error, 'STATE_DAMAGED', location, 'the checkpoint record of the state database');
   }
+  await reading('state', location, () => checkBatches(database, written.sequence, crc32, location));
+  return written;
 }
 
-function decodeCheckpoint(value: Uint8Array, crc32: Crc32): Checkpoint {
+/** @throws StorageError `STATE_DAMAGED` when one of the batches up to `last` that should be known is not. */
+async function checkBatches(database: Database, last: number, crc32: Crc32, location: string): Promise<void> {
+  let next = Math.max(1, last - BATCHES_KEPT + 1);
+  for (let before = 0; before !== next;) {
+    before = next;
+    const page = await database.range({ gte: batchKey(next), lt: BATCH_KEYS_END, limit: BATCHES_KEPT });
+    for (const [key, value] of page) {
+      if (next > last || compareKeys(key, batchKey(next)) !== 0) break;
+      try {
+        openRecord(value, crc32, key, RECORD_KIND.batch);
+      } catch (error) {
+        throw undecodable(error, 'STATE_DAMAGED', location, 'the record of a batch of the state database');
+      }
+      next += 1;
+    }
+  }
+  if (next > last) return;
+  throw damaged('STATE_DAMAGED', location, `batch ${next} of ${last} is missing in the state database`);
+}
+
+function decodeCheckpoint(value: Uint8Array, crc32: Crc32): WrittenCheckpoint {
   const { reader } = openRecord(value, crc32, CHECKPOINT_KEY, RECORD_KIND.checkpoint);
   const checkpoint = {
     index: reader.u64(),
@@ -62,6 +113,7 @@ function decodeCheckpoint(value: Uint8Array, crc32: Crc32): Checkpoint {
     digest: { high: reader.u32(), low: reader.u32() },
     configuration: reader.bytes().slice(),
   };
+  const sequence = reader.remaining === 0 ? 0 : reader.u64();
   reader.end();
-  return checkpoint;
+  return { checkpoint, sequence };
 }

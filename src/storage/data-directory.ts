@@ -115,7 +115,8 @@ class Opening {
     const databases = this.#databases;
     const generation = await databases.open();
     const { identity, found, notes } = await findOwner(this.#disk, databases, this.#options);
-    const checkpoint = await readCheckpoint(databases.get('state'), crc32, location);
+    const written = await readCheckpoint(databases.get('state'), crc32, location);
+    const checkpoint = written?.checkpoint;
     if (checkpoint !== undefined && found.record.stateDistrusted) {
       throw damaged('STATE_DAMAGED', location, 'the state was found to differ from that of other peers');
     }
@@ -145,7 +146,7 @@ class Opening {
       founding,
       recovered: recoveredLog(scanned),
       log: new DatabaseLog(logContext, scanned, generation.resetTo),
-      state: new DatabaseState({ database: databases.get('state'), crc32, latch, location }, checkpoint),
+      state: new DatabaseState({ database: databases.get('state'), crc32, latch, location }, written),
       stateMissing,
       notes: [...this.#repairNotes, ...notes, ...leftNotes],
     });

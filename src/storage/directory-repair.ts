@@ -81,9 +81,9 @@ export class DirectoryRepair {
     try {
       const { cutFrom } = await this.#withDatabases(async (databases) => {
         await databases.open();
-        const checkpoint = await readCheckpoint(databases.get('state'), crc32, location);
+        const written = await readCheckpoint(databases.get('state'), crc32, location);
         const context = { database: databases.get('log'), codec: new LogCodec(crc32), head: found.record, location };
-        return repairLog(context, this.#head(found), checkpoint);
+        return repairLog(context, this.#head(found), written?.checkpoint);
       });
       const outcome =
         cutFrom === undefined

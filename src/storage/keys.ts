@@ -8,7 +8,8 @@
  *            'i'                identity
  *            'f'                founding
  *            's'                which generation of the state is in use
- *     state  'c'                the checkpoint record
+ *     state  'b' sequence       that a batch of that number was written
+ *            'c'                the checkpoint record
  *            'i'                identity
  *            'r' key            one record of the state machine
  */
@@ -17,9 +18,11 @@ import type { LogIndex } from '../base/ids.ts';
 
 const ENTRY = 0x65;
 const META = 0x6d;
+const BATCH = 0x62;
 const RECORD = 0x72;
 const ENTRY_KEY_BYTES = 9;
 const META_KEY_BYTES = 10;
+const BATCH_KEY_BYTES = 9;
 
 /** Under it lies the identity, in both databases. */
 export const IDENTITY_KEY: Uint8Array = Uint8Array.of(0x69);
@@ -39,14 +42,14 @@ export const STATE_KEYS_END: Uint8Array = Uint8Array.of(RECORD + 1);
 /** The key of entry `index`. */
 export function entryKey(index: LogIndex): Uint8Array {
   const key = new Uint8Array(ENTRY_KEY_BYTES);
-  writeIndex(key, index);
+  writeNumber(key, ENTRY, index);
   return key;
 }
 
 /** The key of the meta record of a batch after which the log ends with `lastIndex`; it sorts right behind that entry. */
 export function metaKey(lastIndex: LogIndex): Uint8Array {
   const key = new Uint8Array(META_KEY_BYTES);
-  writeIndex(key, lastIndex);
+  writeNumber(key, ENTRY, lastIndex);
   key[ENTRY_KEY_BYTES] = META;
   return key;
 }
@@ -72,6 +75,16 @@ export function indexOfKey(key: Uint8Array): LogIndex {
   let index = 0;
   for (let at = 1; at < ENTRY_KEY_BYTES; at += 1) index = index * 256 + (key[at] as number);
   return index;
+}
+
+/** Behind every record of a batch, in the state database. */
+export const BATCH_KEYS_END: Uint8Array = Uint8Array.of(BATCH + 1);
+
+/** The key in the state database that tells of batch `sequence`. */
+export function batchKey(sequence: number): Uint8Array {
+  const key = new Uint8Array(BATCH_KEY_BYTES);
+  writeNumber(key, BATCH, sequence);
+  return key;
 }
 
 /** The key in the state database of the record that the state machine calls `key`. */
@@ -105,17 +118,10 @@ export function compareKeys(left: Uint8Array, right: Uint8Array): number {
   return left.length - right.length;
 }
 
-function writeIndex(key: Uint8Array, index: LogIndex): void {
-  assert(Number.isSafeInteger(index) && index >= 0, 'a log index is a safe integer of 0 and more');
-  key[0] = ENTRY;
-  let rest = index >>> 0;
-  for (let at = ENTRY_KEY_BYTES - 1; at > 4; at -= 1) {
-    key[at] = rest;
-    rest >>>= 8;
-  }
-  rest = Math.floor(index / 0x1_0000_0000);
-  for (let at = 4; at > 0; at -= 1) {
-    key[at] = rest;
-    rest >>>= 8;
-  }
+function writeNumber(key: Uint8Array, prefix: number, number: number): void {
+  assert(Number.isSafeInteger(number) && number >= 0, 'a key holds a safe integer of 0 and more');
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  key[0] = prefix;
+  view.setUint32(1, Math.floor(number / 0x1_0000_0000));
+  view.setUint32(5, number >>> 0);
 }

@@ -15,6 +15,7 @@ export const RECORD_KIND = {
   checkpoint: 5,
   state: 6,
   generation: 7,
+  batch: 8,
 } as const;
 
 /** One of `RECORD_KIND`. */

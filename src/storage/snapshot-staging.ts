@@ -2,11 +2,11 @@ import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
-import { decodeStateRecord, encodeCheckpoint, encodeStateRecord, readCheckpoint } from './checkpoint-record.ts';
+import { decodeStateRecord, encodeStateRecord, putCheckpoint, readCheckpoint } from './checkpoint-record.ts';
 import { damaged, reading, unusable } from './damage.ts';
 import type { Database, Disk, StateName } from './disk.ts';
 import { encodeIdentity } from './identity.ts';
-import { CHECKPOINT_KEY, compareKeys, IDENTITY_KEY, keyAfter, recordKey, STATE_KEYS_END } from './keys.ts';
+import { compareKeys, IDENTITY_KEY, keyAfter, recordKey, STATE_KEYS_END } from './keys.ts';
 import type { Checkpoint, Identity, LogPosition, SnapshotStaging, StateRecord } from './storage.ts';
 import { STATE_KEY_BYTES_MAX } from './storage.ts';
 import { StorageError } from './storage-error.ts';
@@ -127,7 +127,7 @@ export class StateStaging implements SnapshotStaging {
     const { disk, name, identity, crc32 } = this.#context;
     const steps = this.#database.batch();
     steps.put(IDENTITY_KEY, encodeIdentity(identity, crc32));
-    steps.put(CHECKPOINT_KEY, encodeCheckpoint(checkpoint, crc32));
+    putCheckpoint(steps, checkpoint, 1, crc32);
     await this.#writing(() => steps.write());
     // Opened anew, so that the files are known by name for good, and what is read back comes from them.
     await this.#database.close();
@@ -164,7 +164,7 @@ export class StateStaging implements SnapshotStaging {
       if (last === undefined) break;
       gte = keyAfter(last[0]);
     }
-    if (found?.index === checkpoint.index && records === this.#records) return;
+    if (found?.checkpoint.index === checkpoint.index && records === this.#records) return;
     const what = `of ${this.#records} records of a snapshot ${records} can be read back`;
     throw damaged('STATE_DAMAGED', disk.location, what, { logCompacted: true });
   }

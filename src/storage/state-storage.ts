@@ -1,10 +1,10 @@
 import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
-import { decodeStateRecord, encodeCheckpoint, encodeStateRecord } from './checkpoint-record.ts';
+import { decodeStateRecord, encodeStateRecord, putCheckpoint, type WrittenCheckpoint } from './checkpoint-record.ts';
 import type { Database, DatabaseBatch, DatabaseEntry } from './disk.ts';
 import type { FailureLatch } from './failure-latch.ts';
-import { CHECKPOINT_KEY, nameOfRecord, recordKey, STATE_KEYS_END } from './keys.ts';
+import { nameOfRecord, recordKey, STATE_KEYS_END } from './keys.ts';
 import { reading } from './damage.ts';
 import type { Checkpoint, CheckpointWriter, StateRangeOptions, StateRecord, StateStorage } from './storage.ts';
 import { STATE_KEY_BYTES_MAX } from './storage.ts';
@@ -25,12 +25,15 @@ export interface StateContext {
 export class DatabaseState implements StateStorage {
   readonly #context: StateContext;
   #checkpoint: Checkpoint | undefined;
+  /** Of the last batch that was written. */
+  #sequence: number;
   #inFlight: Promise<void> | undefined;
 
-  /** @param checkpoint What `readCheckpoint` found. */
-  constructor(context: StateContext, checkpoint: Checkpoint | undefined) {
+  /** @param written What `readCheckpoint` found. */
+  constructor(context: StateContext, written: WrittenCheckpoint | undefined) {
     this.#context = context;
-    this.#checkpoint = checkpoint;
+    this.#checkpoint = written?.checkpoint;
+    this.#sequence = written?.sequence ?? 0;
   }
 
   get checkpoint(): Checkpoint | undefined {
@@ -76,11 +79,12 @@ export class DatabaseState implements StateStorage {
   #commit(steps: DatabaseBatch, checkpoint: Checkpoint): Promise<void> {
     assert(this.#inFlight === undefined, 'one checkpoint is in flight at a time');
     assert(checkpoint.index >= (this.#checkpoint?.index ?? 0), 'checkpoints never go back');
-    steps.put(CHECKPOINT_KEY, encodeCheckpoint(checkpoint, this.#context.crc32));
+    putCheckpoint(steps, checkpoint, this.#sequence + 1, this.#context.crc32);
     this.#inFlight = this.#context.latch
       .enter('writing a checkpoint', () => steps.write())
       .then(() => {
         this.#checkpoint = checkpoint;
+        this.#sequence += 1;
       })
       .finally(() => {
         this.#inFlight = undefined;

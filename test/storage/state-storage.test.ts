@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareKeys, keyAfter } from '../../src/storage/keys.ts';
+import { BATCHES_KEPT } from '../../src/storage/checkpoint-record.ts';
+import { batchKey, compareKeys, keyAfter } from '../../src/storage/keys.ts';
 import { MemoryPlatter } from '../../src/storage/memory-disk.ts';
 import type { Checkpoint, OpenedStorage, StateRecord } from '../../src/storage/storage.ts';
-import { commands, openPlatter } from './support/directory.ts';
+import { commands, openPlatter, refusal } from './support/directory.ts';
 
 function checkpoint(index: number): Checkpoint {
   const configuration = Uint8Array.of(1, 2, index);
@@ -119,5 +120,44 @@ describe('checkpoints', () => {
     const writer = (await opened()).state.beginCheckpoint();
     expect(() => writer.put(new Uint8Array(0), Uint8Array.of(1))).toThrow('1 to 1024 bytes');
     expect(() => writer.del(new Uint8Array(1025))).toThrow('1 to 1024 bytes');
+  });
+});
+
+describe('a state database that lost a batch from its middle', () => {
+  /** Ten checkpoints, of which each overwrites the one record of the one before. */
+  async function lived(count: number): Promise<MemoryPlatter> {
+    const platter = new MemoryPlatter();
+    const storage = await opened(platter);
+    for (let round = 1; round <= count; round += 1) {
+      const writer = storage.state.beginCheckpoint();
+      writer.put(Uint8Array.of(7), Uint8Array.of(round & 0xff));
+      await writer.commit(checkpoint(Math.min(round, 50)));
+    }
+    await storage.close();
+    return platter;
+  }
+
+  test('is found at open, whichever it was, although every record that is there is right', async () => {
+    for (let lost = 1; lost <= 10; lost += 1) {
+      const platter = await lived(10);
+      const rows = platter.rows('state').filter(([key]) => compareKeys(key, batchKey(lost)) !== 0);
+      platter.databases.set('state', rows);
+      const error = await refusal(openPlatter(platter));
+      expect([error.code, error.message]).toEqual([
+        'STATE_DAMAGED',
+        expect.stringContaining(`batch ${lost} of 10 is missing in the state database`),
+      ]);
+    }
+  });
+
+  test('is looked for among the last batches only, which are all that LevelDB still has in its log', async () => {
+    const platter = await lived(BATCHES_KEPT + 10);
+    const batches = platter.rows('state').filter(([key]) => key[0] === 0x62);
+    expect(batches).toHaveLength(BATCHES_KEPT);
+    const storage = await openPlatter(platter);
+    await storage.state.beginCheckpoint().commit(checkpoint(50));
+    await storage.close();
+    expect(platter.rows('state').filter(([key]) => key[0] === 0x62)).toHaveLength(BATCHES_KEPT);
+    await (await openPlatter(platter)).close();
   });
 });
