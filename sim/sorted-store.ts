@@ -20,16 +20,27 @@ export class SortedStore {
 
   apply(steps: readonly Step[]): void {
     const entries = this.#entries;
-    for (const [key, value] of steps) {
+    for (let step = 0; step < steps.length; step += 1) {
+      const [key, value] = steps[step] as Step;
       const last = entries[entries.length - 1];
       // A log grows at its end.
       const at = last !== undefined && compareKeys(last[0], key) < 0 ? entries.length : this.#lowerBound(key);
       const present = this.#isAt(at, key);
       if (value === undefined) {
-        if (present) entries.splice(at, 1);
+        if (!present) continue;
+        // And goes from its begin, many in a row.
+        let run = 1;
+        while (this.#isDeletion(steps[step + run], at + run)) run += 1;
+        entries.splice(at, run);
+        step += run - 1;
       } else if (present || at === entries.length) entries[at] = [key, value];
       else entries.splice(at, 0, [key, value]);
     }
+  }
+
+  /** True when `step` deletes what is at `place`. */
+  #isDeletion(step: Step | undefined, place: number): boolean {
+    return step !== undefined && step[1] === undefined && this.#isAt(place, step[0]);
   }
 
   get(key: Uint8Array): Uint8Array | undefined {

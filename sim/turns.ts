@@ -11,10 +11,12 @@ const tickCallback = (process as { readonly _tickCallback?: () => void })._tickC
  * Calls `step` until it returns false, each time after every promise that the time before settled has been followed to its end.
  *
  * All of it happens in one turn of the real event loop: a simulation takes a step for each of its events, and a turn for each costs
- * several times what a common event does. Without a `settle` that does so each step has a turn of its own, with the same outcome.
+ * several times what a common event does. With `turns`, and where Node cannot settle promises on demand, each step has a turn of its
+ * own, with the same outcome.
  */
-export function takeSteps(step: () => boolean, settle: (() => void) | undefined = tickCallback): void {
-  if (settle === undefined) {
+export function takeSteps(step: () => boolean, how: 'steps' | 'turns' = 'steps'): void {
+  const settle = tickCallback;
+  if (settle === undefined || how === 'turns') {
     takeTurns(step);
     return;
   }

@@ -7,9 +7,9 @@
  * Events that belong to a process run only while it lives; those of a paused process wait until it goes on.
  */
 import { assert } from '../src/base/assert.ts';
-import { Heap } from '../src/base/heap.ts';
 import { deriveSeed, SeededRandom } from '../src/base/random.ts';
 import { Copies } from './copies.ts';
+import { EventQueue } from './event-queue.ts';
 import type { Trace } from './trace.ts';
 import { takeSteps } from './turns.ts';
 
@@ -58,7 +58,7 @@ export class World {
   /** For what travels. */
   readonly messages: Copies = new Copies();
   readonly #seed: number;
-  readonly #heap = new Heap<WorldEvent>(compareEvents);
+  readonly #heap = new EventQueue();
   /**
    * What is to happen at this very instant, in order: a third of all events. Invariant: those of the instant that are in the heap
    * were scheduled before any of these.
@@ -243,8 +243,4 @@ export function asViolation(error: unknown, owner: Owner | undefined): Violation
   if (error instanceof Violation) return error;
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new Violation('no-escape', `an error escaped from ${owner?.name ?? 'the simulation'}: ${words}`, error);
-}
-
-function compareEvents(left: WorldEvent, right: WorldEvent): number {
-  return left.atUs - right.atUs || left.sequence - right.sequence;
 }
