@@ -21,6 +21,8 @@ export interface Standing {
   readonly incarnation: string | undefined;
   /** This data directory belonged to a member that was removed. */
   readonly removed: boolean;
+  /** This data directory was opened more often than it says: it is an old copy of itself. */
+  readonly oldCopy: boolean;
 }
 
 /** Whom a peer that takes part lets in. */
@@ -33,13 +35,14 @@ export type Admission =
   | { readonly type: 'foreign' }
   /** It could become a member. */
   | { readonly type: 'joining' }
-  | { readonly type: 'refuse'; readonly code: 'INCARNATION' | 'REMOVED'; readonly sentence: string };
+  | { readonly type: 'refuse'; readonly code: 'INCARNATION' | 'REMOVED' | 'DECLINED'; readonly sentence: string };
 
 /** What `self` makes of `from`, which says these `facts` of itself. */
 export function admit(self: PeerId, from: PeerId, standing: Standing, facts: PeerFacts): Admission {
   const fresh = facts.logEmpty;
   const knowsUs = facts.knowsMe === 'as-this';
   if (standing.removed) return { type: 'refuse', code: 'REMOVED', sentence: removedSentence(from) };
+  if (standing.oldCopy) return { type: 'refuse', code: 'DECLINED', sentence: oldCopySentence(from) };
   if (!standing.member) return knowsUs && !fresh ? { type: 'foreign' } : { type: 'joining' };
   if (standing.incarnation === undefined) {
     // A member without a log that knows nobody may be new under an old name. It cannot take part before others know it.
@@ -63,6 +66,14 @@ export function removedSentence(peer: PeerId): string {
   return (
     `${peer} was removed from the cluster. To make it a member again, empty its data directory, start it, and run ` +
     `"taskraft cluster add ${peer}".`
+  );
+}
+
+/** What the operator of a peer has to know whose directory was put back from a copy. */
+export function oldCopySentence(peer: PeerId): string {
+  return (
+    `the data directory of ${peer} is an old copy of itself: what it acknowledged and voted since is not in it, and taking part with ` +
+    `it could lose what the cluster promised. Empty it, start ${peer}, and run "taskraft cluster replace ${peer}".`
   );
 }
 

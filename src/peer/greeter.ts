@@ -68,6 +68,7 @@ export class Greeter {
       featureLevel: FEATURE_LEVEL,
       founders,
       addresses: { peer: own.peer, client: own.client },
+      boot: storage.boot,
       ...(known === undefined ? {} : { knownIncarnation: known }),
     };
   }
@@ -92,7 +93,7 @@ export class Greeter {
   refused(refusal: Refusal): void {
     if (refusal.by !== 'them') return;
     // Only who knows of the removal by a committed entry says so.
-    if (refusal.code === 'REMOVED') this.#hooks.halt(refusal.sentence);
-    if (refusal.code === 'DECLINED' && this.#hooks.view().firstStart !== undefined) this.#hooks.halt(refusal.sentence);
+    // So does whoever has seen this very directory opened more often than it was.
+    if (refusal.code === 'REMOVED' || refusal.code === 'DECLINED') this.#hooks.halt(refusal.sentence);
   }
 }

@@ -196,7 +196,10 @@ export class MembershipBook {
     const member = this.#members.has(from);
     const { incarnation } = member ? this.infoOf(from) : { incarnation: undefined };
     const removed = this.#applied.removed.some((one) => one.peer === from && one.incarnation === facts.incarnation);
-    const admission = admit(this.#self, from, { member, incarnation, removed }, facts);
+    const oldCopy = this.#isOldCopy(from, facts);
+    const admission = admit(this.#self, from, { member, incarnation, removed, oldCopy }, facts);
+    // What an old copy says must not become what the next one is held against.
+    if (oldCopy) return admission;
     this.#heard.set(from, { facts, admission: admission.type });
     // Names are free to invent for whoever knows the secret; the members' and those of the last few others are kept.
     if (this.#heard.size > 4 * GUESTS_MAX) {
@@ -212,6 +215,13 @@ export class MembershipBook {
       this.#guests.set(from, facts.addresses);
     } else if (!foreign) this.#guests.delete(from);
     return admission;
+  }
+
+  /** True when the directory was opened more often than it says. */
+  #isOldCopy(from: PeerId, { incarnation, boot }: PeerFacts): boolean {
+    const before = this.#heard.get(from)?.facts;
+    if (before === undefined || before.incarnation !== incarnation) return false;
+    return before.boot !== undefined && boot !== undefined && boot < before.boot;
   }
 
   #founderIncarnation(peer: PeerId): string | undefined {

@@ -259,6 +259,7 @@ function writeFacts(writer: ByteWriter, facts: OwnFacts): void {
   block.ascii(facts.founders.join(','));
   writeAddress(block, facts.addresses.peer);
   writeAddress(block, facts.addresses.client);
+  block.varint(facts.boot ?? 0);
   writer.bytes(block.take());
 }
 
@@ -277,8 +278,16 @@ function readFacts(reader: ByteReader): OwnFacts {
   const featureLevel = block.u16();
   const founders = readFounders(block.ascii());
   const addresses = { peer: readAddress(block), client: readAddress(block) };
-  const facts = { incarnation, logEmpty, featureLevel, founders, addresses };
-  return known === '' ? facts : { ...facts, knownIncarnation: known };
+  const boot = block.remaining === 0 ? 0 : block.varint();
+  return {
+    incarnation,
+    logEmpty,
+    featureLevel,
+    founders,
+    addresses,
+    ...(boot === 0 ? {} : { boot }),
+    ...(known === '' ? {} : { knownIncarnation: known }),
+  };
 }
 
 function readFounders(text: string): PeerId[] {

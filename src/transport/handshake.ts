@@ -265,8 +265,8 @@ export function judgeFacts(context: HandshakeContext, from: PeerId, own: OwnFact
       : other.knownIncarnation === own.incarnation
         ? 'as-this'
         : 'as-another';
-  const { incarnation, logEmpty, featureLevel, founders, addresses } = other;
-  const verdict = context.hello(from, { incarnation, logEmpty, featureLevel, founders, addresses, knowsMe });
+  const { knownIncarnation: _, ...told } = other;
+  const verdict = context.hello(from, { ...told, knowsMe });
   if (verdict === 'accept' || verdict === 'joining') return { facts: other, standing: verdict };
   return refuse(verdict.code ?? 'DECLINED', verdict.refuse, from);
 }

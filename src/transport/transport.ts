@@ -62,6 +62,11 @@ export interface CommonFacts {
    */
   readonly founders: readonly PeerId[];
   readonly addresses: { readonly peer: PeerAddress; readonly client: PeerAddress };
+  /**
+   * How often the data directory was opened, this time included. One that comes with less than was heard of its incarnation before is an
+   * old copy. Absent where it is not counted.
+   */
+  readonly boot?: number;
 }
 
 /** What this peer tells each other one of itself. */

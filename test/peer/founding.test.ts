@@ -109,8 +109,13 @@ describe('a peer with an empty log', () => {
 });
 
 describe('a peer that takes part', () => {
-  const member = (incarnation: string | undefined): Standing => ({ member: true, incarnation, removed: false });
-  const nobody: Standing = { member: false, incarnation: undefined, removed: false };
+  const member = (incarnation: string | undefined): Standing => ({
+    member: true,
+    incarnation,
+    removed: false,
+    oldCopy: false,
+  });
+  const nobody: Standing = { member: false, incarnation: undefined, removed: false, oldCopy: false };
 
   test('accepts the incarnation that it knows', () => {
     expect(admit(P1, P2, member('b2'), facts('b2', 'empty', 'not'))).toEqual({ type: 'accept' });
@@ -233,7 +238,12 @@ class Founders {
     const said = facts(sender.incarnation, sender.founding === undefined ? 'empty' : 'begun', knowsMe);
     if (receiver.founding !== undefined) {
       const incarnation = knownIncarnation(receiver.founding, senderId);
-      const admission = admit(receiverId, senderId, { member: true, incarnation, removed: false }, said);
+      const admission = admit(
+        receiverId,
+        senderId,
+        { member: true, incarnation, removed: false, oldCopy: false },
+        said,
+      );
       if (admission.type === 'joining' || admission.type === 'foreign') this.refusals += 1;
       if (admission.type !== 'learn') return;
       const others = receiver.founding.heard.filter((founder) => founder.peerId !== senderId);

@@ -235,8 +235,7 @@ export class MemoryTransport implements Transport {
 }
 
 function factsFor(own: OwnFacts, theirs: OwnFacts): PeerFacts {
-  const known = theirs.knownIncarnation;
+  const { knownIncarnation: known, ...told } = theirs;
   const knowsMe = known === undefined ? 'not' : known === own.incarnation ? 'as-this' : 'as-another';
-  const { incarnation, logEmpty, featureLevel, founders, addresses } = theirs;
-  return { incarnation, logEmpty, featureLevel, founders, addresses, knowsMe };
+  return { ...told, knowsMe };
 }
