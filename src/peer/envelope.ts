@@ -8,7 +8,7 @@
  */
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { PeerId } from '../base/ids.ts';
-import { decodeMessage, encodeMessage } from '../raft/codec.ts';
+import { decodeMessage, encodeMessage, refersToBytes } from '../raft/codec.ts';
 import type { AppendEntries, Message } from '../raft/message.ts';
 import type { Lane } from '../transport/transport.ts';
 
@@ -17,6 +17,8 @@ const FORMAT = 1;
 
 /** Bytes of a message without entries, and of an entry without its data, at most. */
 const MESSAGE_BYTES = 96;
+/** Kind, format and clock, before the message. */
+const HEADER_BYTES = 10;
 const ENTRY_BYTES = 20;
 
 /** A frame of another peer. */
@@ -78,7 +80,8 @@ export class EnvelopeWriter {
  * would otherwise stay in memory as long as they do. @throws DecodeError
  */
 export function decodeEnvelope(bytes: Uint8Array, from: PeerId, to: PeerId): Envelope {
-  const own = bytes.buffer.byteLength > 2 * bytes.length ? bytes.slice() : bytes;
+  const shared = bytes.buffer.byteLength > 2 * bytes.length && refersToBytes(bytes[HEADER_BYTES]);
+  const own = shared ? bytes.slice() : bytes;
   const reader = new ByteReader(own);
   const kind = reader.u8();
   const format = reader.u8();

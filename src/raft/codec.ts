@@ -47,6 +47,11 @@ const FORMAT: Record<Message['type'], number> = {
   'read-index-response': 1,
 };
 
+/** True when a message whose encoding begins with `kind` refers to the bytes that it was read from, as entries do. */
+export function refersToBytes(kind: number | undefined): boolean {
+  return kind === KIND['append-entries'];
+}
+
 /** The format of each kind, by its number. */
 const FORMAT_OF_KIND: readonly (number | undefined)[] = formatsByKind();
 
