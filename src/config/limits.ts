@@ -64,6 +64,8 @@ export interface PeerLimits {
   readonly logHoldBytes: number;
   /** With less free than this the disk is low: a leader then takes no more submissions. In bytes; 0 for never. */
   readonly spaceLowBytes: number;
+  /** Bytes of the state database that are read and checked each second, whether or not anybody asks for them; 0 for none. */
+  readonly scrubBytesPerSecond: number;
   /** How often the free space is asked for, in ms. */
   readonly spacePollMs: number;
 }
@@ -94,6 +96,7 @@ export const PEER_LIMITS: PeerLimits = {
   snapshotBytesPerSecond: 64 * MIB,
   logHoldBytes: 2 * GIB,
   spaceLowBytes: 256 * MIB,
+  scrubBytesPerSecond: 256 * KIB,
   spacePollMs: 1_000,
 };
 
@@ -129,6 +132,7 @@ export function peerLimits(overrides: Partial<PeerLimits> = {}): PeerLimits {
   assert(limits.snapshotPageBytes >= 1 && limits.snapshotBytesPerSecond >= 1, 'a snapshot makes progress');
   assert(limits.snapshotPageBytes <= 4 * MIB, 'a page with its last record fits a frame');
   assert(limits.logHoldBytes >= 0 && limits.spaceLowBytes >= 0, 'bounds are not negative');
+  assert(limits.scrubBytesPerSecond >= 0 && limits.scrubBytesPerSecond <= 4 * MIB, 'a scrub is slow');
   assert(limits.spacePollMs >= 10, 'looking at the disk is not the only thing to do');
   assert(limits.blockCacheCount >= 1 && limits.readsMax >= 1, 'caches and queues hold at least one');
   return limits;

@@ -160,6 +160,9 @@ export class Life {
         install: (snapshot) => {
           this.#reopen('a snapshot is installed', snapshot);
         },
+        damaged: (error) => {
+          this.#scrubbed(error);
+        },
         failed: (error) => {
           this.#failed(error);
         },
@@ -370,6 +373,16 @@ export class Life {
     } finally {
       this.#failed(error);
     }
+  }
+
+  /** A read that nobody waits for met something. Where no other peer has what is damaged, the rest is worth more than a stop. */
+  #scrubbed(cause: unknown): void {
+    if (!(cause instanceof StorageError) || cause.code !== 'STATE_DAMAGED') return this.#failed(cause);
+    this.#ports.logger.warn('a record of the state is damaged', { reason: cause.finding });
+    if (this.#alone) return;
+    this.#stateDamaged(cause).catch((failure: unknown) => {
+      this.#failed(failure);
+    });
   }
 
   /** Ends the peer at once: from here on it acknowledges nothing. */

@@ -41,6 +41,7 @@ import { ReadyLoop } from './ready-loop.ts';
 import { SNAPSHOT_KIND } from './snapshot-frames.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
 import { SnapshotDesk } from './snapshot-desk.ts';
+import { Scrubber } from './scrubber.ts';
 import { TaskReader } from './task-reader.ts';
 import { Ticker } from './ticker.ts';
 import type { Leadership, PeerAlarm, PeerPorts, ProposalDone, ProposalLane, ReadDone } from './types.ts';
@@ -84,6 +85,8 @@ export interface MemberHooks {
   removed(): void;
   /** A snapshot waits to be installed. */
   install(snapshot: ReadySnapshot): void;
+  /** A read of the state that nobody waits for failed. */
+  damaged(error: unknown): void;
   /** Something broke: a failure of the storage may be survived by opening it anew, everything else must not be. */
   failed(error: unknown): void;
 }
@@ -107,6 +110,7 @@ export class Member {
   readonly #loop: ReadyLoop;
   readonly #ticker: Ticker;
   readonly quorum: QuorumWatch;
+  readonly scrubber: Scrubber;
   readonly #clock: ClockGuard;
   readonly #keeper: LogKeeper;
   #housekeeping: Timer | undefined;
@@ -144,17 +148,8 @@ export class Member {
     this.#loop = this.#makeLoop(around);
     const { wake, failed } = around;
     const { tickMs } = cluster.timings;
-    this.#proposer = new Proposer({
-      clock,
-      timers,
-      limits,
-      scheduler,
-      wake,
-      tickMs,
-      raft,
-      batcher: this.batcher,
-      logTime,
-    });
+    const shared = { clock, timers, limits, scheduler, raft, logTime };
+    this.#proposer = new Proposer({ ...shared, wake, tickMs, batcher: this.batcher });
     this.#clock = new ClockGuard({ self, logTime, raft, logger: ports.logger });
     this.#keeper = new LogKeeper({ storage, raft, clock, limits, failed });
     this.checkpointer = this.#makeCheckpointer(around);
@@ -165,6 +160,9 @@ export class Member {
       { ...around, install: hooks.install },
     );
     this.tasks = new TaskReader(scheduler, storage.state, limits);
+    this.scrubber = new Scrubber(storage.state, limits.scrubBytesPerSecond, (error) => {
+      around.guard(() => hooks.damaged(error));
+    });
     this.quorum = new QuorumWatch(clock, (done) => {
       this.read(done);
     });
@@ -467,6 +465,7 @@ export class Member {
         this.#parts.storage.syncHead().catch(this.#hooks.failed);
         if (this.#clock.look(this.#now())) this.wake();
         this.snapshots.tick();
+        this.scrubber.step();
         this.#keeper.cut();
       });
     });

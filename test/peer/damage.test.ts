@@ -158,6 +158,26 @@ describe('damage in a state', () => {
   });
 });
 
+describe('damage that nobody has met', () => {
+  test('is found by the slow reading of everything, and repaired', async () => {
+    const cluster = await begun(3, { ...NO_TAIL, scrubBytesPerSecond: 2_000 });
+    await load(cluster, 1, 10);
+    await cluster.untilEqual();
+    const peer = cluster.followers[0]!;
+    await cluster.time.until('a whole round', () => peer.inspect()!.scrubber.rounds > 0);
+    const { generation } = peer;
+    // Where nothing is written any more nothing else looks at it.
+    const rows = cluster.site(peer.self).platter.rows('state');
+    const row = rows.findLast(([key]) => key[0] === recordKey(Uint8Array.of(1))[0])!;
+    row[1] = row[1].slice();
+    row[1][row[1].length - 5]! ^= 4;
+    await cluster.time.until('another run', () => peer.generation === generation + 2 && !peer.status().damaged);
+    await load(cluster, 11, 2);
+    await cluster.untilEqual();
+    expect(peer.scheduler.counters().submitted).toBe(12);
+  });
+});
+
 describe('a state that differs from the others', () => {
   /** Changes the digests that `of` hears from the others. */
   function deceive(cluster: TestCluster, of: (to: PeerId) => boolean, by: (from: PeerId) => number): void {

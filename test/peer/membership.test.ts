@@ -142,6 +142,25 @@ describe('a peer that lost its directory', () => {
     await load(cluster, 6, 2);
   });
 
+  test('is replaced after another one was, and sends nobody away while it learns what happened', async () => {
+    const cluster = await begun(3);
+    // Each one that comes later goes through the whole log, in which the other is replaced.
+    for (const { self } of cluster.followers) {
+      await cluster.kill(self);
+      cluster.wipe(self);
+      await cluster.start(self);
+      await cluster.time.advance(1_000);
+      expect(await cluster.change({ type: 'remove', peer: self })).toMatchObject({ type: 'done' });
+      await cluster.admit(self);
+      await cluster.untilEqual();
+    }
+    await cluster.time.advance(5_000);
+    expect(cluster.running.flatMap((process) => process.halted)).toEqual([]);
+    for (const { peer } of cluster.running) {
+      expect(peer.membership().members.map((member) => member.connected)).toEqual([true, true, true]);
+    }
+  });
+
   test('finds its old directory again after it was replaced: that one is sent away and stops', async () => {
     const cluster = await begun(3);
     const id = cluster.followers[0]!.self;
