@@ -90,15 +90,21 @@ export function decodeApplied(bytes: Uint8Array, cluster: ClusterConfig): Applie
   return { featureLevel, index, members, removed };
 }
 
-/** What the entry `index` makes of `before`: these are the members from there on. */
+/**
+ * What the entry `index` makes of `before`: these are the members from there on. An entry makes one change, so a name that stays keeps
+ * its data directory: where it seems to have another one, `before` is the founding as a peer heard of it that joined later, which
+ * tells of founders as they are by now, and not as they were.
+ */
 export function applyMembers(before: AppliedCluster, index: LogIndex, members: readonly Member[]): AppliedCluster {
   assert(index > before.index, 'configurations are applied in order');
   const gone = before.members.flatMap((member): Removed[] => {
     const { incarnation } = decodeMemberInfo(member.info);
-    if (incarnation === undefined || isMember(members, member.peer, incarnation)) return [];
+    if (incarnation === undefined || members.some((one) => one.peer === member.peer)) return [];
     return [{ peer: member.peer, incarnation }];
   });
-  return { ...before, index, members, removed: [...before.removed, ...gone].slice(-REMOVED_MAX) };
+  // One that is a member was not removed, whatever was made of hearsay.
+  const removed = [...before.removed, ...gone].filter((one) => !isMember(members, one.peer, one.incarnation));
+  return { ...before, index, members, removed: removed.slice(-REMOVED_MAX) };
 }
 
 /**

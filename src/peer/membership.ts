@@ -195,7 +195,10 @@ export class MembershipBook {
   #judge(from: PeerId, facts: PeerFacts): Admission {
     const member = this.#members.has(from);
     const { incarnation } = member ? this.infoOf(from) : { incarnation: undefined };
-    const removed = this.#applied.removed.some((one) => one.peer === from && one.incarnation === facts.incarnation);
+    // What was applied may be behind the log, by which it is a member: to be told that it was removed would stop it.
+    const isMember = member && incarnation === facts.incarnation;
+    const isGone = this.#applied.removed.some((one) => one.peer === from && one.incarnation === facts.incarnation);
+    const removed = isGone && !isMember;
     const oldCopy = this.#isOldCopy(from, facts);
     const admission = admit(this.#self, from, { member, incarnation, removed, oldCopy }, facts);
     // What an old copy says must not become what the next one is held against.
