@@ -259,6 +259,8 @@ export class FakeCluster {
       case 'list':
         connection.send({ type: 'taskPage', requestId, tasks: [], cursor: null, index: 17 });
         break;
+      case 'changeMember':
+      case 'transferLeadership':
       case 'get':
       case 'awaitResult':
       case 'listQueues':
