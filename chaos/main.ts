@@ -91,7 +91,11 @@ program
   .option('--json', 'one object on standard output', false)
   .action((flags: FailoverFlags) => failover(flags));
 
-if (!(await runIsolated())) await program.parseAsync();
+if (!(await runIsolated())) {
+  await program.parseAsync();
+  // A run that failed may leave something open, which must not keep it from ending; processes end with their parent.
+  process.exit();
+}
 
 async function chaos(flags: Flags): Promise<void> {
   if (!isIsolated()) say('no namespaces of its own here: nothing is mounted');

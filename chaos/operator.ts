@@ -11,14 +11,17 @@ const PATIENCE_MS = 90_000;
 const AGAIN_MS = 300;
 /** Exit status of commands for what may succeed later: no leader, no peer, no room. */
 const UNAVAILABLE = 6;
+/** Refusals that say of themselves that they pass: members that are not connected right now, or another change under way. */
+const PASSES = /\((?:QUORUM_AT_RISK|CHANGE_PENDING|NOT_CAUGHT_UP|NOT_READY)\)/;
 
-/** Runs `taskraft ARGS`, again while nobody leads. @throws with what it said, when it fails for another reason */
+/** Runs `taskraft ARGS`, again while nobody leads or the cluster is not ready for it. @throws with what it said, when it fails for another reason */
 export async function taskraft(cluster: ChaosCluster, args: readonly string[]): Promise<void> {
   const endMs = sharedClockMs() + PATIENCE_MS;
   for (;;) {
     const { status, said } = await run(cluster, [...args, '--url', cluster.urls.join(','), '--timeout', '15s']);
     if (status === 0) return;
-    if (status !== UNAVAILABLE || sharedClockMs() > endMs)
+    const passes = status === UNAVAILABLE || PASSES.test(said);
+    if (!passes || sharedClockMs() > endMs)
       throw new Error(`taskraft ${args.join(' ')} ended with ${status}: ${said.trim()}`);
     await pause(AGAIN_MS);
   }
