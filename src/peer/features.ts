@@ -4,7 +4,7 @@
  *
  * History: 0, the first version. 1, entries that change the configuration.
  */
-import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
+import { ByteReader, DecodeError } from '../base/bytes.ts';
 
 /** The newest level that this version knows. */
 export const FEATURE_LEVEL = 1;
@@ -23,11 +23,4 @@ export function readFeature(data: Uint8Array): number {
     );
   }
   return level;
-}
-
-/** The data of an entry that switches `level` on. */
-export function writeFeature(level: number): Uint8Array {
-  const writer = new ByteWriter(4);
-  writer.u32(level);
-  return writer.take();
 }

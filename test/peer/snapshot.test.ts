@@ -168,6 +168,31 @@ describe('a peer that is too far behind', () => {
     expect(count).toBeGreaterThan(30);
   });
 
+  test('installs nothing that is not the state that its mark says, and gets it from another peer', async () => {
+    const { cluster, behind } = await leftBehind(3);
+    let liar: PeerId | undefined;
+    cluster.network.passes = (from, to, bytes) => {
+      if (to !== behind || bytes[0] !== SNAPSHOT_KIND) return true;
+      liar ??= from;
+      const frame = decodeSnapshotFrame(bytes, crc32);
+      if (from !== liar || frame.type !== 'chunk') return true;
+      // One bit of one value, with a sum that is right.
+      const records = frame.records.map(({ key, value }, at) => {
+        const other = value.slice();
+        if (at === 3) other[other.length - 1]! ^= 1;
+        return { key, value: other };
+      });
+      bytes.set(encodeSnapshotFrame({ ...frame, records }, crc32));
+      return true;
+    };
+    const back = await cluster.start(behind);
+    await cluster.time.until('the snapshot to be installed', () => back.status().checkpointIndex > 10, 100_000);
+    expect(cluster.logs.join('\n')).toMatch(new RegExp(`${behind} warn a snapshot was of no use {"from":"${liar}"`));
+    await cluster.untilEqual();
+    expect(back.scheduler.counters().submitted).toBe(40);
+    back.scheduler.checkInvariants();
+  });
+
   test('takes its time: no more bytes a second than the limit come', async () => {
     const { cluster, behind } = await leftBehind(3, { snapshotBytesPerSecond: 20_000 });
     const back = await cluster.start(behind);
