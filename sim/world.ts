@@ -14,8 +14,8 @@ import type { Trace } from './trace.ts';
 import { takeSteps } from './turns.ts';
 
 /**
- * What kind of event. A timer counts when it made its process say or write something; `soon` and `plan` (what the simulation
- * itself does next) never count.
+ * What kind of event. A timer counts when its process said or wrote something for it: at once, in what its promises settled, or in
+ * work that it put off. `soon` (that work) and `plan` (what the simulation itself does next) never count themselves.
  */
 export type EventKind = 'delivery' | 'connection' | 'disk' | 'fault' | 'timer' | 'soon' | 'plan';
 
@@ -38,6 +38,8 @@ export interface WorldEvent {
   readonly owner: Owner | undefined;
   readonly action: () => void;
   cancelled: boolean;
+  /** A timer's own event, and for work that it put off that of the timer, until it has counted. */
+  timer: WorldEvent | undefined;
 }
 
 /** Something that must not have happened. */
@@ -80,6 +82,8 @@ export class World {
   /** Things said and written so far. */
   #effects = 0;
   #current: Owner | undefined;
+  /** The event that runs, until everything that it settled is done. */
+  #running: WorldEvent | undefined;
   #failure: Violation | undefined;
   /** What was said and written when the present event began. */
   #effectsBefore = 0;
@@ -117,7 +121,9 @@ export class World {
   /** Runs `action` at `atUs` for `owner`, or for the world itself. */
   schedule(atUs: number, kind: EventKind, owner: Owner | undefined, action: () => void): WorldEvent {
     assert(Number.isSafeInteger(atUs) && atUs >= this.#nowUs, 'events are in the future, in whole microseconds');
-    const event: WorldEvent = { atUs, sequence: this.#sequence, kind, owner, action, cancelled: false };
+    const timer = kind === 'soon' ? this.#running?.timer : undefined;
+    const event: WorldEvent = { atUs, sequence: this.#sequence, kind, owner, action, cancelled: false, timer };
+    if (kind === 'timer') event.timer = event;
     this.#add(event);
     return event;
   }
@@ -211,30 +217,38 @@ export class World {
   }
 
   #perform(event: WorldEvent): void {
-    const { trace } = this;
     this.#nowUs = event.atUs;
     this.#effectsBefore = this.#effects;
     this.#current = event.owner;
+    this.#running = event;
     try {
       event.action();
     } catch (error) {
       this.fail(asViolation(error, event.owner));
     }
-    if (event.kind !== 'timer' || this.#effects !== this.#effectsBefore) {
-      this.counts[event.kind] += 1;
-      trace.fold(event.atUs);
-      trace.fold(KINDS.indexOf(event.kind) + 1);
-    }
+    if (event.kind !== 'timer') this.#count(event);
   }
 
   #after(event: WorldEvent): void {
+    const { timer } = event;
+    const silent = this.#effects === this.#effectsBefore;
+    if (!silent && timer !== undefined && timer.timer !== undefined) {
+      timer.timer = undefined;
+      this.#count(timer);
+    }
     try {
-      const ownWork = event.kind === 'timer' || event.kind === 'soon';
-      this.afterEvent(event.owner, ownWork && this.#effects === this.#effectsBefore);
+      this.afterEvent(event.owner, silent && (event.kind === 'timer' || event.kind === 'soon'));
     } catch (error) {
       this.fail(asViolation(error, event.owner));
     }
     this.#current = undefined;
+    this.#running = undefined;
+  }
+
+  #count({ kind, atUs }: WorldEvent): void {
+    this.counts[kind] += 1;
+    this.trace.fold(atUs);
+    this.trace.fold(KINDS.indexOf(kind) + 1);
   }
 }
 
