@@ -1,4 +1,6 @@
 /** Brings the last checkpoint from the state database into memory, a page at a time. */
+import { InvariantError } from '../base/assert.ts';
+import { DecodeError } from '../base/bytes.ts';
 import type { Clock, Timers } from '../base/clock.ts';
 import type { Crc32 } from '../base/hash.ts';
 import { formatHash } from '../base/hash.ts';
@@ -7,7 +9,7 @@ import type { SchedulerLimits } from '../scheduler/limits.ts';
 import type { SchedulerLoader } from '../scheduler/scheduler.ts';
 import { BODY_TABLE_IDS_FROM, Scheduler } from '../scheduler/scheduler.ts';
 import { keyAfter } from '../storage/keys.ts';
-import type { StateStorage } from '../storage/storage.ts';
+import type { StateRecord, StateStorage } from '../storage/storage.ts';
 
 /** Records of one page. The disk is waited for between pages, and others run meanwhile. */
 const PAGE_RECORDS = 512;
@@ -46,18 +48,18 @@ export async function loadState(
     const page = await storage.range({ gte, lt: BODIES_FROM, limit: PAGE_RECORDS });
     const last = page.at(-1);
     if (last === undefined) break;
-    for (const { key, value } of page) loader.add(key, value);
+    putIn(loader, page);
     records += page.length;
     gte = keyAfter(last.key);
   }
   // Blocks of finished tasks stay on disk, but for the few that are still being filled.
   for (const key of loader.missing()) {
     const value = await storage.get(key);
-    if (value !== undefined) loader.add(key, value);
+    if (value !== undefined) putIn(loader, [{ key, value }]);
   }
   await settleLoader(loader, pace);
   const { index, logTimeMs, digest } = checkpoint;
-  const scheduler = loader.finish({ index, logTimeMs, digest });
+  const scheduler = whole(() => loader.finish({ index, logTimeMs, digest }));
   logger.info('checkpoint loaded', { index, records, digest: formatHash(digest) });
   return scheduler;
 }
@@ -65,11 +67,31 @@ export async function loadState(
 /** Has `loader` put together what it was given, a slice at a time. @throws DecodeError when the records contradict each other */
 export async function settleLoader(loader: SchedulerLoader, pace: LoadPace): Promise<void> {
   let endMs = pace.clock.monotonicMs() + pace.sliceMs;
-  while (!loader.settle(STEP_RECORDS)) {
+  while (!whole(() => loader.settle(STEP_RECORDS))) {
     if (pace.clock.monotonicMs() < endMs) continue;
     await new Promise<void>((resolve) => {
       pace.timers.soon(resolve);
     });
     endMs = pace.clock.monotonicMs() + pace.sliceMs;
+  }
+}
+
+/** Gives `records` to `loader`. @throws DecodeError when they do not read, or contradict each other */
+export function putIn(loader: SchedulerLoader, records: Iterable<StateRecord>): void {
+  whole(() => {
+    for (const { key, value } of records) loader.add(key, value);
+  });
+}
+
+/**
+ * Runs a step of putting a state together. Each record is checked by itself where it is read; where some are of an earlier checkpoint,
+ * since the disk has lost what was written over them, a promise of the state breaks, and not by a mistake of ours.
+ */
+export function whole<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof InvariantError)) throw error;
+    throw new DecodeError(`the records contradict each other: ${error.message}`);
   }
 }

@@ -22,7 +22,7 @@ import type { PeerLimits } from '../config/limits.ts';
 import type { Scheduler, SchedulerLoader } from '../scheduler/scheduler.ts';
 import type { Checkpoint, LogPosition, OpenedStorage, SnapshotStaging } from '../storage/storage.ts';
 import { StorageError } from '../storage/storage-error.ts';
-import { settleLoader } from './load-state.ts';
+import { putIn, settleLoader, whole } from './load-state.ts';
 import type { SnapshotChunk, SnapshotFrame, SnapshotRequest } from './snapshot-frames.ts';
 import { NO_KEY } from './snapshot-frames.ts';
 import type { SnapshotProgress } from './types.ts';
@@ -90,6 +90,8 @@ export class SnapshotReceiver {
   /** Whom the page under way was asked from; undefined while none is. */
   #from: PeerId | undefined;
   #timer: Timer | undefined;
+  /** Fulfilled when the storage has room for a staging: what came of an earlier checkpoint is gone. */
+  #cleared: Promise<void> = Promise.resolve();
   /** Who could not help since the last page, with the newest checkpoint that each named. */
   readonly #refusedBy = new Map<PeerId, { readonly hasAny: boolean; readonly other: boolean }>();
 
@@ -222,7 +224,7 @@ export class SnapshotReceiver {
     if (!last) {
       const lastRecord = records.at(-1);
       if (lastRecord === undefined) throw new DecodeError('a page without records is the last');
-      for (const { key, value } of records) fetch.loader.add(key, value);
+      putIn(fetch.loader, records);
       this.#lastKey = lastRecord.key.slice();
       for (const { key, value } of records) this.#receivedBytes += key.length + value.length;
       await fetch.staging.add(records);
@@ -236,11 +238,16 @@ export class SnapshotReceiver {
   async #begin(chunk: SnapshotChunk, epoch: number): Promise<Fetch | undefined> {
     const { checkpoint, chain } = chunk;
     if (checkpoint.index < this.#atLeast) throw new DecodeError('the checkpoint is older than the one asked for');
-    const staging = await this.#parts.storage.beginSnapshot();
-    if (epoch !== this.#epoch) {
-      await staging.discard();
-      return undefined;
-    }
+    // An answer may come sooner than an earlier staging is gone.
+    await this.#cleared;
+    if (epoch !== this.#epoch) return undefined;
+    const beginning = this.#parts.storage.beginSnapshot();
+    this.#cleared = beginning.then(
+      (begun) => (epoch === this.#epoch ? undefined : begun.discard().catch(this.#notRemoved)),
+      () => undefined,
+    );
+    const staging = await beginning;
+    if (epoch !== this.#epoch) return undefined;
     const base = { index: checkpoint.index, term: checkpoint.term, chain };
     this.#index = checkpoint.index;
     this.#fetch = { checkpoint, base, staging, loader: this.#parts.loader() };
@@ -253,7 +260,7 @@ export class SnapshotReceiver {
     const { clock, timers, limits } = this.#parts;
     await settleLoader(loader, { clock, timers, sliceMs: limits.applySliceMs });
     const { index, logTimeMs, digest } = checkpoint;
-    const scheduler = loader.finish({ index, logTimeMs, digest });
+    const scheduler = whole(() => loader.finish({ index, logTimeMs, digest }));
     await staging.finish(checkpoint, base);
     if (epoch !== this.#epoch) return;
     this.#phase = 'ready';
@@ -288,10 +295,12 @@ export class SnapshotReceiver {
     this.#receivedBytes = 0;
     const fetch = this.#fetch;
     this.#fetch = undefined;
-    fetch?.staging.discard().catch((error: unknown) => {
-      this.#parts.logger.warn('what came of a snapshot could not be removed', { reason: String(error) });
-    });
+    if (fetch !== undefined) this.#cleared = fetch.staging.discard().catch(this.#notRemoved);
   }
+
+  readonly #notRemoved = (error: unknown): void => {
+    this.#parts.logger.warn('what came of a snapshot could not be removed', { reason: String(error) });
+  };
 }
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {

@@ -10,12 +10,16 @@ import type { Lane, OwnFacts } from './transport.ts';
 /** What an accepted connection tells the transport that owns it. */
 export interface InboundOwner {
   readonly context: HandshakeContext;
+  /** Counts what callers say of themselves, so that it is known what was said last. */
+  hearing(): number;
   /** The caller has proved who it is: frames follow. */
   opened(connection: InboundConnection, peer: PeerId, lane: Lane): void;
   /** @throws DecodeError when the frame is not one of ours. */
   frame(from: PeerId, lane: Lane, bytes: Uint8Array): void;
   /** A handshake ended in a refusal, or a frame was none. `peer` is undefined while the caller has proved nothing. */
   refused(peer: PeerId | undefined, refusal: Refusal, remote: string): void;
+  /** The caller said something new of itself, or the owner was asked again what to make of it, and the connection stays. */
+  judged(connection: InboundConnection, peer: PeerId): void;
   /** Called once, whoever ended it. */
   ended(connection: InboundConnection): void;
 }
@@ -30,6 +34,8 @@ export class InboundConnection implements SocketHandlers {
   #lane: Lane = 'control';
   /** What the other end said last of itself. */
   #facts: OwnFacts | undefined;
+  /** When it said so, by the count of the owner. */
+  #heard = 0;
   /** The owner does not take its frames, only hears of it. */
   #joining = false;
   /** The message before was the mark: the next one is for the transport itself. */
@@ -87,10 +93,30 @@ export class InboundConnection implements SocketHandlers {
     return this.#joining;
   }
 
-  /** Asks the owner again what it makes of the caller: the peers have changed. */
-  judgeAgain(): void {
-    if (this.#over || this.#peer === undefined || this.#facts === undefined) return;
-    this.#judge(this.#peer, this.#facts);
+  /** What the other end said last of itself here, and when; undefined before it has proved who it is. */
+  get lastWords(): { readonly facts: OwnFacts; readonly heard: number } | undefined {
+    return this.#facts === undefined ? undefined : { facts: this.#facts, heard: this.#heard };
+  }
+
+  /** Asks the owner again what it makes of the caller, which says these `facts` by now: the peers have changed. */
+  judgeAgain(facts: OwnFacts): void {
+    if (this.#over || this.#peer === undefined) return;
+    this.#judge(this.#peer, facts);
+  }
+
+  /** Which data directory the caller has; undefined before it has proved who it is. */
+  get incarnation(): string | undefined {
+    return this.#facts?.incarnation;
+  }
+
+  /**
+   * `other` is the other lane of the same caller and was judged later. Facts are told on one lane: were the first ones kept for this
+   * one, they would come up when it is judged again, and what is long past would count as the caller's last word.
+   */
+  follow(other: InboundConnection): void {
+    if (this.#over || this.incarnation !== other.incarnation) return;
+    this.#facts = other.#facts;
+    this.#joining = other.#joining;
   }
 
   /** Ends it in order. */
@@ -123,6 +149,7 @@ export class InboundConnection implements SocketHandlers {
       this.#peer = step.peer;
       this.#lane = step.lane;
       this.#facts = step.facts;
+      this.#heard = this.#owner.hearing();
       this.#joining = step.standing === 'joining';
       this.#socket.trusted?.();
       this.#owner.opened(this, step.peer, step.lane);
@@ -137,6 +164,7 @@ export class InboundConnection implements SocketHandlers {
       this.#socket.send(OWN_MARK);
       this.#socket.send(encodePong());
     } else if (message.type === 'facts') {
+      this.#heard = this.#owner.hearing();
       this.#judge(peer, message.facts);
     } else if (message.type === 'refuse') {
       this.#leave({ code: message.code, sentence: message.sentence, by: 'them' });
@@ -156,6 +184,7 @@ export class InboundConnection implements SocketHandlers {
     }
     this.#facts = facts;
     this.#joining = judged.standing === 'joining';
+    this.#owner.judged(this, peer);
   }
 
   /** Says no on a connection that is open. */

@@ -66,6 +66,8 @@ export class SocketTransport implements Transport {
   readonly #inboundOf: Map<PeerId, Inbound> = new Map();
   /** Connections that have proved nothing yet, each with its deadline; at most `HANDSHAKES_MAX`. */
   readonly #pending: Map<InboundConnection, Timer> = new Map();
+  /** Peers with a new link since callers were judged last. */
+  readonly #named: Set<PeerId> = new Set();
   /** By whom it is about, until that one is connected; at most `REFUSALS_MAX`. */
   readonly #lastRefusal: Map<PeerId, Refusal> = new Map();
   readonly #inboundOwner: InboundOwner;
@@ -74,6 +76,7 @@ export class SocketTransport implements Transport {
   #started = false;
   #sweepTimer: Timer | undefined;
   #logLines = 0;
+  #hearings = 0;
   #stopped = false;
 
   constructor(options: SocketTransportOptions, ports: SocketTransportPorts) {
@@ -194,15 +197,27 @@ export class SocketTransport implements Transport {
       this.#lastRefusal.delete(peer);
       link.close();
     }
-    if (this.#started) for (const link of fresh) link.start();
+    if (!this.#started) return;
+    for (const link of fresh) {
+      this.#named.add(link.peer);
+      link.start();
+    }
   }
 
-  /** Those that are held as joining may have become peers, and those that are left out may have been removed. */
+  /**
+   * Those that are held as joining may have become peers, and those that are left out may have been removed. Each is judged by what
+   * it said last, on whichever of its connections: by one after the other it could be let in and left out in turns, for ever.
+   */
   #judgeAgain(): void {
-    const asked = [...this.#inboundOf].flatMap(([peer, { control, bulk }]) =>
-      [control, bulk].filter((connection) => connection?.joining === true || !this.#linkOf.has(peer)),
-    );
-    for (const connection of asked) connection?.judgeAgain();
+    for (const [peer, { control, bulk }] of [...this.#inboundOf]) {
+      const words = [control?.lastWords, bulk?.lastWords].reduce((newest, one) =>
+        (one?.heard ?? 0) > (newest?.heard ?? 0) ? one : newest,
+      );
+      if (words === undefined) continue;
+      for (const connection of [control, bulk]) {
+        if (connection?.joining === true || !this.#linkOf.has(peer)) connection?.judgeAgain(words.facts);
+      }
+    }
   }
 
   /** A peer always has room; of others so many names may be connected. */
@@ -233,11 +248,18 @@ export class SocketTransport implements Transport {
   #makeInboundOwner(): InboundOwner {
     return {
       context: this.#context,
+      hearing: () => {
+        this.#hearings += 1;
+        return this.#hearings;
+      },
       opened: (connection, peer, lane) => this.#opened(connection, peer, lane),
       frame: (from, lane, bytes) => {
         if (this.#linkOf.has(from)) this.#owner().frame(from, lane, bytes);
       },
       refused: (peer, refusal, remote) => this.#refused(peer, refusal, remote),
+      judged: (connection, peer) => {
+        for (const other of lanesOf(this.#inboundOf.get(peer))) if (other !== connection) other.follow(connection);
+      },
       ended: (connection) => this.#ended(connection),
     };
   }
@@ -264,6 +286,12 @@ export class SocketTransport implements Transport {
     const older = inbound[lane];
     inbound[lane] = connection;
     older?.close(CLOSE_CODE.replaced, 'the peer has connected anew');
+    for (const other of lanesOf(inbound)) {
+      if (other === connection) continue;
+      // Of two directories under one name only the one that came last is heard.
+      if (other.incarnation === connection.incarnation) other.follow(connection);
+      else other.close(CLOSE_CODE.replaced, 'the peer has connected with another data directory');
+    }
     this.#linkOf.get(peer)?.hurry();
   }
 
@@ -322,7 +350,10 @@ export class SocketTransport implements Transport {
 
   /** Every accepted connection. Only which ones there are matters to the callers, not their order. */
   #connections(): InboundConnection[] {
-    const open = [...this.#inboundOf.values()].flatMap(({ control, bulk }) => [control, bulk]);
-    return [...open, ...this.#pending.keys()].filter((connection) => connection !== undefined);
+    return [...[...this.#inboundOf.values()].flatMap(lanesOf), ...this.#pending.keys()];
   }
+}
+
+function lanesOf(inbound: Inbound | undefined): InboundConnection[] {
+  return [inbound?.control, inbound?.bulk].filter((connection) => connection !== undefined);
 }
