@@ -198,6 +198,10 @@ describe('a leader that is asked to change the members', () => {
     }
     expect(change(lab, promote(4))).toMatchObject({ reason: 'not-caught-up' });
     hear('n4');
+    // A connection that broke: where the learner is must be found out again first.
+    lab.raft.peerUnreachable(n(4));
+    expect(change(lab, promote(4))).toMatchObject({ reason: 'not-caught-up' });
+    lab.hears('n4', { type: 'append-accepted', term: 1, matchIndex: 2 });
     lab.propose('b');
     for (const peer of ['n2', 'n3']) lab.hears(peer, { type: 'append-accepted', term: 1, matchIndex: 3 });
     expect(change(lab, promote(4))).toMatchObject({ accepted: true });
