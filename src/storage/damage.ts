@@ -12,7 +12,7 @@ const KEEP_STOPPED =
   'Keep the directory as it is and check the disk; leave this peer stopped while the others form a majority.';
 /** What to do where it is not known any more how this peer voted, so that it must not vote again under its old identity. */
 const REPLACE =
-  'Move the directory away, check the disk, and let this peer join as a new one: `taskraft cluster replace PEER`.';
+  'Move the directory away, check the disk, and let this peer join as a new one: `taskraft cluster replace PEER`. A peer that is alone needs a copy of its directory back.';
 
 /** What is known about damage beside the sentence. */
 export interface DamageDetails {
