@@ -60,9 +60,10 @@ export class FirstStart {
     this.#founders = [self.peerId, ...others].sort();
   }
 
-  /** A member answered; a newer answer takes the place of an older one. Others that are in no file of ours do not count. */
+  /** A peer answered; a newer answer takes the place of an older one. One that is not in the file counts only when it knows this one. */
   hears(from: PeerId, facts: PeerFacts): void {
-    if (this.#others.includes(from)) this.#heard.set(from, facts);
+    if (this.#others.includes(from) || facts.knowsMe === 'as-this') this.#heard.set(from, facts);
+    else this.#heard.delete(from);
   }
 
   /** Who answered, with the last words of each. */
@@ -82,6 +83,10 @@ export class FirstStart {
     const replaced: PeerId[] = [];
     const disagreeing: PeerId[] = [];
     const founders: Founder[] = [this.#self];
+    for (const [peer, facts] of this.#heard) {
+      const teller = { peerId: peer, incarnation: facts.incarnation };
+      if (facts.knowsMe === 'as-this') return foundedWith(byWord(facts.founders, [this.#self, teller]));
+    }
     for (const peer of this.#others) {
       const facts = this.#heard.get(peer);
       if (facts === undefined) {
@@ -89,7 +94,6 @@ export class FirstStart {
         continue;
       }
       const teller = { peerId: peer, incarnation: facts.incarnation };
-      if (facts.knowsMe === 'as-this') return foundedWith(byWord(facts.founders, [this.#self, teller]));
       if (facts.knowsMe === 'as-another') replaced.push(peer);
       else if (!facts.logEmpty) strangers.push(peer);
       else if (!sameNames(facts.founders, this.#founders)) disagreeing.push(peer);

@@ -60,13 +60,15 @@ export function readIncarnation(reader: ByteReader): string {
   return Array.from(reader.raw(INCARNATION_BYTES), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-function writeAddress(writer: ByteWriter, address: Address): void {
+/** A host behind its length, and a port. */
+export function writeAddress(writer: ByteWriter, address: Address): void {
   assert(address.host.length <= HOST_BYTES_MAX, 'a host has at most 253 characters');
   writer.ascii(address.host);
   writer.u16(address.port);
 }
 
-function readAddress(reader: ByteReader): Address {
+/** Reads what `writeAddress` wrote. @throws DecodeError */
+export function readAddress(reader: ByteReader): Address {
   const host = reader.ascii();
   if (host.length === 0 || host.length > HOST_BYTES_MAX)
     throw new DecodeError('the host of a member has no proper length');

@@ -25,6 +25,7 @@ import type { AppliedCluster } from './configuration.ts';
 import { knownIncarnation } from './founding.ts';
 import type { MemberInfo } from './member-info.ts';
 import { decodeMemberInfo } from './member-info.ts';
+import type { HeardPeer } from './news.ts';
 import type { JoiningPeer, PeerAddresses } from './types.ts';
 
 /** Most peers that are talked to without being members here: those of a newer configuration. */
@@ -180,16 +181,26 @@ export class MembershipBook {
     return [...addresses].sort(byPeer).map(([peer, known]) => ({ peer, url: peerUrl(known.peer) }));
   }
 
-  /** Those of `connected` that could be added, by id. */
-  joining(connected: readonly PeerId[]): JoiningPeer[] {
-    const joining: JoiningPeer[] = [];
-    for (const peer of [...connected].sort()) {
+  /** Those of `connected` that could be added, and of `told`, of which others know; by id. */
+  joining(connected: readonly PeerId[], told: readonly HeardPeer[]): JoiningPeer[] {
+    const found = new Map<PeerId, HeardPeer>();
+    for (const peer of told) if (this.#couldJoin(peer)) found.set(peer.peer, peer);
+    for (const peer of connected) {
       const heard = this.#heard.get(peer);
       if (heard === undefined || heard.admission !== 'joining' || !heard.facts.logEmpty) continue;
       const { incarnation, addresses } = heard.facts;
-      joining.push({ peer, incarnation, addresses, replaces: this.#members.has(peer) });
+      found.set(peer, { peer, incarnation, addresses });
     }
-    return joining;
+    return [...found.values()]
+      .sort((left, right) => (left.peer < right.peer ? -1 : 1))
+      .map((peer) => ({ ...peer, replaces: this.#members.has(peer.peer) }));
+  }
+
+  /** Who tells of a peer may not have heard yet that it was added, or removed for good. */
+  #couldJoin({ peer, incarnation }: HeardPeer): boolean {
+    const isMember = this.#members.has(peer) && this.infoOf(peer).incarnation === incarnation;
+    const wasRemoved = this.#applied.removed.some((one) => one.peer === peer && one.incarnation === incarnation);
+    return peer !== this.#self && !isMember && !wasRemoved;
   }
 
   #judge(from: PeerId, facts: PeerFacts): Admission {

@@ -18,10 +18,10 @@ import { FEATURE_LEVEL } from './features.ts';
 import type { MembershipBook } from './membership.ts';
 import { NewsDesk } from './news-desk.ts';
 import type { News } from './news.ts';
-import { decodeNews, encodeNews, NEWS_MARKS_MAX } from './news.ts';
+import { decodeNews, encodeNews, NEWS_JOINING_MAX, NEWS_MARKS_MAX } from './news.ts';
 import { noCopySentence, someoneCanLead } from './no-copy.ts';
 import { SpaceWatch } from './space-watch.ts';
-import type { MarkDigest, PeerAlarm } from './types.ts';
+import type { JoiningPeer, MarkDigest, PeerAlarm } from './types.ts';
 
 /** Between two rounds of news, in ms. */
 const NEWS_MS = 1_000;
@@ -37,7 +37,7 @@ export interface NeighboursParts {
     readonly clock: Clock;
     readonly timers: Timers;
     readonly logger: Logger;
-    readonly transport: Pick<Transport, 'send' | 'connectedTo'>;
+    readonly transport: Pick<Transport, 'send' | 'connectedTo' | 'joining'>;
   };
   readonly storage: OpenedStorage;
   readonly raft: Raft;
@@ -109,6 +109,12 @@ export class Neighbours {
     return alarms;
   }
 
+  /** Peers that could be added: those that are connected here, and those that others told of lately. By id. */
+  joining(): JoiningPeer[] {
+    const { membership, ports } = this.#parts;
+    return membership.joining(ports.transport.joining(), this.#desk.joining(this.#nowMs()));
+  }
+
   /** What `peer` said last. */
   newsOf(peer: PeerId): News | undefined {
     return this.#desk.of(peer);
@@ -173,7 +179,7 @@ export class Neighbours {
   }
 
   #own(): News {
-    const { raft, storage } = this.#parts;
+    const { raft, storage, membership, ports } = this.#parts;
     const { damaged, lastIndex, lastTerm } = raft.status();
     const end = damaged ? laterEnd({ lastIndex, lastTerm }, storage.damage) : { lastIndex, lastTerm };
     return {
@@ -183,6 +189,7 @@ export class Neighbours {
       stateMissing: storage.stateMissing,
       spaceLow: this.#space.low,
       marks: this.#parts.marks().slice(-NEWS_MARKS_MAX),
+      joining: membership.joining(ports.transport.joining(), []).slice(0, NEWS_JOINING_MAX),
     };
   }
 

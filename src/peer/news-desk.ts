@@ -7,7 +7,7 @@
 import type { PeerId } from '../base/ids.ts';
 import type { DigestVerdict } from './digest-watch.ts';
 import { DigestWatch } from './digest-watch.ts';
-import type { News } from './news.ts';
+import type { HeardPeer, News } from './news.ts';
 import type { LogReport } from './no-copy.ts';
 import { lacksSpace } from './space-watch.ts';
 import type { MarkDigest } from './types.ts';
@@ -56,6 +56,11 @@ export class NewsDesk {
       const heard = this.#heard.get(peer);
       return heard !== undefined && heard.news.spaceLow && nowMs - heard.atMs <= NEWS_STALE_MS;
     });
+  }
+
+  /** Peers that others have heard lately, and that could be added. */
+  joining(nowMs: number): HeardPeer[] {
+    return [...this.#heard.values()].flatMap(({ news, atMs }) => (nowMs - atMs > NEWS_STALE_MS ? [] : news.joining));
   }
 
   /** Whether the own state is that of the majority. */

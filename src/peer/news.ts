@@ -4,11 +4,14 @@
  *
  *     u8 kind 3 | u8 format | varint feature level | u8 flags | varint last index | varint last term
  *               | varint count | count × (varint index | u32 high | u32 low)
+ *               | varint count | count × (name | 16 bytes incarnation | peer address | client address)
  */
 import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { LogIndex, Term } from '../base/ids.ts';
-import type { MarkDigest } from './types.ts';
+import { isName, peerId } from '../base/ids.ts';
+import { readAddress, readIncarnation, writeAddress, writeIncarnation } from './member-info.ts';
+import type { JoiningPeer, MarkDigest } from './types.ts';
 
 /** First byte of a frame with news. */
 export const NEWS_KIND = 3;
@@ -17,6 +20,9 @@ const FORMAT = 1;
 const DAMAGED = 1;
 const STATE_MISSING = 2;
 const SPACE_LOW = 4;
+
+/** Most peers that want to join in one frame. */
+export const NEWS_JOINING_MAX = 16;
 
 /** Most marks in one frame. */
 export const NEWS_MARKS_MAX = 16;
@@ -35,11 +41,17 @@ export interface News {
   readonly lastTerm: Term;
   /** Oldest first. */
   readonly marks: readonly MarkDigest[];
+  /** Peers that are connected to it and could be added: the leader may be one that they do not know. */
+  readonly joining: readonly HeardPeer[];
 }
+
+/** A peer that is no member. */
+export type HeardPeer = Omit<JoiningPeer, 'replaces'>;
 
 /** The frame. */
 export function encodeNews(news: News): Uint8Array {
   assert(news.marks.length <= NEWS_MARKS_MAX, 'few marks are told at a time');
+  assert(news.joining.length <= NEWS_JOINING_MAX, 'few peers are told at a time');
   const writer = new ByteWriter(64 + news.marks.length * 16);
   writer.u8(NEWS_KIND);
   writer.u8(FORMAT);
@@ -53,10 +65,17 @@ export function encodeNews(news: News): Uint8Array {
     writer.u32(digest.high);
     writer.u32(digest.low);
   }
+  writer.varint(news.joining.length);
+  for (const { peer, incarnation, addresses } of news.joining) {
+    writer.ascii(peer);
+    writeIncarnation(writer, incarnation);
+    writeAddress(writer, addresses.peer);
+    writeAddress(writer, addresses.client);
+  }
   return writer.view();
 }
 
-/** Reads a frame that begins with `NEWS_KIND`. What stands behind the marks was added later and counts for nothing. @throws DecodeError */
+/** Reads a frame that begins with `NEWS_KIND`. What stands behind the last field was added later and counts for nothing. @throws DecodeError */
 export function decodeNews(bytes: Uint8Array): News {
   const reader = new ByteReader(bytes);
   const kind = reader.u8();
@@ -80,5 +99,20 @@ export function decodeNews(bytes: Uint8Array): News {
     lastIndex,
     lastTerm,
     marks,
+    joining: readJoining(reader),
   };
+}
+
+function readJoining(reader: ByteReader): HeardPeer[] {
+  const count = reader.varint();
+  if (count > NEWS_JOINING_MAX) throw new DecodeError(`news of ${count} peers that want to join`);
+  const joining: HeardPeer[] = [];
+  for (let at = 0; at < count; at += 1) {
+    const name = reader.ascii();
+    if (!isName(name)) throw new DecodeError('a peer that wants to join has no name');
+    const incarnation = readIncarnation(reader);
+    const addresses = { peer: readAddress(reader), client: readAddress(reader) };
+    joining.push({ peer: peerId(name), incarnation, addresses });
+  }
+  return joining;
 }

@@ -167,7 +167,7 @@ export class Peer {
     };
     if (this.#life.state !== 'serving' || member === undefined || member.raft.role !== 'leader')
       return refuse('not-leader');
-    const wanted = changeFor(member.membership, change, this.#ports.transport.joining());
+    const wanted = changeFor(member.membership, change, member.neighbours.joining());
     if (typeof wanted === 'string') return refuse(wanted);
     member.change(wanted, done);
   }

@@ -110,13 +110,13 @@ export function memberStatuses(parts: StatusParts): MemberStatus[] {
 
 /** Who belongs to the cluster, as far as known before anything is open: nobody. */
 export function membershipOf(parts: StatusParts): Membership {
-  const { member, ports } = parts;
+  const { member } = parts;
   if (member === undefined) return { index: 0, committed: false, members: [], joining: [] };
   const { configuration } = member.membership;
   return {
     index: configuration.index,
     committed: configuration.index <= member.raft.commitIndex,
     members: memberStatuses(parts),
-    joining: member.membership.joining(ports.transport.joining()),
+    joining: member.neighbours.joining(),
   };
 }

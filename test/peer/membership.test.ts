@@ -121,6 +121,25 @@ describe('a peer that is added', () => {
   });
 });
 
+test('a peer that only followers know is added all the same: they tell the leader', async () => {
+  const cluster = await begun(1);
+  const grown = await cluster.spare('p2');
+  await cluster.admit(P2);
+  await cluster.untilEqual();
+  expect(await transfer(cluster, P2)).toEqual({ type: 'done', leader: P2 });
+  await cluster.untilServing();
+  // The file of the third one names the founder alone.
+  cluster.network.cut(P2, P3);
+  cluster.network.cut(P3, P2);
+  await cluster.spare('p3');
+  await cluster.time.advance(2_000);
+  expect(grown.membership().joining).toMatchObject([{ peer: P3 }]);
+  expect(await cluster.change({ type: 'add', peer: P3 })).toMatchObject({ type: 'done' });
+  cluster.network.heal();
+  await cluster.untilEqual();
+  expect(cluster.peer(P3).status().state).toBe('serving');
+});
+
 describe('a peer that lost its directory', () => {
   test('is replaced: removed, added with its new incarnation, promoted', async () => {
     const cluster = await begun(3);

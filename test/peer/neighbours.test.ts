@@ -39,6 +39,14 @@ describe('news', () => {
       }),
       { maxLength: 16 },
     ),
+    joining: fc.array(
+      fc.record({
+        peer: fc.constantFrom(P1, P2, P3),
+        incarnation: fc.constantFrom('ab'.repeat(16), '0f'.repeat(16)),
+        addresses: fc.constant({ peer: { host: 'a', port: 1 }, client: { host: '::1', port: 7_400 } }),
+      }),
+      { maxLength: 16 },
+    ),
   });
 
   test('read as they were written', () => {
@@ -58,6 +66,7 @@ describe('news', () => {
       lastIndex: 4,
       lastTerm: 2,
       marks: [at(3, 9)],
+      joining: [],
     };
     const bytes = encodeNews(news);
     expect(decodeNews(Uint8Array.of(...bytes, 1, 2, 3))).toEqual(news);
