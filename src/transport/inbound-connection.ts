@@ -116,6 +116,7 @@ export class InboundConnection implements SocketHandlers {
   follow(other: InboundConnection): void {
     if (this.#over || this.incarnation !== other.incarnation) return;
     this.#facts = other.#facts;
+    this.#heard = other.#heard;
     this.#joining = other.#joining;
   }
 

@@ -65,6 +65,8 @@ export class OutboundLink {
   /** Pings sent since the link is up: one that broke at once is not dialed at once again. */
   #pingsUp = 0;
   #redialOwed = false;
+  /** The facts changed while the link was being made: what its handshakes told may be older. */
+  #announceOwed = false;
   #closed = false;
 
   constructor(peer: PeerId, url: string, owner: OutboundOwner) {
@@ -120,7 +122,10 @@ export class OutboundLink {
 
   /** Tells the other end the facts as they are now. */
   announce(): void {
-    if (!this.#up || this.#control === undefined) return;
+    if (!this.#up || this.#control === undefined) {
+      this.#announceOwed = true;
+      return;
+    }
     this.#control.socket.send(OWN_MARK);
     this.#control.socket.send(encodeFacts(this.#owner.context.facts(this.peer)));
   }
@@ -155,6 +160,7 @@ export class OutboundLink {
   #dial(lane: Lane): void {
     const attempt = this.#attempt;
     const { dialer, timings } = this.#owner;
+    if (lane === 'control') this.#announceOwed = false;
     const options = {
       timeoutMs: timings.dialTimeoutMs,
       maxMessageBytes: FRAME_BYTES_MAX,
@@ -233,6 +239,8 @@ export class OutboundLink {
     this.#pingsUp = 0;
     this.#failures = 0;
     this.#owner.logger.info('peer connected', { peer: this.peer });
+    if (this.#announceOwed) this.announce();
+    this.#announceOwed = false;
     this.#owner.connected(this.peer);
   }
 

@@ -206,16 +206,20 @@ export class SocketTransport implements Transport {
 
   /**
    * Those that are held as joining may have become peers, and those that are left out may have been removed. Each is judged by what
-   * it said last, on whichever of its connections: by one after the other it could be let in and left out in turns, for ever.
+   * it said last, on whichever of its connections: by one after the other it could be let in and left out in turns, for ever. Those that
+   * were named anew may be others than before.
    */
   #judgeAgain(): void {
+    const named = new Set(this.#named);
+    this.#named.clear();
     for (const [peer, { control, bulk }] of [...this.#inboundOf]) {
       const words = [control?.lastWords, bulk?.lastWords].reduce((newest, one) =>
         (one?.heard ?? 0) > (newest?.heard ?? 0) ? one : newest,
       );
       if (words === undefined) continue;
       for (const connection of [control, bulk]) {
-        if (connection?.joining === true || !this.#linkOf.has(peer)) connection?.judgeAgain(words.facts);
+        const isAsked = connection?.joining === true || named.has(peer) || !this.#linkOf.has(peer);
+        if (isAsked) connection?.judgeAgain(words.facts);
       }
     }
   }

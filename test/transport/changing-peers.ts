@@ -47,6 +47,57 @@ export function describeChangingPeers({ world, start, startPair }: Starter): voi
     expect(three.peer.links).toEqual(['connected p1']);
   });
 
+  test('what one that joins has announced is its last word on both lanes when it is judged again', async () => {
+    let boot = 1;
+    let newest = 0;
+    const one = await start(P1, { members: [P1, P2] });
+    one.peer.verdict = (from, facts) => {
+      if (from !== P3) return 'accept';
+      if ((facts.boot ?? 0) < newest) return { refuse: 'p3 is an old copy of itself' };
+      newest = facts.boot ?? 0;
+      return boot === 1 ? 'joining' : 'accept';
+    };
+    const opening = new RecordingPeer(P3);
+    opening.own = () => factsOf(P3, { boot });
+    const three = await start(P3, { members: [P1, P3] }, opening);
+    await world().until(() => three.transport.connectedTo(P1) && one.transport.joining().length === 1);
+    boot = 2;
+    three.transport.announce();
+    await world().until(() => newest === 2);
+    one.transport.setPeers([P1, P2, P3].map((peer) => ({ peer, url: world().url(peer) })));
+    await world().until(() => one.transport.connectedTo(P3));
+    three.transport.send(P1, 'bulk', bytes(5));
+    await world().until(() => one.peer.frames.length === 1 || three.peer.refusals.length > 0);
+    expect(three.peer.refusals).toEqual([]);
+    expect(three.peer.links).toEqual(['connected p1']);
+  });
+
+  test('what has changed while a link was being made is told when it stands', async () => {
+    const one = await start(P1);
+    let changed = false;
+    const changing = new RecordingPeer(P2);
+    changing.own = () => factsOf(P2, { logEmpty: !changed });
+    const two = await start(P2, {}, changing);
+    // The last handshake of the link has told it: the change comes too late for it, and before the link stands.
+    await world().until(() => one.peer.log.filter((line) => line.startsWith('hello p2')).length > 0);
+    changed = true;
+    two.transport.announce();
+    await world().until(() => two.transport.connectedTo(P1));
+    await world().until(() => one.peer.has('hello p2 p2-first with a log knows me not'));
+  });
+
+  test('a peer that is named anew is judged anew, though it was a peer before', async () => {
+    const [one, two] = await startPair();
+    const others = [P1, P3].map((peer) => ({ peer, url: world().url(peer) }));
+    one.peer.verdict = (from) => (from === P2 ? { refuse: 'p2 has another directory now' } : 'accept');
+    one.transport.setPeers(others);
+    one.transport.setPeers([...others, { peer: P2, url: world().url(P2) }]);
+    await world().until(() => two.peer.has('refused p1 them DECLINED'));
+    two.transport.send(P1, 'bulk', bytes(1));
+    await world().settle();
+    expect(one.peer.frames).toEqual([]);
+  });
+
   test('one that comes back empty under the name of a peer is held as joining and not connected', async () => {
     const knowing = gatekeeper(['p2-before']);
     knowing.own = () => factsOf(P1, { logEmpty: false, knownIncarnation: 'p2-before' });
