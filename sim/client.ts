@@ -170,6 +170,7 @@ export class SimClient extends Program {
         mark,
         key: spec.key,
         askedUs: world.nowUs,
+        answeredUs: undefined,
         after: visible.frontier,
         outcome: 'open',
         code: undefined,
@@ -207,6 +208,7 @@ export class SimClient extends Program {
     wish.number = numberOf(handle.id);
     wish.deduplicated = handle.deduplicated;
     wish.outcome = 'acknowledged';
+    wish.answeredUs = this.context.world.nowUs;
     this.#waiting.delete(wish);
     this.context.visible.acknowledged(wish);
     this.#handles.push(handle.id);
@@ -214,9 +216,16 @@ export class SimClient extends Program {
   }
 
   #await(process: SimProcess, handle: TaskHandle): void {
-    const { ledger } = this.context;
+    const { ledger, world } = this.context;
     this.#call(process, `result of ${numberOf(handle.id)}`, async () => {
       const number = numberOf(handle.id);
+      const callUs = world.nowUs;
+      const saw = (state: string, result?: unknown): void =>
+        ledger.shown(process.name, number, callUs, world.nowUs, {
+          id: handle.id,
+          state,
+          result: result === undefined ? undefined : JSON.stringify(result),
+        });
       try {
         const controller = new AbortController();
         const lot = below(process.random, 20);
@@ -224,11 +233,13 @@ export class SimClient extends Program {
         const { signal } = controller;
         const result = await handle.result(lot <= 1 ? { signal, timeoutMs: 1 + below(process.random, 5_000) } : {});
         ledger.ends.push({ number, state: 'done', result });
+        saw('done', result);
       } catch (error) {
         const code = codeOf(error);
-        if (code === 'TASK_FAILED') ledger.ends.push({ number, state: 'failed', result: undefined });
-        else if (code === 'TASK_CANCELLED') ledger.ends.push({ number, state: 'cancelled', result: undefined });
-        else throw error;
+        if (code !== 'TASK_FAILED' && code !== 'TASK_CANCELLED') throw error;
+        const state = code === 'TASK_FAILED' ? 'failed' : 'cancelled';
+        ledger.ends.push({ number, state, result: undefined });
+        saw(state);
       }
       this.#final.add(handle.id);
     });
@@ -239,8 +250,11 @@ export class SimClient extends Program {
     if (id === undefined) return;
     const knewFinal = this.#final.has(id);
     this.#call(process, `get ${numberOf(id)}`, async () => {
+      const { ledger, world, visible } = this.context;
+      const callUs = world.nowUs;
       const task = await client.get(id);
-      this.context.visible.shown(numberOf(id), task.state, knewFinal);
+      visible.shown(numberOf(id), task.state, knewFinal);
+      ledger.shown(process.name, numberOf(id), callUs, world.nowUs, { id, state: task.state, result: undefined });
     });
   }
 
@@ -248,6 +262,8 @@ export class SimClient extends Program {
     const id = this.#pickHandle(process);
     if (id === undefined) return;
     this.#call(process, `cancel ${numberOf(id)}`, async () => {
+      const { ledger, world } = this.context;
+      ledger.mayHappen(process.name, numberOf(id), world.nowUs, { f: 'cancel' });
       await client.handle(id).cancel();
     });
   }

@@ -1,14 +1,16 @@
 /** The members of the simulated cluster, and everybody who watches them. */
 import { assert } from '../src/base/assert.ts';
-import type { LogIndex, Term } from '../src/base/ids.ts';
+import type { LogIndex, PeerId, Term } from '../src/base/ids.ts';
 import { peerId } from '../src/base/ids.ts';
 import { below } from '../src/base/random.ts';
 import type { ClusterConfig } from '../src/config/cluster-config.ts';
 import { TIMINGS_DEFAULT } from '../src/config/cluster-config.ts';
+import { decodeMemberInfo } from '../src/peer/member-info.ts';
+import { configurationOf, decodeMembers } from '../src/raft/configuration.ts';
 import type { Message } from '../src/raft/message.ts';
 import { describeMessage } from '../src/raft/describe.ts';
 import type { Raft } from '../src/raft/raft.ts';
-import type { Entry, RoleName } from '../src/raft/types.ts';
+import { type Entry, EntryKind, type RoleName } from '../src/raft/types.ts';
 import type { Checker, ClusterView, PeerView } from './checkers/checker.ts';
 import { type Committed, CommittedLog, type LogChange } from './history.ts';
 import { CLIENT_PORT, type MemberContext, PEER_PORT, SimMember } from './member.ts';
@@ -16,6 +18,9 @@ import type { SimOptions } from './options.ts';
 import type { HostClock } from './process.ts';
 import type { Witness } from './witness.ts';
 import { type Owner, Violation, type World } from './world.ts';
+
+/** What the simulated cluster is called. */
+export const CLUSTER_ID = 'simulated';
 
 /** Everything is looked at at least this often, in events. */
 const WHOLE_EVERY = 1_000;
@@ -77,8 +82,8 @@ class Stand {
 
 /** See the head of this file. */
 export class SimCluster implements ClusterView {
+  /** Founders and spares, in order of their ids. */
   readonly members: readonly SimMember[];
-  readonly quorum: number;
   readonly committed: CommittedLog = new CommittedLog();
   readonly #world: World;
   readonly #witness: Witness;
@@ -90,35 +95,46 @@ export class SimCluster implements ClusterView {
   /** By the place of each member. */
   readonly #stands: readonly Stand[];
   readonly #seenStart = new Map<string, number>();
+  #voters: readonly PeerId[];
+  #learners: readonly PeerId[] = [];
+  #configurations = 0;
+  #configurationIndex: LogIndex = 0;
   #eventsSinceWhole = 0;
   #messages = 0;
+  #readsThatWaited = 0;
+  #leadersRemoved = 0;
 
   constructor(
     world: World,
     options: SimOptions,
     witness: Witness,
-    context: Omit<MemberContext, 'world' | 'options' | 'cluster' | 'sent'>,
+    context: Omit<MemberContext, 'world' | 'options' | 'history' | 'sent' | 'reading'>,
   ) {
     this.#world = world;
     this.#witness = witness;
-    const cluster = clusterConfig(options.peers, options.tickMs);
     const full: MemberContext = {
       world,
       options,
-      cluster,
+      history: (index) => this.committed.at(index),
       network: context.network,
       plants: context.plants,
       datagrams: () => context.datagrams(),
       disk: () => context.disk(),
       writing: (member) => context.writing(member),
-      fails: (member) => context.fails(member),
-      halted: (member) => context.halted(member),
+      diskFailure: (member) => context.diskFailure(member),
+      halted: (member, reason) => context.halted(member, reason),
       sent: (member, message) => this.#sent(member, message),
+      reading: (member) => this.#reading(member),
     };
-    this.members = cluster.members.map(({ id }) => new SimMember(id, hostClock(world, id, options), full));
+    const founders = Array.from({ length: options.peers }, (_, at) => peerId(`p${at + 1}`));
+    const spares = Array.from({ length: options.spares }, (_, at) => peerId(`p${options.peers + at + 1}`));
+    this.members = [...founders, ...spares].map((id) => {
+      // The file of a spare names it beside the founders; theirs do not know it.
+      const file = clusterConfig(founders.includes(id) ? founders : [...founders, id], options.tickMs);
+      return new SimMember(id, hostClock(world, id, options), file, full);
+    });
+    this.#voters = founders;
     this.#stands = this.members.map((member) => new Stand(member));
-    this.quorum = Math.floor(options.peers / 2) + 1;
-    assert(this.quorum <= options.peers, 'a quorum is part of the cluster');
   }
 
   get checkers(): readonly Checker[] {
@@ -136,6 +152,36 @@ export class SimCluster implements ClusterView {
 
   get peers(): readonly SimMember[] {
     return this.members;
+  }
+
+  get voters(): readonly PeerId[] {
+    return this.#voters;
+  }
+
+  /** The entry of the newest committed configuration; 0 for the founders. */
+  get configurationIndex(): LogIndex {
+    return this.#configurationIndex;
+  }
+
+  /** Leaders that committed their own removal. */
+  get leadersRemoved(): number {
+    return this.#leadersRemoved;
+  }
+
+  /** Reads that were not answered within the event in which they were asked for. */
+  get readsThatWaited(): number {
+    return this.#readsThatWaited;
+  }
+
+  /** Changes of who belongs to the cluster that were committed. */
+  get configurations(): number {
+    return this.#configurations;
+  }
+
+  /** What `peer` is by the newest committed configuration. */
+  standingOf(peer: PeerId): 'votes' | 'learns' | 'none' {
+    if (this.#voters.includes(peer)) return 'votes';
+    return this.#learners.includes(peer) ? 'learns' : 'none';
   }
 
   get nowUs(): number {
@@ -197,8 +243,8 @@ export class SimCluster implements ClusterView {
 
   #commit(member: SimMember, index: number): void {
     // What a peer has read into memory since its start, or has had on its disk before.
-    const entry = member.log.entryAt(index) ?? member.platter.entryAt(index);
     const link = member.log.linkAt(index);
+    const entry = member.log.entryAt(index) ?? this.#read(index, link?.chain);
     if (entry === undefined || link === undefined) {
       throw new Violation('committed-prefix', `${member.id} believes ${index} to be committed and does not have it`);
     }
@@ -214,9 +260,49 @@ export class SimCluster implements ClusterView {
     this.#world.trace.fold(index);
     this.#world.trace.foldBytes(entry.data);
     this.#world.line(member.id, () => `commits ${index}/t${entry.term}, ${entry.data.length} bytes`);
+    if (entry.kind === EntryKind.configuration) this.#configured(entry);
     const witnessed = this.#witness.apply(entry);
     if (witnessed === undefined) return;
     for (const checker of this.checkers) checker.witnessed?.(witnessed);
+  }
+
+  /** Reads an entry from a disk on which it is intact. */
+  #read(index: LogIndex, chain: number | undefined): Entry | undefined {
+    for (const { durable, platter } of this.members) {
+      const entry = durable.chainAt(index) === chain ? platter.entryAt(index) : undefined;
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  #configured(entry: Entry): void {
+    const configuration = configurationOf(entry.index, decodeMembers(entry.data));
+    const { leader } = this;
+    const gone = (id: PeerId): boolean => !configuration.members.some(({ peer }) => peer === id);
+    if (leader !== undefined && gone(leader.id)) this.#leadersRemoved += 1;
+    this.#voters = configuration.voters;
+    this.#learners = configuration.learners;
+    this.#configurations += 1;
+    this.#configurationIndex = entry.index;
+    for (const { peer, info } of configuration.members) {
+      const { incarnation } = decodeMemberInfo(info);
+      const member = this.members.find(({ id }) => id === peer);
+      if (member === undefined || incarnation === undefined) continue;
+      if (member.stranger && member.incarnation === incarnation) member.durable.mended();
+      member.stranger = member.incarnation !== incarnation;
+    }
+    this.#world.line('world', () => `the cluster is ${configuration.voters.join(' ')}, learning ${configuration.learners.join(' ')}`);
+  }
+
+  #reading(member: SimMember): (appliedIndex: LogIndex) => void {
+    const before = this.committed.lastIndex;
+    const askedUs = this.nowUs;
+    return (appliedIndex) => {
+      if (this.nowUs > askedUs) this.#readsThatWaited += 1;
+      this.#world.check(() => {
+        for (const checker of this.#checkers) checker.read?.(member, before, appliedIndex);
+      });
+    };
   }
 
   #sent(member: SimMember, message: Message): void {
@@ -228,12 +314,13 @@ export class SimCluster implements ClusterView {
   }
 }
 
-function clusterConfig(count: number, tickMs: number): ClusterConfig {
-  const members = Array.from({ length: count }, (_, at) => {
-    const id = peerId(`p${at + 1}`);
-    return { id, peer: { host: id, port: PEER_PORT }, client: { host: id, port: CLIENT_PORT } };
-  });
-  return { clusterId: 'simulated', members, timings: { ...TIMINGS_DEFAULT, tickMs }, security: {} };
+function clusterConfig(ids: readonly PeerId[], tickMs: number): ClusterConfig {
+  const members = ids.map((id) => ({
+    id,
+    peer: { host: id, port: PEER_PORT },
+    client: { host: id, port: CLIENT_PORT },
+  }));
+  return { clusterId: CLUSTER_ID, members, timings: { ...TIMINGS_DEFAULT, tickMs }, security: {} };
 }
 
 /** The clocks of a host. */

@@ -6,6 +6,7 @@
  * synced last or anything that was written since. The lock goes with the process.
  */
 import { assert } from '../src/base/assert.ts';
+import { DecodeError } from '../src/base/bytes.ts';
 import type { Crc32 } from '../src/base/hash.ts';
 import type { LogIndex } from '../src/base/ids.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
@@ -24,6 +25,7 @@ import type { Entry } from '../src/raft/types.ts';
 import { entryKey } from '../src/storage/keys.ts';
 import { LogCodec } from '../src/storage/log-record.ts';
 import { StorageError } from '../src/storage/storage-error.ts';
+import type { ChainLink } from './chain.ts';
 import { Copies } from './copies.ts';
 import { DurableLog } from './durable-log.ts';
 import type { SimProcess } from './process.ts';
@@ -47,18 +49,27 @@ export interface DiskUse {
   speed(): DiskOptions;
   /** Something was just handed to it to write: the process may die right here. */
   writing(): void;
-  /** True when this write or sync is to fail. */
-  fails(): boolean;
+  /** What this write or sync fails with; undefined when it succeeds. */
+  failure(): Error | undefined;
 }
 
-/** What a simulated disk says is left: plenty. */
-const FREE_BYTES = 2 ** 40;
+/** What is left of a disk that nothing fills: plenty. */
+export const PLENTY_BYTES: number = 2 ** 40;
+
+/** Batches that a crash of the file system can still take out of the middle of a log: those in files that are written to. */
+const RECENT_BATCHES_MAX = 64;
 
 type Slots = [Uint8Array, Uint8Array];
 
 interface HeadWrite {
   readonly slot: HeadSlot;
   readonly sector: Uint8Array;
+}
+
+/** A batch that is on the disk, with what it has overwritten. */
+interface RecentBatch {
+  readonly steps: readonly Step[];
+  readonly before: readonly (Uint8Array | undefined)[];
 }
 
 interface InFlight {
@@ -89,17 +100,36 @@ export class SimPlatter {
   unsyncedHead: HeadWrite[] = [];
   holder: SimProcess | undefined;
   readonly inFlight: Set<InFlight> = new Set();
+  /** What can still be written, in bytes. Taken up by writes once it is less than plenty. */
+  freeBytes: number = PLENTY_BYTES;
+  /** The newest batches by database, oldest first; kept for those who want to damage them. */
+  readonly #recent = new Map<DatabaseName, RecentBatch[]>();
+  /** True when recent batches are kept. */
+  readonly #keepsRecent: boolean;
 
-  constructor(random: SeededRandom, crc32: Crc32) {
+  /** `history` is what was committed. `damageable`: batches can be lost out of the middle. */
+  constructor(
+    random: SeededRandom,
+    crc32: Crc32,
+    history: (index: LogIndex) => ChainLink | undefined = () => undefined,
+    damageable = false,
+  ) {
     this.#random = random;
     this.#codec = new LogCodec(crc32);
-    this.durableLog = new DurableLog(crc32);
+    this.durableLog = new DurableLog(crc32, history);
+    this.#keepsRecent = damageable;
   }
 
-  /** Entry `index` as it lies in the log database, for an observer whom no crash can hit. */
+  /** Entry `index` as it lies in the log database, for an observer whom no crash can hit; undefined when it does not read. */
   entryAt(index: LogIndex): Entry | undefined {
     const value = this.stores.get('log')?.get(entryKey(index));
-    return value === undefined ? undefined : this.#codec.decodeEntry(value, index).entry;
+    if (value === undefined) return undefined;
+    try {
+      return this.#codec.decodeEntry(value, index).entry;
+    } catch (error) {
+      if (error instanceof DecodeError) return undefined;
+      throw error;
+    }
   }
 
   /** The database `name`, made where there is none. */
@@ -116,8 +146,55 @@ export class SimPlatter {
   /** A batch reaches the platter. */
   settle(write: InFlight): void {
     this.inFlight.delete(write);
-    this.store(write.name).apply(write.steps);
+    const store = this.store(write.name);
+    if (this.#keepsRecent) this.#remember(write.name, store, write.steps);
+    store.apply(write.steps);
     if (write.name === 'log') this.durableLog.wrote(write.steps);
+  }
+
+  /** Batches of `name` that can be lost. */
+  recentBatches(name: DatabaseName): number {
+    return this.#recent.get(name)?.length ?? 0;
+  }
+
+  /**
+   * Loses `count` batches of `name` that end `back` before the newest one; those behind them stay, as LevelDB has it when a block of
+   * its log is damaged. The keys of them that nothing later has written read as before.
+   */
+  loseBatches(name: DatabaseName, back: number, count: number): void {
+    const recent = this.#recent.get(name) ?? [];
+    const end = recent.length - back;
+    const lost = recent.splice(Math.max(0, end - count), Math.min(count, end));
+    const later = recent.slice(Math.max(0, end - count));
+    const written = new Set(later.flatMap(({ steps }) => steps.map(([key]) => textOf(key))));
+    const store = this.store(name);
+    for (const { steps, before } of lost.reverse()) {
+      for (let at = steps.length - 1; at >= 0; at -= 1) {
+        const [key] = steps[at] as Step;
+        if (!written.has(textOf(key))) store.apply([[key, before[at]]]);
+      }
+    }
+    // What the others had overwritten is not known any more.
+    this.#recent.delete(name);
+  }
+
+  /** The disk is another one now: empty. */
+  wipe(): void {
+    assert(!this.locked, 'a directory in use is not emptied');
+    this.stores.clear();
+    this.#recent.clear();
+    this.head = undefined;
+    this.syncedHead = undefined;
+    this.unsyncedHead = [];
+    this.ballastBytes = undefined;
+    this.durableLog.wiped();
+  }
+
+  #remember(name: DatabaseName, store: SortedStore, steps: readonly Step[]): void {
+    const recent = this.#recent.get(name) ?? [];
+    this.#recent.set(name, recent);
+    recent.push({ steps, before: steps.map(([key]) => store.get(key)) });
+    if (recent.length > RECENT_BATCHES_MAX) recent.shift();
   }
 
   /** The process that held it died; with `power` the host did too. */
@@ -202,7 +279,7 @@ export class SimDisk implements Disk {
   }
 
   async freeBytes(): Promise<number> {
-    return FREE_BYTES;
+    return this.#platter.freeBytes;
   }
 
   async ballastBytes(): Promise<number | undefined> {
@@ -210,11 +287,18 @@ export class SimDisk implements Disk {
   }
 
   async reserveBallast(sizeBytes: number): Promise<void> {
-    if (!this.#closed && this.#process.alive) this.#platter.ballastBytes = sizeBytes;
+    const platter = this.#platter;
+    if (this.#closed || !this.#process.alive) return;
+    if (platter.freeBytes < sizeBytes) throw noSpace();
+    if (platter.freeBytes < PLENTY_BYTES) platter.freeBytes -= sizeBytes;
+    platter.ballastBytes = sizeBytes;
   }
 
   async releaseBallast(): Promise<void> {
-    if (this.#platter.ballastBytes !== undefined) this.#platter.ballastBytes = 0;
+    const platter = this.#platter;
+    if (platter.ballastBytes === undefined) return;
+    if (platter.freeBytes < PLENTY_BYTES) platter.freeBytes += platter.ballastBytes;
+    platter.ballastBytes = 0;
   }
 
   async readHead(): Promise<readonly [Uint8Array, Uint8Array] | undefined> {
@@ -243,7 +327,8 @@ export class SimDisk implements Disk {
     const platter = this.#platter;
     const covered = platter.unsyncedHead.length;
     await this.#wait(this.#writeUs());
-    if (this.#use.fails()) throw new Error('EIO: the disk failed');
+    const failure = this.#use.failure();
+    if (failure !== undefined) throw failure;
     const durable = platter.unsyncedHead.splice(0, covered);
     if (durable.length === 0) return;
     platter.syncedHead ??= emptySlots();
@@ -265,13 +350,25 @@ export class SimDisk implements Disk {
     this.#platter.inFlight.add(write);
     this.#use.writing();
     await this.#wait(this.#writeUs());
-    if (this.#use.fails()) {
+    const failure = this.#fills(write) ? noSpace() : this.#use.failure();
+    if (failure !== undefined) {
       // Nothing is known of it: it may be there after the next open, or not.
       if (below(this.#random, 2) === 0) this.#platter.settle(write);
       this.#platter.inFlight.delete(write);
-      throw new Error('EIO: the disk failed');
+      throw failure;
     }
     this.#platter.settle(write);
+  }
+
+  /** Takes the room of a batch. True when there is not enough. */
+  #fills({ steps }: InFlight): boolean {
+    const platter = this.#platter;
+    if (platter.freeBytes >= PLENTY_BYTES) return false;
+    let sizeBytes = 0;
+    for (const [key, value] of steps) sizeBytes += key.length + (value?.length ?? 0);
+    if (sizeBytes > platter.freeBytes) return true;
+    platter.freeBytes -= sizeBytes;
+    return false;
   }
 
   #read(): Promise<void> {
@@ -373,4 +470,13 @@ class SimDatabase implements Database {
 
 function emptySlots(): Slots {
   return [new Uint8Array(HEAD_SLOT_BYTES), new Uint8Array(HEAD_SLOT_BYTES)];
+}
+
+/** What a write says when there is no room for it. */
+function noSpace(): Error {
+  return Object.assign(new Error('ENOSPC: no space left on the simulated disk'), { code: 'ENOSPC' });
+}
+
+function textOf(key: Uint8Array): string {
+  return key.join(',');
 }

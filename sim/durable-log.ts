@@ -13,15 +13,22 @@ import type { Step } from './sorted-store.ts';
 /** See the head of this file. */
 export class DurableLog {
   readonly #codec: LogCodec;
+  /** What was committed, which a state that comes from another peer stands for. */
+  readonly #history: (index: LogIndex) => ChainLink | undefined;
   /** By index; what was compacted stays known here. */
   readonly #links: (ChainLink | undefined)[] = [];
   #lastIndex: LogIndex = 0;
   #hardState: HardState = { term: 0, votedFor: undefined };
   #truncated = 0;
+  #reset = 0;
   #version = 0;
 
-  constructor(crc32: Crc32) {
+  /** The end of the log as it was acknowledged before damage took a part of it; empty while nothing is missing. */
+  #remembered: readonly (ChainLink | undefined)[] = [];
+
+  constructor(crc32: Crc32, history: (index: LogIndex) => ChainLink | undefined = () => undefined) {
     this.#codec = new LogCodec(crc32);
+    this.#history = history;
   }
 
   get lastIndex(): LogIndex {
@@ -46,6 +53,11 @@ export class DurableLog {
     return this.#truncated;
   }
 
+  /** How often the log was begun anew behind a state from another peer. */
+  get snapshots(): number {
+    return this.#reset;
+  }
+
   /** The chain up to `index`; undefined when the log ends before. */
   chainAt(index: LogIndex): number | undefined {
     if (index === 0) return CHAIN_START;
@@ -54,6 +66,34 @@ export class DurableLog {
 
   linkAt(index: LogIndex): ChainLink | undefined {
     return index > this.#lastIndex ? undefined : this.#links[index];
+  }
+
+  /**
+   * True when the log up to `index` counts here as (`index`, `chain`): it is on the disk, or damage took it and the peer goes on
+   * voting as if it were there.
+   */
+  vouchesFor(index: LogIndex, chain: number | undefined): boolean {
+    if (chain === undefined) return false;
+    return this.chainAt(index) === chain || this.#remembered[index]?.chain === chain;
+  }
+
+  /** Damage is about to befall it: what it has acknowledged by now is remembered until `mended`. */
+  wounded(): void {
+    if (this.#remembered.length <= this.#lastIndex) this.#remembered = this.links();
+  }
+
+  /** Everything that damage took is back. */
+  mended(): void {
+    this.#remembered = [];
+  }
+
+  /** The disk is another one now, with nothing on it. What was acknowledged before may be counted until it is replaced. */
+  wiped(): void {
+    this.#remembered = this.links();
+    this.#links.length = 0;
+    this.#lastIndex = 0;
+    this.#hardState = { term: 0, votedFor: undefined };
+    this.#version += 1;
   }
 
   /** All links by index, as they stand now. */
@@ -65,6 +105,9 @@ export class DurableLog {
   wrote(steps: readonly Step[]): void {
     let meta: { readonly value: Uint8Array; readonly index: LogIndex } | undefined;
     let lowest = this.#lastIndex + 1;
+    for (const [key, value] of steps) {
+      if (value !== undefined && isMetaKey(key)) this.#beginBehind(value, indexOfKey(key));
+    }
     for (const [key, value] of steps) {
       if (value === undefined) continue;
       if (isMetaKey(key)) meta = { value, index: indexOfKey(key) };
@@ -81,5 +124,14 @@ export class DurableLog {
     this.#lastIndex = last.index;
     if (this.#links.length !== last.index + 1) this.#links.length = last.index + 1;
     this.#hardState = hardState;
+  }
+  /** Where the log begins anew behind a state of which it did not hold the entries, these are what was committed. */
+  #beginBehind(meta: Uint8Array, lastIndex: LogIndex): void {
+    const { base } = this.#codec.decodeMeta(meta, lastIndex);
+    if (base.index === 0 || this.linkAt(base.index)?.term === base.term) return;
+    this.#reset += 1;
+    this.#links.length = 0;
+    for (let index = base.index; index > 0; index -= 1) this.#links[index] = this.#history(index);
+    if (this.#links[base.index]?.term !== base.term) this.#links[base.index] = undefined;
   }
 }

@@ -8,7 +8,7 @@ import { assert } from '../src/base/assert.ts';
 import type { LogIndex, PeerId } from '../src/base/ids.ts';
 import { type ClusterConfig, clusterFingerprint, fingerprintDifferences } from '../src/config/cluster-config.ts';
 import { Peer } from '../src/peer/peer.ts';
-import type { MarkDigest } from '../src/peer/types.ts';
+import type { MarkDigest, ReadDone } from '../src/peer/types.ts';
 import { CONNECT_PATH } from '../src/protocol/protocol.ts';
 import { DEFAULT_WIRE_LIMITS } from '../src/protocol/request-rules.ts';
 import type { Message } from '../src/raft/message.ts';
@@ -22,13 +22,14 @@ import { PEER_PATH } from '../src/transport/timings.ts';
 import type { PeerView } from './checkers/checker.ts';
 import { type CrashLoss, type DiskOptions, SimDisk, SimPlatter } from './disk.ts';
 import type { DurableLog } from './durable-log.ts';
+import type { ChainLink } from './chain.ts';
 import { LogMirror } from './history.ts';
 import type { SimNetwork } from './network.ts';
 import type { SimOptions } from './options.ts';
 import type { Plants } from './plants.ts';
 import { type HostClock, SimProcess } from './process.ts';
 import { type DatagramOptions, WatchedTransport } from './watched-transport.ts';
-import { Violation, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** Where every member listens for clients and workers. */
 export const CLIENT_PORT = 7400;
@@ -44,20 +45,23 @@ export interface MemberContext {
   readonly world: World;
   readonly network: SimNetwork;
   readonly options: SimOptions;
-  readonly cluster: ClusterConfig;
   readonly plants: Plants;
+  /** What was committed, by index. */
+  history(index: LogIndex): ChainLink | undefined;
   /** What befalls single frames now. */
   datagrams(): DatagramOptions | undefined;
   /** How disks are now. */
   disk(): DiskOptions;
   /** A message is handed to the transport. */
   sent(member: SimMember, message: Message): void;
+  /** A linearizable read is asked for; what it returns is told the index at which it is answered. */
+  reading(member: SimMember): (appliedIndex: LogIndex) => void;
   /** Something is being written; may end the process on the spot. */
   writing(member: SimMember): void;
-  /** True when a write or sync of the member's disk is to fail. */
-  fails(member: SimMember): boolean;
-  /** The member halted because its disk failed, as it should. */
-  halted(member: SimMember): void;
+  /** What a write or sync of the member's disk fails with; undefined when it is to succeed. */
+  diskFailure(member: SimMember): Error | undefined;
+  /** The member ended itself, or did not start. @throws Violation when it had no reason to */
+  halted(member: SimMember, reason: string): void;
 }
 
 interface Run {
@@ -76,15 +80,50 @@ export class SimMember implements PeerView {
   readonly log: LogMirror = new LogMirror();
   readonly clock: HostClock;
   readonly #context: MemberContext;
+  /** What its own file says of the cluster. */
+  readonly #cluster: ClusterConfig;
   #run: Run | undefined;
   #start = 0;
   #checkpointsLoaded = 0;
+  #lives = 1;
+  #incarnation: string | undefined;
+  stranger = false;
+  /** What each write takes longer at present, in µs. */
+  stallUs = 0;
 
-  constructor(id: PeerId, clock: HostClock, context: MemberContext) {
+  constructor(id: PeerId, clock: HostClock, cluster: ClusterConfig, context: MemberContext) {
     this.id = id;
     this.clock = clock;
+    this.#cluster = cluster;
     this.#context = context;
-    this.platter = new SimPlatter(context.world.random(`platter of ${id}`), crc32);
+    const { world, options } = context;
+    const history = (index: LogIndex): ChainLink | undefined => context.history(index);
+    const damageable = options.faults.rates.lostBatches > 0;
+    this.platter = new SimPlatter(world.random(`platter of ${id}`), crc32, history, damageable);
+  }
+
+  get life(): string {
+    return this.#lives === 1 ? this.id : `${this.id}/${this.#lives}`;
+  }
+
+  /** Of the data directory, as far as it was opened; undefined for one that is empty. */
+  get incarnation(): string | undefined {
+    return this.#incarnation;
+  }
+
+  /** True when a write of the run that goes on, or that ended last, was made to fail. */
+  get diskFailed(): boolean {
+    return this.#run?.diskFailed === true;
+  }
+
+  /** The data directory is lost: the next start finds an empty one. */
+  wipe(): void {
+    assert(this.#run === undefined, 'the directory of a process that runs is not emptied');
+    this.#context.world.line(this.id, 'loses its data directory');
+    this.platter.wipe();
+    this.#lives += 1;
+    this.#incarnation = undefined;
+    this.stranger = true;
   }
 
   /** Counts runs: a peer that opens its directory anew begins one without another process. */
@@ -150,26 +189,20 @@ export class SimMember implements PeerView {
       applied: () => {},
       leadership: () => {},
       halted: (reason) => {
-        if (!process.alive) return;
-        if (run.diskFailed) this.#context.halted(this);
-        else world.fail(new Violation('no-halt', `${this.id} has halted: ${reason}`));
+        if (process.alive) world.check(() => this.#context.halted(this, `has halted: ${reason}`));
       },
     });
     const failed = (error: unknown): void => {
-      if (!process.alive) return;
-      if (run.diskFailed) {
-        this.#context.halted(this);
-        return;
-      }
-      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      world.fail(new Violation('no-halt', `${this.id} does not start: ${words}`, error));
+      if (process.alive) world.check(() => this.#context.halted(this, `does not start: ${wordsOf(error)}`));
     };
     world.schedule(world.nowUs, 'plan', process, () => {
       server
         .start()
         .then(() => peer.start())
         .then(() => {
-          if (peer.status().checkpointIndex > 0) this.#checkpointsLoaded += 1;
+          const { checkpointIndex, identity } = peer.status();
+          if (checkpointIndex > 0) this.#checkpointsLoaded += 1;
+          this.#incarnation = identity?.incarnation;
           this.#context.plants.started?.(peer, this.id);
         })
         .catch(failed);
@@ -213,17 +246,18 @@ export class SimMember implements PeerView {
         });
       })
       .catch((error: unknown) => {
-        if (run.diskFailed) {
-          this.#context.halted(this);
-          return;
-        }
-        const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        world.fail(new Violation('no-halt', `${this.id} does not stop: ${words}`, error));
+        world.check(() => this.#context.halted(this, `does not stop: ${wordsOf(error)}`));
       });
   }
 
+  #speed(): DiskOptions {
+    const speed = this.#context.disk();
+    return this.stallUs === 0 ? speed : { ...speed, writeUsMin: speed.writeUsMin + this.stallUs };
+  }
+
   #makeTransport(process: SimProcess): SocketTransport {
-    const { network, cluster } = this.#context;
+    const { network } = this.#context;
+    const cluster = this.#cluster;
     const { timers, random, logger } = process;
     return new SocketTransport(
       {
@@ -250,7 +284,8 @@ export class SimMember implements PeerView {
 
   #makePeer(process: SimProcess, inner: SocketTransport): Peer {
     const context = this.#context;
-    const { world, options, cluster, plants } = context;
+    const { world, options, plants } = context;
+    const cluster = this.#cluster;
     const { clock, timers, random, logger } = process;
     const transport = new WatchedTransport(inner, {
       world,
@@ -262,12 +297,12 @@ export class SimMember implements PeerView {
     });
     const openStorage = (): ReturnType<typeof openDataDirectory> => {
       const disk = new SimDisk(world, this.platter, process, {
-        speed: () => context.disk(),
+        speed: () => this.#speed(),
         writing: () => context.writing(this),
-        fails: () => {
-          if (!context.fails(this)) return false;
-          if (this.#run !== undefined) this.#run.diskFailed = true;
-          return true;
+        failure: () => {
+          const failure = context.diskFailure(this);
+          if (failure !== undefined && this.#run !== undefined) this.#run.diskFailed = true;
+          return failure;
         },
       });
       return openDataDirectory(plants.disk?.(disk, this.id) ?? disk, {
@@ -275,17 +310,31 @@ export class SimMember implements PeerView {
         peerId: this.id,
         random,
         crc32,
+        repairable: cluster.members.length > 1,
+        ballastBytes: options.ballastBytes,
         entriesInMemoryBytes: options.peerLimits.entriesInMemoryBytesMax ?? 64 * 1024 * 1024,
       });
     };
-    return new Peer(
+    const peer = new Peer(
       { self: this.id, cluster, limits: options.peerLimits, schedulerLimits: options.schedulerLimits },
       { clock, timers, random, crc32, logger, transport, openStorage },
     );
+    const read = peer.read.bind(peer);
+    Object.defineProperty(peer, 'read', {
+      value: (done: ReadDone) => {
+        const answered = context.reading(this);
+        read((result, index) => {
+          if (result === 'ok') answered(index);
+          done(result, index);
+        });
+      },
+    });
+    return peer;
   }
 
   #makeServer(process: SimProcess, peer: Peer): Server {
-    const { network, options, cluster } = this.#context;
+    const { network, options } = this.#context;
+    const cluster = this.#cluster;
     const { clock, timers, random, logger } = process;
     return new Server(
       {
@@ -307,6 +356,10 @@ export class SimMember implements PeerView {
 /** Where clients reach a member. */
 export function clientUrl(host: string): string {
   return `ws://${host}:${CLIENT_PORT}${CONNECT_PATH}`;
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 const SECRET = new Uint8Array(32).fill(7);

@@ -7,7 +7,7 @@
  * into their timeout, and what was sent to it is lost. A process that was killed on a live host is refused and reset.
  */
 import { assert } from '../src/base/assert.ts';
-import { below, type SeededRandom } from '../src/base/random.ts';
+import { below, type Random, type SeededRandom } from '../src/base/random.ts';
 import type { Dialer, DialFailure, DialHandlers, DialOptions, Listener, Socket } from '../src/base/socket.ts';
 import { describeClientFrame, describeServerFrame } from './describe-frame.ts';
 import { type Item, SimSocket, type Wire } from './connection.ts';
@@ -50,6 +50,8 @@ export class SimNetwork implements Wire {
   readonly #clogged = new Map<string, { readonly untilUs: number; readonly delayUs: number }>();
   readonly #down = new Set<string>();
   #connections = 0;
+  /** Until then single frames between peers are lost, repeated and late. */
+  stormUntilUs = 0;
 
   constructor(world: World, options: NetworkOptions) {
     this.world = world;
@@ -126,6 +128,14 @@ export class SimNetwork implements Wire {
     }
   }
 
+  /** The next message that `end` sends arrives with its end cut off, or as noise. */
+  garbleNext(end: SimSocket, how: 'cut' | 'noise', random: Random): void {
+    end.garble = (bytes) => {
+      const sizeBytes = how === 'cut' ? below(random, bytes.length) : 1 + below(random, 64);
+      return how === 'cut' ? bytes.slice(0, sizeBytes) : Uint8Array.from({ length: sizeBytes }, () => below(random, 256));
+    };
+  }
+
   /** The process is gone and its host lives: the kernel resets what it had. */
   processKilled(process: SimProcess): void {
     for (const end of this.#sockets) {
@@ -148,7 +158,8 @@ export class SimNetwork implements Wire {
     this.#down.delete(host);
   }
 
-  carry(item: Item, from: SimSocket, to: SimSocket): void {
+  carry(sent: Item, from: SimSocket, to: SimSocket): void {
+    const item = this.#garbled(sent, from);
     const source = from.process.host;
     const target = to.process.host;
     if (from.lostFromUs !== Number.POSITIVE_INFINITY) return;
@@ -169,6 +180,13 @@ export class SimNetwork implements Wire {
     };
     if (to.process.alive) world.schedule(atUs, kind, to.process, arrive);
     else if (!this.#down.has(target) && item.type === 'message') this.#reset(from);
+  }
+
+  #garbled(item: Item, from: SimSocket): Item {
+    const { garble } = from;
+    if (garble === undefined || item.type !== 'message' || item.bytes.length === 0) return item;
+    from.garble = undefined;
+    return { type: 'message', bytes: garble(item.bytes), sizeBytes: item.bytes.length };
   }
 
   note(bytes: Uint8Array, from: SimSocket): void {

@@ -12,33 +12,66 @@ import type { DiskOptions } from './disk.ts';
 import type { NetworkOptions } from './network.ts';
 import type { DatagramOptions } from './watched-transport.ts';
 
-/** How often things go wrong, in events a second over the whole cluster; 0 for never. */
+/** The families of faults, in the order in which they are drawn. A new one goes to the end, so that those before come as they did. */
+export const FAULTS = [
+  'crashes',
+  'crashesAtWrites',
+  'stops',
+  'pauses',
+  'stalls',
+  'partitions',
+  'hops',
+  'swizzles',
+  'breaks',
+  'clogs',
+  'garbles',
+  'storms',
+  'clockJumps',
+  'writeErrors',
+  'slowDisks',
+  'fullDisks',
+  'rot',
+  'lostBatches',
+  'lostTails',
+  'wipes',
+  'changes',
+  'transfers',
+  'rollingRestarts',
+  'doubleStarts',
+  'foreignDisks',
+  'workerCrashes',
+  'workerPauses',
+  'workerStops',
+  'clientCrashes',
+  'clientPauses',
+] as const;
+
+/** A family of faults. */
+export type FaultName = (typeof FAULTS)[number];
+
+/** How things go wrong. */
 export interface FaultOptions {
-  readonly crashes: number;
+  /** Events a second over the whole cluster; 0 for never. */
+  readonly rates: Readonly<Record<FaultName, number>>;
   /** Of a hundred crashes, those that take the host's power with them. */
   readonly powerPercent: number;
-  /** In a thousand writes to a disk, those at which the process dies in the middle of what it does. */
-  readonly crashPerThousandWrites: number;
-  /** In a million writes and syncs, those that fail. */
-  readonly failPerMillionWrites: number;
-  readonly gracefulStops: number;
-  readonly pauses: number;
   readonly pauseMsMax: number;
-  readonly partitions: number;
   readonly partitionMsMax: number;
-  /** Connections that break. */
-  readonly breaks: number;
-  readonly clogs: number;
-  readonly clockJumps: number;
   readonly clockJumpMsMax: number;
-  readonly datagrams: DatagramOptions | undefined;
-  readonly workerCrashes: number;
-  readonly workerPauses: number;
+  /** What befalls single frames between peers during a storm, and how long one lasts at most. */
+  readonly datagrams: DatagramOptions;
+  readonly stormMsMax: number;
   readonly workerPauseMsMax: number;
-  readonly workerStops: number;
-  readonly clientCrashes: number;
-  readonly clientPauses: number;
 }
+
+/** What is left of the cluster once faults end. */
+export type LastPhase =
+  /** Everybody comes back. */
+  | 'all'
+  /** A majority is whole; the others stay dead, or cut off in one direction, for good. */
+  | 'core'
+  /** Everybody is there, and one link between two followers never carries anything again. */
+  | 'broken-link';
 
 /** What clients and workers do. */
 export interface WorkloadOptions {
@@ -60,7 +93,10 @@ export interface WorkloadOptions {
 /** One run. */
 export interface SimOptions {
   readonly seed: number;
+  /** Founders of the cluster. */
   readonly peers: number;
+  /** Peers that wait to be added. */
+  readonly spares: number;
   /** The step in which peers count time, in ms. */
   readonly tickMs: number;
   readonly network: NetworkOptions;
@@ -76,6 +112,9 @@ export interface SimOptions {
   readonly sessionIdleMs: number;
   readonly peerLimits: Partial<PeerLimits>;
   readonly schedulerLimits: Partial<SchedulerLimits>;
+  /** Room that each disk holds back. */
+  readonly ballastBytes: number;
+  readonly lastPhase: LastPhase;
 }
 
 /** Networks and disks as they are once everything is healed. */
@@ -99,9 +138,11 @@ export function drawOptions(seed: number): SimOptions {
   const tight = draw.chance(35);
   const leaseMs = draw.between(1_800, 6_000);
   const workload = drawWorkload(draw);
+  const peers = draw.pick([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 2, 1]);
   return {
     seed,
-    peers: draw.pick([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 1]),
+    peers,
+    spares: peers === 1 ? 0 : draw.pick([0, 0, 1, 2]),
     tickMs: draw.pick([10, 25, 25, 50]),
     network: {
       delayUsMin: draw.between(50, 2_000),
@@ -115,7 +156,7 @@ export function drawOptions(seed: number): SimOptions {
       stallUs: draw.pick([0, 50_000, 400_000, 1_500_000]),
       stallPerThousand: draw.pick([0, 1, 3]),
     },
-    clockRatePerThousand: draw.pick([0, 1, 20, 50]),
+    clockRatePerThousand: draw.pick([0, 0, 1, 20, 50, 300]),
     clockSkewMsMax: draw.pick([0, 20, 400, 3_000, 3_600_000]),
     lookUs: draw.pick([0, 0, 20, 400]),
     faults: drawFaults(draw, leaseMs),
@@ -124,39 +165,64 @@ export function drawOptions(seed: number): SimOptions {
     sessionIdleMs: draw.pick([4_000, 20_000, 3_600_000]),
     peerLimits: drawPeerLimits(draw, tight, workload),
     schedulerLimits: drawSchedulerLimits(draw, tight, leaseMs),
+    ballastBytes: draw.pick([0, 64 * KIB, MIB]),
+    lastPhase: draw.pick(['all', 'all', 'core', 'core', 'broken-link']),
   };
 }
 
 function drawFaults(draw: Draw, leaseMs: number): FaultOptions {
-  const alone = draw.chance(10) ? draw.between(0, 9) : undefined;
-  let family = -1;
-  const on = (): boolean => {
-    family += 1;
-    const chosen = draw.chance(55);
+  // Now and then a single family, so that nothing hides what it does.
+  const alone = draw.chance(10) ? draw.pick(FAULTS) : undefined;
+  const on = (family: FaultName, percent = 50): boolean => {
+    const chosen = draw.chance(percent);
     return alone === undefined ? chosen : alone === family;
   };
-  const rate = (low: number, high: number): number => (on() ? draw.logarithmic(low * 1_000, high * 1_000) / 1_000 : 0);
+  const rates = Object.fromEntries(FAULTS.map((family) => [family, 0])) as Record<FaultName, number>;
+  const rate = (family: FaultName, low: number, high: number, percent?: number): void => {
+    const isOn = on(family, percent);
+    const drawn = draw.logarithmic(low * 1_000, high * 1_000) / 1_000;
+    rates[family] = isOn ? drawn : 0;
+  };
+  // Most processes are met without a write on their way, and spared then.
+  rate('crashes', 0.1, 3);
+  rate('crashesAtWrites', 0.05, 0.6);
+  rate('stops', 0.02, 0.1);
+  rate('pauses', 0.05, 0.6);
+  rate('stalls', 0.1, 3);
+  rate('partitions', 0.05, 0.5);
+  rate('hops', 0.02, 0.2, 30);
+  rate('swizzles', 0.02, 0.2, 30);
+  rate('breaks', 0.1, 4);
+  rate('clogs', 0.05, 1);
+  rate('garbles', 0.02, 0.5);
+  rate('storms', 0.05, 1);
+  rate('clockJumps', 0.02, 0.2);
+  rate('writeErrors', 0.01, 0.2, 25);
+  rate('slowDisks', 0.02, 0.3, 40);
+  rate('fullDisks', 0.01, 0.1, 25);
+  rate('rot', 0.02, 0.3, 30);
+  rate('lostBatches', 0.02, 0.2, 30);
+  rate('lostTails', 0.02, 0.2, 20);
+  rate('wipes', 0.01, 0.1, 25);
+  rate('changes', 0.02, 0.4, 40);
+  rate('transfers', 0.02, 0.5, 40);
+  rate('rollingRestarts', 0.01, 0.05, 20);
+  rate('doubleStarts', 0.02, 0.2, 15);
+  rate('foreignDisks', 0.05, 0.5, 15);
+  rates.workerCrashes = draw.logarithmic(20, 250) / 1_000;
+  rates.workerPauses = draw.logarithmic(20, 200) / 1_000;
+  rates.workerStops = draw.pick([0, 0.02, 0.06]);
+  rates.clientCrashes = draw.pick([0, 0.02, 0.08]);
+  rates.clientPauses = draw.pick([0, 0, 0.1]);
   return {
-    crashes: rate(0.03, 0.6),
+    rates,
     powerPercent: draw.pick([0, 30, 100]),
-    crashPerThousandWrites: on() ? draw.logarithmic(1, 20) : 0,
-    failPerMillionWrites: draw.chance(25) ? draw.logarithmic(50, 2_000) : 0,
-    gracefulStops: rate(0.02, 0.1),
-    pauses: rate(0.05, 0.6),
     pauseMsMax: draw.logarithmic(50, 6_000),
-    partitions: rate(0.05, 0.5),
     partitionMsMax: draw.logarithmic(300, 8_000),
-    breaks: rate(0.1, 4),
-    clogs: rate(0.05, 1),
-    clockJumps: rate(0.02, 0.2),
     clockJumpMsMax: draw.pick([800, 60_000, 3_600_000]),
-    datagrams: on() ? drawDatagrams(draw) : undefined,
-    workerCrashes: draw.logarithmic(20, 250) / 1_000,
-    workerPauses: draw.logarithmic(20, 200) / 1_000,
+    datagrams: drawDatagrams(draw),
+    stormMsMax: draw.logarithmic(200, 20_000),
     workerPauseMsMax: leaseMs * 2,
-    workerStops: draw.pick([0, 0.02, 0.06]),
-    clientCrashes: draw.pick([0, 0.02, 0.08]),
-    clientPauses: draw.pick([0, 0, 0.1]),
   };
 }
 
@@ -207,6 +273,11 @@ function drawPeerLimits(draw: Draw, tight: boolean, workload: WorkloadOptions): 
     logTailBytes: draw.pick([0, 4 * KIB, 64 * KIB, 1024 * MIB]),
     logTailMs: draw.pick([0, 2_000, 20_000, 600_000]),
     blockCacheCount: draw.pick([1, 4, 64]),
+    snapshotPageBytes: draw.logarithmic(1, 256 * KIB),
+    snapshotBytesPerSecond: draw.logarithmic(64 * KIB, 64 * MIB),
+    logHoldBytes: draw.pick([0, 64 * KIB, 64 * MIB]),
+    spaceLowBytes: draw.logarithmic(64 * KIB, 4 * MIB),
+    spacePollMs: draw.pick([100, 1_000]),
   };
 }
 

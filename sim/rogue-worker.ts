@@ -145,6 +145,11 @@ export class RogueWorker extends Program {
   }
 
   #report(completions: readonly CompletionRow[]): void {
+    const { ledger, world } = this.context;
+    for (const [number, token] of completions) {
+      const done = { f: 'complete', state: 'done', result: JSON.stringify({ mark: '', token }) } as const;
+      ledger.mayHappen(this.host, number, world.nowUs, done);
+    }
     this.#send({ type: 'complete', requestId: this.#nextId(), completions });
   }
 

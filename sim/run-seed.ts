@@ -1,5 +1,6 @@
 /** One seed from its number to its verdict. */
 import { drawOptions, type SimOptions } from './options.ts';
+import type { FaultOccurrence } from './faults/faults.ts';
 import type { Plants } from './plants.ts';
 import { FULL_LENGTH, type RunLength, Simulation } from './simulation.ts';
 import type { RunTotals } from './totals.ts';
@@ -13,6 +14,8 @@ export interface Failure {
   readonly message: string;
   /** The last lines of the trace. */
   readonly trace: readonly string[];
+  /** The faults that happened up to then, in their order. */
+  readonly faults: readonly FaultOccurrence[];
 }
 
 /** What became of a seed. */
@@ -33,6 +36,8 @@ export interface RunOptions {
   readonly plants?: Plants;
   /** Leave a failure without the lines that lead to it, which cost another run. Default false. */
   readonly briefly?: boolean;
+  /** Numbers of faults that do not happen, see `FaultOccurrence`. Default none. */
+  readonly maskedFaults?: ReadonlySet<number>;
   /** Gets every line of the first run's trace. */
   readonly print?: (line: string) => void;
 }
@@ -58,7 +63,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<V
   const [was, is] = [first.totals.traceHash, second.totals.traceHash];
   if (was === is) return first;
   const message = `the same seed gave the trace ${was} and then ${is}: something depends on what it must not`;
-  return { totals: first.totals, failure: { seed, checker: 'determinism', message, trace: [] } };
+  return { totals: first.totals, failure: { seed, checker: 'determinism', message, trace: [], faults: [] } };
 }
 
 /** Runs a seed that has failed again, for the lines that lead to it and for the stack: a run goes without both. */
@@ -78,12 +83,12 @@ async function runOnce(
 ): Promise<Verdict> {
   const trace = new Trace(telling);
   const drawn = drawOptions(seed);
-  const simulation = new Simulation(options.adjust?.(drawn) ?? drawn, trace, options.plants);
+  const simulation = new Simulation(options.adjust?.(drawn) ?? drawn, trace, options.plants, options.maskedFaults);
   try {
     await simulation.run(options.length ?? FULL_LENGTH);
     return { totals: simulation.totals(), failure: undefined };
   } catch (error) {
     const { checker, message } = error instanceof Violation ? error : asViolation(error, undefined);
-    return { totals: simulation.totals(), failure: { seed, checker, message, trace: trace.last(TRACE_LINES) } };
+    return { totals: simulation.totals(), failure: { seed, checker, message, trace: trace.last(TRACE_LINES), faults: simulation.happened } };
   }
 }

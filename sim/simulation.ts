@@ -8,6 +8,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { sameHash } from '../src/base/hash.ts';
+import { TIMINGS_DEFAULT } from '../src/config/cluster-config.ts';
 import { peerLimits } from '../src/config/limits.ts';
 import { schedulerLimits } from '../src/scheduler/limits.ts';
 import { Bounds } from './checkers/bounds.ts';
@@ -17,6 +18,10 @@ import { CommitOrder } from './checkers/commit-order.ts';
 import { CommitQuorum } from './checkers/commit-quorum.ts';
 import { CommittedKept } from './checkers/committed-kept.ts';
 import { CommittedPrefix } from './checkers/committed-prefix.ts';
+import { ConfigurationAdjacency } from './checkers/configuration-adjacency.ts';
+import { ConfigurationBarrier } from './checkers/configuration-barrier.ts';
+import { ConfigurationPending } from './checkers/configuration-pending.ts';
+import { ConfigurationPurity } from './checkers/configuration-purity.ts';
 import { DurableAck } from './checkers/durable-ack.ts';
 import { DurableTerm } from './checkers/durable-term.ts';
 import { DurableVote } from './checkers/durable-vote.ts';
@@ -24,15 +29,23 @@ import { ElectionSafety } from './checkers/election-safety.ts';
 import { LeaderAppendOnly } from './checkers/leader-append-only.ts';
 import { LeaderCompleteness } from './checkers/leader-completeness.ts';
 import { LeaseExclusion } from './checkers/lease-exclusion.ts';
+import { Linearizability } from './checkers/linearizability.ts';
 import { LogMatching } from './checkers/log-matching.ts';
 import { LogShape } from './checkers/log-shape.ts';
 import { MessageSanity } from './checkers/message-sanity.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
+import { ReadFreshness } from './checkers/read-freshness.ts';
 import { StateAgreement } from './checkers/state-agreement.ts';
 import { StateShape } from './checkers/state-shape.ts';
 import { SubmitOnce } from './checkers/submit-once.ts';
 import { SimCluster } from './cluster.ts';
-import { Faults } from './faults.ts';
+import { Atlas } from './faults/atlas.ts';
+import { type FaultOccurrence, Faults } from './faults/faults.ts';
+import { Hosts } from './faults/hosts.ts';
+import { Remains } from './last-phase.ts';
+import { hostClock } from './cluster.ts';
+import { SimOperator } from './operator.ts';
+import { ConfigurationBook } from './configuration-book.ts';
 import { Ledger } from './ledger.ts';
 import { SimNetwork } from './network.ts';
 import { CALM_DISK, type SimOptions } from './options.ts';
@@ -59,6 +72,10 @@ const FAULTS_MS_MAX = 600_000;
 const LOOK_US = 100_000;
 /** Clients go on for this long once all is healed, in µs. */
 const ASKING_ON_US = 2_000_000;
+/** A majority that is whole has a leader within this many times the longest election timeout. */
+const LEADER_TIMEOUTS_MAX = 10;
+/** And everybody agrees with it within so many, once nobody asks anything. */
+const AGREE_TIMEOUTS_MAX = 50;
 /** Within this everything has come to its end after healing, in µs. */
 const SETTLE_US_MAX = 90_000_000;
 /** For this long no new term begins afterwards, in µs. */
@@ -74,14 +91,22 @@ export class Simulation {
   readonly #ledger = new Ledger();
   readonly #workload: Workload;
   readonly #faults: Faults;
+  readonly #atlas: Atlas;
+  readonly #hosts: Hosts;
+  readonly #operator: SimOperator;
+  readonly #remains: Remains;
   readonly #elections: ElectionSafety;
   readonly #submissions: SubmitOnce;
+  readonly #purity: ConfigurationPurity;
+  readonly #book: ConfigurationBook;
   readonly #visible: ClientVisible;
+  readonly #linearizability: Linearizability;
   #eventsUnderFaults = 0;
   #requestsUnderFaults = 0;
   #faultsMs = 0;
 
-  constructor(options: SimOptions, trace: Trace, plants: Plants = {}) {
+  /** `masked`: numbers of faults that do not happen. */
+  constructor(options: SimOptions, trace: Trace, plants: Plants = {}, masked: ReadonlySet<number> = new Set()) {
     this.#options = options;
     const world = new World(options.seed, trace);
     this.#world = world;
@@ -90,16 +115,22 @@ export class Simulation {
     this.#cluster = new SimCluster(world, options, this.#witness, {
       network: this.#network,
       plants,
-      datagrams: () => (this.#faults.active ? options.faults.datagrams : undefined),
+      datagrams: () =>
+        this.#faults.active && world.nowUs < this.#network.stormUntilUs ? options.faults.datagrams : undefined,
       disk: () => (this.#faults.active ? options.disk : CALM_DISK),
-      writing: (member) => this.#faults.writing(member),
-      fails: (member) => this.#faults.diskFails(member),
-      halted: (member) => this.#faults.halted(member),
+      writing: (member) => this.#hosts.writing(member),
+      diskFailure: (member) => this.#hosts.diskFailure(member),
+      halted: (member, reason) => this.#hosts.halted(member, reason),
     });
+    this.#atlas = new Atlas(world, this.#cluster);
+    this.#hosts = new Hosts(world, this.#atlas);
     const cluster: ClusterView = this.#cluster;
     this.#elections = new ElectionSafety(cluster);
     this.#submissions = new SubmitOnce(cluster);
+    this.#book = new ConfigurationBook(cluster.voters);
+    this.#purity = new ConfigurationPurity(cluster, this.#book);
     this.#visible = new ClientVisible(cluster, this.#ledger, this.#witness);
+    this.#linearizability = new Linearizability(cluster, this.#ledger, this.#witness);
     const leases = new LeaseExclusion(cluster, this.#witness);
     this.#cluster.checkers = this.#checkers(leases);
     this.#workload = new Workload(world, options, {
@@ -109,11 +140,20 @@ export class Simulation {
       leases,
       unfinished: () => this.#witness.unfinished,
     });
-    this.#faults = new Faults(world, options, {
+    const clock = hostClock(world, 'operator', options);
+    this.#operator = new SimOperator('operator', clock, this.#workload.context, this.#cluster, this.#hosts);
+    const parts = {
+      world,
+      options,
       cluster: this.#cluster,
       network: this.#network,
-      workload: this.#workload,
-    });
+      hosts: this.#hosts,
+      atlas: this.#atlas,
+      operator: this.#operator,
+    };
+    this.#remains = new Remains(parts);
+    const faultsGoOn = (): boolean => this.#faults.active;
+    this.#faults = new Faults({ ...parts, workload: this.#workload, faultsGoOn }, masked);
     world.afterEvent = (owner, quiet) => this.#cluster.afterEvent(owner, quiet);
   }
 
@@ -126,12 +166,21 @@ export class Simulation {
   async run(length: RunLength = FULL_LENGTH): Promise<void> {
     for (const member of this.#cluster.members) member.boot();
     this.#workload.begin();
+    this.#operator.boot();
     this.#faults.begin();
     await this.#underFaults(length);
-    this.#faults.heal();
+    this.#faults.calm();
+    this.#remains.begin();
+    this.#workload.heal();
     await this.#settle();
     this.#cluster.checkWhole();
     this.#visible.settled();
+    this.#linearizability.settled();
+  }
+
+  /** The faults that happened, in their order. */
+  get happened(): readonly FaultOccurrence[] {
+    return this.#faults.happened;
   }
 
   /** What the run did. */
@@ -157,7 +206,17 @@ export class Simulation {
         repeatedSubmissions: this.#submissions.repeated,
         lostWorkers: counters.lostWorkers,
         refusedStaleTokens: counters.refusedStale,
-        crashesInWrite: this.#faults.counts.crashesInWrite,
+        crashesInWrite: this.#hosts.crashesInWrite,
+        powerLosses: this.#hosts.powerLosses,
+        halts: this.#hosts.halts,
+        repairs: this.#atlas.repairs,
+        configurations: this.#cluster.configurations,
+        ...this.#operator.counts,
+        configurationsRolledBack: this.#purity.rolledBack,
+        leadersRemoved: this.#cluster.leadersRemoved,
+        readsThatWaited: this.#cluster.readsThatWaited,
+        snapshotsInstalled: sum((member) => member.durable.snapshots),
+        snapshotsInterrupted: this.#hosts.snapshotsInterrupted,
         checkpointRestarts: sum((member) => member.checkpointsLoaded),
       },
       comparisons: Object.fromEntries(this.checkers.map((checker) => [checker.name, checker.comparisons])),
@@ -184,11 +243,17 @@ export class Simulation {
       new CommittedKept(cluster),
       new ProgressSanity(cluster),
       new MessageSanity(cluster),
+      new ConfigurationAdjacency(cluster, this.#book),
+      this.#purity,
+      new ConfigurationBarrier(cluster),
+      new ConfigurationPending(cluster, this.#book),
+      new ReadFreshness(cluster),
       new StateAgreement(cluster),
       new StateShape(cluster),
       this.#submissions,
       leases,
       this.#visible,
+      this.#linearizability,
       new Bounds(cluster, peerLimits(peers), schedulerLimits(scheduler)),
     ];
   }
@@ -214,10 +279,19 @@ export class Simulation {
   async #settle(): Promise<void> {
     const world = this.#world;
     const endUs = world.nowUs + SETTLE_US_MAX;
+    const timeoutUs = 2 * TIMINGS_DEFAULT.electionTimeoutMs * 1_000;
+    const leaderByUs = world.nowUs + LEADER_TIMEOUTS_MAX * timeoutUs;
     await world.run(world.nowUs + ASKING_ON_US);
     this.#workload.rest();
+    const agreeByUs = world.nowUs + AGREE_TIMEOUTS_MAX * timeoutUs;
     for (;;) {
-      const waits = this.#unsettled();
+      this.#atlas.look();
+      const { leader } = this.#cluster;
+      if (leader === undefined && world.nowUs >= leaderByUs) throw new Violation('progress', 'nobody leads for too long');
+      const differs = this.#disagreement();
+      if (differs !== undefined && world.nowUs >= agreeByUs && this.#operator.idle)
+        throw new Violation('progress', `long after everything was healed ${differs}`);
+      const waits = differs ?? this.#unfinished() ?? this.#unequalMarks();
       if (waits === undefined) break;
       if (world.nowUs >= endUs) throw new Violation('progress', `after everything was healed ${waits}`);
       await world.run(world.nowUs + LOOK_US);
@@ -228,22 +302,30 @@ export class Simulation {
     if (now !== term) throw new Violation('progress', `a new term begins although nothing fails: ${term}, then ${now}`);
   }
 
-  /** What is still waited for, or undefined when everything is settled. */
-  #unsettled(): string | undefined {
-    const { members, leader } = this.#cluster;
+  /** Why those that must agree do not, or undefined when they do. */
+  #disagreement(): string | undefined {
+    const { leader } = this.#cluster;
     if (leader?.raft === undefined) return 'nobody leads';
     const { commitIndex } = leader.raft;
-    for (const member of members) {
+    const { peers } = leader.raft.status();
+    for (const member of this.#remains.mustFollow(leader)) {
       const { raft } = member;
       if (raft === undefined) return `${member.id} is not there`;
       if (raft.leader !== leader.id) return `${member.id} follows ${raft.leader ?? 'nobody'}`;
       if (raft.commitIndex !== commitIndex || raft.appliedIndex !== commitIndex) {
         return `${member.id} is at commit ${raft.commitIndex}, applied ${raft.appliedIndex}, and the leader at ${commitIndex}`;
       }
+      const { damaged } = raft.status();
+      if (damaged) return `${member.id} is damaged`;
+      const state = peers.find(({ peer }) => peer === member.id)?.state ?? 'replicate';
+      if (state !== 'replicate') return `${member.id} is in state ${state}`;
     }
-    for (const progress of leader.raft.status().peers) {
-      if (progress.state !== 'replicate') return `${progress.peer} is in state ${progress.state}`;
-    }
+    return undefined;
+  }
+
+  /** What somebody still waits for, or undefined when everything has come to its end. */
+  #unfinished(): string | undefined {
+    if (!this.#operator.idle) return 'the operator is not done';
     for (const story of this.#witness.stories.values()) {
       if (story.end !== undefined) continue;
       const task = this.#witness.scheduler.task(story.number);
@@ -251,14 +333,14 @@ export class Simulation {
       return `task ${story.number} (${story.mark}) is ${state}`;
     }
     if (this.#ledger.open.size > 0) return `these calls are open: ${[...this.#ledger.open].slice(0, 5).join(', ')}`;
-    return this.#unequalMarks();
+    return undefined;
   }
 
   #unequalMarks(): string | undefined {
-    const { members } = this.#cluster;
-    const last = members[0]?.marks.at(-1);
-    if (last === undefined) return 'there is no mark';
-    for (const { id, marks } of members) {
+    const { leader } = this.#cluster;
+    const last = leader?.marks.at(-1);
+    if (leader === undefined || last === undefined) return 'there is no mark';
+    for (const { id, marks } of this.#remains.mustFollow(leader)) {
       const mark = marks.at(-1);
       if (mark?.index !== last.index) return `${id} has its last mark at ${mark?.index}, another at ${last.index}`;
       if (!sameHash(mark.digest, last.digest)) return `${id} has another digest at ${last.index}`;

@@ -1,5 +1,5 @@
 /** What runs add up to. */
-import type { FaultCounts } from './faults.ts';
+import type { FaultCounts } from './faults/faults.ts';
 
 /** Things that are rare in practice and must not be in simulation. */
 export interface RareEvents {
@@ -15,6 +15,24 @@ export interface RareEvents {
   readonly crashesInWrite: number;
   /** Starts from a checkpoint. */
   readonly checkpointRestarts: number;
+  readonly powerLosses: number;
+  /** Peers that ended themselves for a good reason, and were started again. */
+  readonly halts: number;
+  /** Disks that were damaged and are whole again. */
+  readonly repairs: number;
+  /** Changes of who belongs to the cluster. */
+  readonly configurations: number;
+  readonly learnersPromoted: number;
+  readonly membersRemoved: number;
+  readonly transfers: number;
+  readonly transfersFailed: number;
+  /** Configurations that were in force on a peer and were cut from its log. */
+  readonly configurationsRolledBack: number;
+  readonly leadersRemoved: number;
+  readonly readsThatWaited: number;
+  /** Logs that were begun anew behind a state from another peer. */
+  readonly snapshotsInstalled: number;
+  readonly snapshotsInterrupted: number;
 }
 
 /** One run, in numbers. */

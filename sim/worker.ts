@@ -42,8 +42,13 @@ export class SimWorker extends Program {
   protected override main(process: SimProcess): void {
     const { network, options, urls, world, leases } = this.context;
     const { clock, timers, random, logger } = process;
-    const handle = (payload: unknown, context: Parameters<typeof runTask>[2]): Promise<unknown> =>
-      runTask(process, payload, context, this.context.calm());
+    const handle = async (payload: unknown, context: Parameters<typeof runTask>[2]): Promise<unknown> => {
+      const result = await runTask(process, payload, context, this.context.calm());
+      const number = parseTaskId(context.taskId)?.number ?? 0;
+      const done = { f: 'complete', state: 'done', result: JSON.stringify(result) ?? 'null' } as const;
+      this.context.ledger.mayHappen(this.host, number, world.nowUs, done);
+      return result;
+    };
     const types = this.#zoned ? TASK_TYPES : TASK_TYPES.filter((type) => type !== 'zoned');
     const worker = new Worker(
       {

@@ -1,5 +1,4 @@
 /** Clients that submit, ask and wait, and workers that run what they get, all through the real SDK; every one of them may fail. */
-import { below, type Random } from '../src/base/random.ts';
 import type { ClientVisible } from './checkers/client-visible.ts';
 import type { LeaseExclusion } from './checkers/lease-exclusion.ts';
 import { SimClient } from './client.ts';
@@ -39,6 +38,8 @@ export class Workload {
   readonly clients: readonly SimClient[];
   readonly workers: readonly SimWorker[];
   readonly rogues: readonly RogueWorker[];
+  /** What programs of users share. */
+  readonly context: WorkloadContext;
   #asking = true;
   #calm = false;
 
@@ -55,7 +56,7 @@ export class Workload {
     },
   ) {
     const urls = Array.from({ length: options.peers }, (_, at) => clientUrl(`p${at + 1}`));
-    const context: WorkloadContext = {
+    this.context = {
       world,
       options,
       ...parts,
@@ -65,6 +66,7 @@ export class Workload {
       calm: () => this.#calm,
       workers: () => this.#workerIds(),
     };
+    const { context } = this;
     const { clients, workers, rogues } = options.workload;
     const make = <T>(count: number, letter: string, one: (host: string) => T): T[] =>
       Array.from({ length: count }, (_, at) => one(`${letter}${at + 1}`));
@@ -99,31 +101,5 @@ export class Workload {
   /** Clients begin nothing new. */
   rest(): void {
     this.#asking = false;
-  }
-
-  /** Counts what it did: 1, or 0 when there was nobody. */
-  crashWorker(random: Random): number {
-    const worker = this.workers[below(random, this.workers.length)];
-    return worker?.crash(1 + below(random, 5_000)) === true ? 1 : 0;
-  }
-
-  pauseWorker(random: Random, pausedMs: number): number {
-    const worker = this.workers[below(random, this.workers.length)];
-    return worker?.pause(pausedMs) === true ? 1 : 0;
-  }
-
-  retireWorker(random: Random): number {
-    const worker = this.workers[below(random, this.workers.length)];
-    return worker?.retire(below(random, 3_000)) === true ? 1 : 0;
-  }
-
-  pauseClient(random: Random, pausedMs: number): number {
-    const client = this.clients[below(random, this.clients.length)];
-    return client?.pause(pausedMs) === true ? 1 : 0;
-  }
-
-  crashClient(random: Random): number {
-    const client = this.clients[below(random, this.clients.length)];
-    return client?.crash(1 + below(random, 2_000)) === true ? 1 : 0;
   }
 }

@@ -18,6 +18,10 @@ import { Violation } from '../world.ts';
 /** One peer, as checkers see it. */
 export interface PeerView {
   readonly id: PeerId;
+  /** Names its data directory: another one after the first was lost. What it promised ends with that. */
+  readonly life: string;
+  /** True when its data directory is not the one that the cluster knows under this name: it counts for nothing. */
+  readonly stranger: boolean;
   /** Counts its starts, from 1; 0 before the first. */
   readonly start: number;
   /** The core of the run that goes on; undefined while the peer is down or opens its disk. */
@@ -38,7 +42,8 @@ export interface PeerView {
 export interface ClusterView {
   /** In order of their ids. */
   readonly peers: readonly PeerView[];
-  readonly quorum: number;
+  /** Those that vote by the newest committed configuration. */
+  readonly voters: readonly PeerId[];
   readonly committed: CommittedLog;
   readonly nowUs: number;
 }
@@ -72,6 +77,8 @@ export interface Checker {
   moved?(peer: PeerView, change: LogChange): void;
   /** An entry was committed that had not been, and the witness applied it. */
   witnessed?(entry: WitnessedEntry): void;
+  /** A linearizable read on `peer` is answered: it was asked for when `committedBefore` was the newest entry that anybody had committed. */
+  read?(peer: PeerView, committedBefore: LogIndex, appliedIndex: LogIndex): void;
   /** Everything at once, every now and then and at the end. */
   whole?(): void;
 }

@@ -20,10 +20,15 @@ export class CommitQuorum extends PropertyChecker {
       link?.term === raft.term,
       () => `${peer.id} leads term ${raft.term} and commits ${commitIndex} of term ${link?.term ?? 'unknown'} directly`,
     );
-    const holders = this.cluster.peers.filter((other) => other.durable.chainAt(commitIndex) === link?.chain);
+    const { voters } = raft.configuration;
+    const holders = this.cluster.peers.filter(
+      ({ id, durable }) => voters.includes(id) && durable.vouchesFor(commitIndex, link?.chain),
+    );
     this.compare(
-      holders.length >= this.cluster.quorum,
-      () => `${peer.id} commits ${commitIndex}, which only ${holders.map(({ id }) => id).join(', ')} hold durably`,
+      holders.length * 2 > voters.length,
+      () =>
+        `${peer.id} commits ${commitIndex}, which of ${voters.join(', ')} only ` +
+        `${holders.map(({ id }) => id).join(', ')} hold durably`,
     );
   }
 }

@@ -14,11 +14,11 @@ export class DurableTerm extends PropertyChecker {
       message.type === 'vote-request' ||
       message.type === 'append-accepted' ||
       (message.type === 'vote-response' && message.granted);
-    if (promise) this.#promised.set(peer.id, Math.max(message.term, this.#promised.get(peer.id) ?? 0));
+    if (promise) this.#promised.set(peer.life, Math.max(message.term, this.#promised.get(peer.life) ?? 0));
   }
 
   restarted(peer: PeerView): void {
-    const promised = this.#promised.get(peer.id) ?? 0;
+    const promised = this.#promised.get(peer.life) ?? 0;
     const term = peer.raft?.term ?? 0;
     this.compare(term >= promised, () => `${peer.id} starts in term ${term} and had promised in term ${promised}`);
   }

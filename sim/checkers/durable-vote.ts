@@ -9,7 +9,7 @@ import { type PeerView, PropertyChecker } from './checker.ts';
  */
 export class DurableVote extends PropertyChecker {
   override readonly name = 'durable-vote';
-  readonly #seen = new Map<PeerId, { readonly term: Term; readonly votedFor: PeerId }>();
+  readonly #seen = new Map<string, { readonly term: Term; readonly votedFor: PeerId }>();
   readonly #votes = new Map<string, PeerId>();
 
   sent(peer: PeerView, message: Message): void {
@@ -19,9 +19,9 @@ export class DurableVote extends PropertyChecker {
 
   moved(peer: PeerView, _change: LogChange): void {
     const { term, votedFor } = peer.durable;
-    const seen = this.#seen.get(peer.id);
+    const seen = this.#seen.get(peer.life);
     if (votedFor === undefined || (seen?.term === term && seen.votedFor === votedFor)) return;
-    this.#seen.set(peer.id, { term, votedFor });
+    this.#seen.set(peer.life, { term, votedFor });
     this.#once(peer, term, votedFor);
   }
 
@@ -37,7 +37,7 @@ export class DurableVote extends PropertyChecker {
   }
 
   #once(peer: PeerView, term: Term, candidate: PeerId): void {
-    const key = `${peer.id}/${term}`;
+    const key = `${peer.life}/${term}`;
     const known = this.#votes.get(key);
     if (known === undefined) this.#votes.set(key, candidate);
     else this.compare(known === candidate, () => `${peer.id} voted for ${known} and for ${candidate} in term ${term}`);

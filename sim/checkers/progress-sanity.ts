@@ -1,6 +1,16 @@
-import type { LogIndex } from '../../src/base/ids.ts';
+import type { LogIndex, PeerId, Term } from '../../src/base/ids.ts';
+import type { Progress } from '../../src/raft/progress.ts';
 import type { LogChange } from '../history.ts';
 import { type PeerView, PropertyChecker } from './checker.ts';
+
+/** What was seen of a follower: in which leadership, and its match index. */
+interface Seen {
+  readonly start: number;
+  readonly term: Term;
+  /** Of the follower: which data directory it has. */
+  readonly life: string;
+  readonly match: LogIndex;
+}
 
 /**
  * What a leader believes of a follower is so: the entries up to its match index are on the follower's disk and equal the
@@ -8,30 +18,45 @@ import { type PeerView, PropertyChecker } from './checker.ts';
  */
 export class ProgressSanity extends PropertyChecker {
   override readonly name = 'progress-sanity';
-  /** By leader and follower: the leadership and the match index that were seen last. */
-  readonly #seen = new Map<string, { readonly leadership: string; readonly match: LogIndex }>();
+  /** By leader, then by follower: the leadership and the match index that were seen last. */
+  readonly #seen = new Map<PeerId, Map<PeerId, Seen>>();
 
   changed(peer: PeerView, _change: LogChange): void {
     const role = peer.raft?.inspect().role;
     if (peer.raft === undefined || role?.name !== 'leader') return;
-    const leadership = `${peer.start}/${peer.raft.term}`;
+    let followers = this.#seen.get(peer.id);
+    if (followers === undefined) this.#seen.set(peer.id, (followers = new Map()));
+    const { start } = peer;
+    const { term } = peer.raft;
+    // Nearly always nothing is new, so nothing is made before that is known.
     for (const progress of role.peers) {
-      const key = `${peer.id}/${progress.peer}`;
-      const seen = this.#seen.get(key);
-      const { match, next } = progress;
-      const same = seen?.leadership === leadership;
-      if (same && seen.match === match) continue;
-      this.#seen.set(key, { leadership, match });
-      this.compare(match < next, () => `${peer.id} has match ${match} and next ${next} of ${progress.peer}`);
-      this.compare(
-        !same || match > seen.match,
-        () => `${peer.id} took match ${seen?.match} of ${progress.peer} back to ${match}`,
-      );
+      const seen = followers.get(progress.peer);
+      if (seen !== undefined && seen.match === progress.match && seen.term === term && seen.start === start) continue;
       const follower = this.cluster.peers.find((other) => other.id === progress.peer);
-      this.compare(
-        follower?.durable.chainAt(match) === peer.log.chainAt(match),
-        () => `${peer.id} believes that ${progress.peer} holds its log up to ${match}, and it does not`,
-      );
+      const life = follower?.life ?? '';
+      // Another directory under the same name begins anew.
+      const same = seen?.start === start && seen.term === term && seen.life === life;
+      followers.set(progress.peer, { start, term, life, match: progress.match });
+      this.#believes(peer, progress, follower, same ? seen.match : undefined);
     }
+  }
+
+  /** `before` is the match index that the same leadership had before, if it had one. */
+  #believes(
+    peer: PeerView,
+    progress: Readonly<Progress>,
+    follower: PeerView | undefined,
+    before: LogIndex | undefined,
+  ): void {
+    const { match, next } = progress;
+    this.compare(match < next, () => `${peer.id} has match ${match} and next ${next} of ${progress.peer}`);
+    this.compare(
+      before === undefined || match > before,
+      () => `${peer.id} took match ${before} of ${progress.peer} back to ${match}`,
+    );
+    this.compare(
+      match === 0 || follower?.durable.vouchesFor(match, peer.log.chainAt(match)) === true,
+      () => `${peer.id} believes that ${progress.peer} holds its log up to ${match}, and it does not`,
+    );
   }
 }

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { peerId } from '../../src/base/ids.ts';
 import { PEER_LIMITS } from '../../src/config/limits.ts';
+import { encodeMembers } from '../../src/raft/configuration.ts';
 import type { Message } from '../../src/raft/message.ts';
+import { EntryKind } from '../../src/raft/types.ts';
 import { SCHEDULER_LIMITS } from '../../src/scheduler/limits.ts';
 import type { ApplyOutcome, Reply } from '../../src/scheduler/outcome.ts';
 import type { Command } from '../../src/scheduler/command.ts';
@@ -9,6 +12,10 @@ import { Bounds } from '../../sim/checkers/bounds.ts';
 import type { WitnessedEntry } from '../../sim/checkers/checker.ts';
 import { ClientVisible } from '../../sim/checkers/client-visible.ts';
 import { CommitOrder } from '../../sim/checkers/commit-order.ts';
+import { ConfigurationAdjacency } from '../../sim/checkers/configuration-adjacency.ts';
+import { Linearizability } from '../../sim/checkers/linearizability.ts';
+import { ReadFreshness } from '../../sim/checkers/read-freshness.ts';
+import { ConfigurationBook } from '../../sim/configuration-book.ts';
 import { CommitQuorum } from '../../sim/checkers/commit-quorum.ts';
 import { CommittedKept } from '../../sim/checkers/committed-kept.ts';
 import { CommittedPrefix } from '../../sim/checkers/committed-prefix.ts';
@@ -136,7 +143,7 @@ describe('a checker stops', () => {
     p1.term = 2;
     checker.moved(p1.view, unchanged(p1));
     p1.commitIndex = 2;
-    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('which only p1 hold durably');
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('only p1 hold durably');
     p2.holds(1, 2);
     p1.commitIndex = 1;
     expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('commits 1 of term 1 directly');
@@ -169,7 +176,7 @@ describe('a checker stops', () => {
     all.commit(all.p1.log, 2);
     checker.whole();
     all.p2.holds(1);
-    expect(() => checker.whole()).toThrow('only 1 of 3 peers');
+    expect(() => checker.whole()).toThrow('only 1 of 3 voters');
   });
 
   test('a leader that believes too much of a follower', () => {
@@ -193,6 +200,7 @@ describe('a checker stops', () => {
     const { p1, p2, view } = cluster();
     const checker = new MessageSanity(view);
     p1.role = 'leader';
+    p1.term = 2;
     p1.followers = [{ peer: p2.id, match: 4, next: 5 }];
     const beat = { type: 'heartbeat', from: 'p1', to: 'p2', term: 2 } as const;
     checker.sent(p1.view, message({ ...beat, commit: 4 }));
@@ -201,6 +209,40 @@ describe('a checker stops', () => {
     checker.sent(p1.view, message({ ...append, entries: [entryOf(5, 1), entryOf(6, 2)] }));
     expect(() => checker.sent(p1.view, message({ ...append, entries: [entryOf(6, 1)] }))).toThrow('sends entry 6/t1');
     expect(() => checker.sent(p1.view, message({ ...append, entries: [entryOf(5, 3)] }))).toThrow('sends entry 5/t3');
+  });
+
+  test('a read of a state that is older than what was committed before it', () => {
+    const { p1, view } = cluster();
+    const checker = new ReadFreshness(view);
+    checker.read(p1.view, 7, 7);
+    expect(() => checker.read(p1.view, 7, 6)).toThrow('reads at 6, and 7 was committed');
+  });
+
+  test('a configuration that shares no voter with the one before, by some majorities', () => {
+    const { p1, view } = cluster();
+    const checker = new ConfigurationAdjacency(view, new ConfigurationBook(view.voters));
+    const look = (index: number, ...voters: string[]): void => {
+      const members = voters.map((id) => ({ peer: peerId(id), votes: true, info: new Uint8Array(0) }));
+      const made = { ...entryOf(index, 1), kind: EntryKind.configuration, data: encodeMembers(members) };
+      const { view: peer } = p1.holds(1, 1, 1);
+      Object.assign(peer.log, { entryAt: (at: number) => (at === index ? made : entryOf(at, 1)) });
+      checker.moved(peer, { cutFrom: index, oldLast: 3, newLast: 3 });
+    };
+    look(2, 'p1', 'p2', 'p3', 'p4');
+    expect(() => look(3, 'p1', 'p2')).toThrow('makes p1 p2 of p1 p2 p3 p4');
+  });
+
+  test('a task that is seen done and then running', () => {
+    const ledger = new Ledger();
+    const { stories, storyOfMark, witness } = witnessOf();
+    expect(stories.size + storyOfMark.size).toBe(0);
+    const checker = new Linearizability(cluster().view, ledger, witness);
+    ledger.wishes.set('a', { ...wish('a', 1), id: 't-1', answeredUs: 5 });
+    ledger.mayHappen('w1', 1, 6, { f: 'complete', state: 'done', result: '1' });
+    ledger.shown('c1', 1, 7, 8, { id: 't-1', state: 'done', result: '1' });
+    checker.settled();
+    ledger.shown('c1', 1, 9, 10, { id: 't-1', state: 'running', result: undefined });
+    expect(() => checker.settled()).toThrow('no order explains');
   });
 
   test('a digest that is not the witness’s', () => {
@@ -358,6 +400,7 @@ function wish(mark: string, number: number): Wish {
     mark,
     key: undefined,
     askedUs: 0,
+    answeredUs: undefined,
     after: 0,
     outcome: 'acknowledged',
     code: undefined,

@@ -34,7 +34,7 @@ class Desk {
     return new SimDisk(this.world, this.platter, this.process, {
       speed: () => CALM_DISK,
       writing,
-      fails: () => this.failing,
+      failure: () => (this.failing ? new Error('EIO: the disk failed') : undefined),
     });
   }
 

@@ -26,7 +26,12 @@ const three = (options: SimOptions): SimOptions => ({ ...options, peers: 3 });
 /** Elections all the time. */
 const stormy = (options: SimOptions): SimOptions => ({
   ...three(options),
-  faults: { ...options.faults, crashes: 2, pauses: 2, pauseMsMax: 1_500, partitions: 1, partitionMsMax: 2_000 },
+  faults: {
+    ...options.faults,
+    rates: { ...options.faults.rates, crashes: 10, pauses: 2, partitions: 1 },
+    pauseMsMax: 1_500,
+    partitionMsMax: 2_000,
+  },
 });
 
 describe('the simulator notices', () => {
@@ -57,6 +62,12 @@ describe('the simulator notices', () => {
         return name === 'log' ? eager(database) : database;
       },
       readHead: () => disk.readHead(),
+      listStates: () => disk.listStates(),
+      removeDatabase: (name) => disk.removeDatabase(name),
+      freeBytes: () => disk.freeBytes(),
+      ballastBytes: () => disk.ballastBytes(),
+      reserveBallast: (sizeBytes) => disk.reserveBallast(sizeBytes),
+      releaseBallast: () => disk.releaseBallast(),
       writeHeadSlot: (slot, sector) => disk.writeHeadSlot(slot, sector),
       syncHead: () => disk.syncHead(),
       close: () => disk.close(),
@@ -134,7 +145,7 @@ describe('the simulator notices', () => {
       (options) => ({
         ...three(options),
         tickMs: 50,
-        faults: { ...options.faults, crashes: 0, crashPerThousandWrites: 0 },
+        faults: { ...options.faults, rates: { ...options.faults.rates, crashes: 0, crashesAtWrites: 0 } },
       }),
       1,
     );

@@ -28,6 +28,10 @@ export class FakeLog {
     return index === 0 ? 0 : this.links[index - 1]?.chain;
   }
 
+  vouchesFor(index: LogIndex, chain: number | undefined): boolean {
+    return chain !== undefined && this.chainAt(index) === chain;
+  }
+
   /** Entries that say only their terms; the chain follows from all of them. */
   static of(...terms: Term[]): FakeLog {
     const log = new FakeLog();
@@ -75,6 +79,7 @@ export class FakePeer {
       commitIndex: this.commitIndex,
       appliedIndex: this.appliedIndex,
       lastIndex: this.log.lastIndex,
+      configuration: { voters: ['p1', 'p2', 'p3'] },
       inspect: () => ({
         role:
           role === 'leader'
@@ -89,6 +94,8 @@ export class FakePeer {
     };
     return {
       id: this.id,
+      life: this.id,
+      stranger: false,
       start: this.start,
       raft: raft as unknown as Raft,
       scheduler: { appliedIndex: this.appliedIndex } as unknown as Scheduler,
@@ -122,7 +129,7 @@ export class FakeCluster {
       get peers() {
         return fakes.map((fake) => fake.view);
       },
-      quorum: 2,
+      voters: [this.p1.id, this.p2.id, this.p3.id],
       committed: this.committed,
       nowUs: 0,
     };

@@ -1,0 +1,107 @@
+/** What befalls disks. Damage keeps to the atlas: some intact copy of everything that was committed remains. */
+import { below, type Random } from '../../src/base/random.ts';
+import type { DatabaseName } from '../../src/storage/disk.ts';
+import { PLENTY_BYTES } from '../disk.ts';
+import type { SimMember } from '../member.ts';
+import { type Rot, rotten } from './atlas.ts';
+import { type FaultTargets, pick, type Strikes } from './family.ts';
+
+/** A write error comes with one of so many writes. */
+const WRITES_MAX = 40;
+
+/** Batches in one block of LevelDB's log that are lost together. */
+const LOST_BATCHES_MAX = 4;
+
+/** A disk is full for this long at most, in ms. */
+const FULL_MS_MAX = 8_000;
+
+/** A disk is slow for this long at most, in ms: some elections. */
+const SLOW_MS_MAX = 6_000;
+
+/** Rot that nothing has read is met by a start within this, in ms. */
+const RESTART_MS_MAX = 4_000;
+
+/** See the head of this file. */
+export const DISK_FAULTS: Strikes = {
+  writeErrors: ({ cluster, hosts }, random) => {
+    const member = pick(
+      random,
+      cluster.members.filter((one) => one.process?.alive === true),
+    );
+    if (member === undefined) return undefined;
+    const writes = 1 + below(random, WRITES_MAX);
+    hosts.failAtWrite(member, writes);
+    return `the ${writes}. write of ${member.id} fails`;
+  },
+  slowDisks: ({ cluster, world }, random) => {
+    const member = pick(random, cluster.members);
+    if (member === undefined) return undefined;
+    const stallUs = 100_000 + below(random, 2_000_000);
+    const forMs = below(random, SLOW_MS_MAX);
+    member.stallUs = stallUs;
+    world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
+      member.stallUs = 0;
+    });
+    return `each write of ${member.id} takes ${stallUs} µs for ${forMs} ms`;
+  },
+  fullDisks: ({ cluster, world, options }, random) => {
+    const member = pick(
+      random,
+      cluster.members.filter((one) => one.platter.freeBytes >= PLENTY_BYTES),
+    );
+    if (member === undefined) return undefined;
+    const low = options.peerLimits.spaceLowBytes ?? 0;
+    // Now and then there is no room at all, now and then enough for a while.
+    const freeBytes = below(random, 3) === 0 ? 0 : below(random, low + 1);
+    const forMs = 500 + below(random, FULL_MS_MAX);
+    member.platter.freeBytes = freeBytes;
+    world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
+      member.platter.freeBytes = PLENTY_BYTES;
+    });
+    return `${freeBytes} bytes are left on the disk of ${member.id} for ${forMs} ms`;
+  },
+  rot: (targets, random) => {
+    const member = pick(random, targets.atlas.candidates());
+    const rot = member === undefined ? undefined : drawRot(member, random);
+    if (member === undefined || rot === undefined) return undefined;
+    targets.atlas.wound(member, rot);
+    member.platter.store(rot.name).apply([[rot.key, rot.rotten]]);
+    // Whoever does not read it before meets it at a start.
+    const { world, hosts } = targets;
+    world.schedule(world.nowUs + below(random, RESTART_MS_MAX) * 1_000, 'fault', undefined, () => {
+      if (!targets.faultsGoOn() || !targets.atlas.isWounded(member) || !member.up || hosts.isStopping(member)) return;
+      hosts.crash(member, false);
+      hosts.bootAfter(member, 1_000);
+    });
+    return `${rot.rotten.length} bytes of ${rot.name} on the disk of ${member.id} rot`;
+  },
+  lostBatches: (targets, random) => loseBatches(targets, random, below(random, 12) + 1),
+  lostTails: (targets, random) => loseBatches(targets, random, 0),
+};
+
+/** A record of the log or of the state with something else in it. */
+function drawRot(member: SimMember, random: Random): Rot | undefined {
+  const names = [...member.platter.stores.keys()].filter((name) => name === 'log' || below(random, 2) === 0);
+  const name = pick(random, names);
+  const store = name === undefined ? undefined : member.platter.stores.get(name);
+  if (name === undefined || store === undefined || store.size === 0) return undefined;
+  const found = store.at(below(random, store.size));
+  if (found === undefined || found[1].length === 0) return undefined;
+  const [key, whole] = found;
+  return { name, key, whole, rotten: rotten(random, whole) };
+}
+
+/** The process ends, and at the next start some of its newest batches are not there, `back` before the last one. */
+function loseBatches({ atlas, hosts }: FaultTargets, random: Random, back: number): string | undefined {
+  const member = pick(random, atlas.candidates());
+  if (member === undefined) return undefined;
+  const names = [...member.platter.stores.keys()].filter((name) => member.platter.recentBatches(name) > back);
+  const name: DatabaseName | undefined = names.includes('log') && below(random, 3) > 0 ? 'log' : pick(random, names);
+  if (name === undefined) return undefined;
+  if (member.up) hosts.crash(member, below(random, 2) === 0);
+  const count = 1 + below(random, LOST_BATCHES_MAX);
+  atlas.wound(member, undefined);
+  member.platter.loseBatches(name, back, count);
+  hosts.bootLater(member, random);
+  return `${count} batches of ${name} on the disk of ${member.id} are lost, ${back} before the end`;
+}

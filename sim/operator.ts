@@ -1,0 +1,166 @@
+/**
+ * The operator of the simulated cluster: a program on a host of its own that changes who belongs to the cluster, through the same
+ * calls as the command line. It knows what is so, does one errand after the other, and asks again until it is done.
+ *
+ *     grow:    not a member ──add──▶ learner ──promote──▶ votes         (another directory under its name: ──remove──▶ first)
+ *     shrink:  member ──remove──▶ none ──it ends itself, its directory is emptied──▶ waits to be added again
+ */
+import { below } from '../src/base/random.ts';
+import { Client } from '../src/client/client.ts';
+import { TaskraftError } from '../src/client/errors.ts';
+import { Operator } from '../src/client/operator.ts';
+import type { MemberChange } from '../src/protocol/rows.ts';
+import type { SimCluster } from './cluster.ts';
+import type { Hosts } from './faults/hosts.ts';
+import type { HostClock, SimProcess } from './process.ts';
+import { Program } from './program.ts';
+import { sleep } from './tasks.ts';
+import type { WorkloadContext } from './workload.ts';
+import { Violation } from './world.ts';
+
+/** What is to be done. */
+export type Errand =
+  | { readonly type: 'grow' | 'shrink'; readonly peer: string }
+  | { readonly type: 'transfer'; readonly peer: string | undefined };
+
+/** Errands that wait. */
+const ERRANDS_MAX = 6;
+
+/** Asks for one thing that nothing depends on; afterwards it is given up. */
+const TRIES_MAX = 25;
+
+/** Codes that a correct cluster never gives to an operator that asks for what can be done. */
+const NEVER: ReadonlySet<string> = new Set(['INTERNAL', 'INVALID_ARGUMENT', 'MALFORMED_FRAME', 'UNKNOWN_FRAME']);
+
+/** What operators did, for the totals. */
+export interface OperatorCounts {
+  learnersPromoted: number;
+  membersRemoved: number;
+  transfers: number;
+  transfersFailed: number;
+}
+
+/** See the head of this file. */
+export class SimOperator extends Program {
+  readonly counts: OperatorCounts = { learnersPromoted: 0, membersRemoved: 0, transfers: 0, transfersFailed: 0 };
+  readonly #cluster: SimCluster;
+  readonly #hosts: Hosts;
+  readonly #errands: Errand[] = [];
+
+  constructor(host: string, clock: HostClock, context: WorkloadContext, cluster: SimCluster, hosts: Hosts) {
+    super(host, clock, context);
+    this.#cluster = cluster;
+    this.#hosts = hosts;
+  }
+
+  /** Takes an errand, to be done after those before. False when there are too many, or one about the same peer. */
+  ask(errand: Errand): boolean {
+    if (this.#errands.length >= ERRANDS_MAX) return false;
+    if (errand.peer !== undefined && this.busyWith(errand.peer)) return false;
+    this.#errands.push(errand);
+    return true;
+  }
+
+  /** True when an errand about the peer is under way. */
+  busyWith(peer: string): boolean {
+    return this.#errands.some((errand) => errand.peer === peer);
+  }
+
+  /** True when nothing is to be done any more. */
+  get idle(): boolean {
+    return this.#errands.length === 0;
+  }
+
+  protected override main(process: SimProcess): void {
+    this.#live(process).catch((error: unknown) => {
+      if (error instanceof Violation) this.context.world.fail(error);
+      else this.context.world.fail(new Violation('operator', `the operator broke: ${String(error)}`, error));
+    });
+  }
+
+  protected override died(_process: SimProcess): void {}
+
+  async #live(process: SimProcess): Promise<void> {
+    const { network, urls } = this.context;
+    const { clock, timers, random, logger } = process;
+    let operator: Operator | undefined;
+    let tries = 0;
+    for (;;) {
+      await sleep(process, 100 + below(random, 300));
+      this.#renew();
+      const errand = this.#errands[0];
+      if (errand === undefined) continue;
+      tries += 1;
+      try {
+        const ports = { dialer: network.dialer(process), clock, timers, random };
+        operator ??= new Operator(await Client.connect({ urls, logger, timeoutMs: 4_000 }, ports));
+        const done = errand.type === 'transfer' ? await this.#transfer(operator, errand.peer) : await this.#step(operator, errand);
+        if (!done && !(errand.type === 'shrink' && tries > TRIES_MAX)) continue;
+      } catch (error) {
+        const code = error instanceof TaskraftError ? error.code : undefined;
+        if (code === undefined || NEVER.has(code)) throw error;
+        this.context.world.line(this.host, () => `${errand.type} ${errand.peer ?? ''}: ${code}`);
+        // What was lost must be replaced; the rest need not be.
+        const gives = errand.type !== 'grow' && (tries > TRIES_MAX || this.context.calm());
+        if (!gives) continue;
+      }
+      tries = 0;
+      this.#errands.shift();
+    }
+  }
+
+  /** Empties the directories of those that were removed and have ended. */
+  #renew(): void {
+    for (const member of this.#cluster.members) {
+      if (this.#hosts.isOut(member) && !member.up) this.#hosts.renew(member);
+    }
+  }
+
+  /** One step of making somebody a voter, or no member. True when there is none left. */
+  async #step(operator: Operator, errand: { readonly type: 'grow' | 'shrink'; readonly peer: string }): Promise<boolean> {
+    const member = this.#cluster.members.find(({ id }) => id === errand.peer);
+    if (member === undefined) return true;
+    const standing = this.#cluster.standingOf(member.id);
+    if (errand.type === 'shrink') {
+      if (standing === 'none') return true;
+      if (this.#cluster.voters.length <= 1) return true;
+      await this.#change(operator, 'remove', member.id);
+      this.counts.membersRemoved += 1;
+      return true;
+    }
+    if (standing === 'votes' && !member.stranger) return true;
+    if (standing !== 'none' && member.stranger) {
+      // The new one is there before the old one goes.
+      if (member.peer?.state !== 'founding') return false;
+      await this.#change(operator, 'remove', member.id);
+      return false;
+    }
+    if (standing === 'none') {
+      if (member.up && member.peer?.state !== 'founding') return false;
+      await this.#change(operator, 'add', member.id);
+      return false;
+    }
+    await this.#change(operator, 'promote', member.id);
+    this.counts.learnersPromoted += 1;
+    return false;
+  }
+
+  async #change(operator: Operator, change: MemberChange, peer: string): Promise<void> {
+    this.context.world.line(this.host, () => `asks to ${change} ${peer}`);
+    const index = await operator.changeMember(change, peer);
+    this.context.world.line(this.host, () => `${change} ${peer} is done at ${index}`);
+  }
+
+  async #transfer(operator: Operator, peer: string | undefined): Promise<boolean> {
+    this.context.world.line(this.host, () => `asks to hand leadership to ${peer ?? 'somebody'}`);
+    try {
+      await operator.transferLeadership(peer);
+      this.counts.transfers += 1;
+    } catch (error) {
+      if (!(error instanceof TaskraftError)) throw error;
+      if (error.code === 'TRANSFER_FAILED') this.counts.transfersFailed += 1;
+      if (NEVER.has(error.code)) throw error;
+    }
+    return true;
+  }
+}
