@@ -280,6 +280,8 @@ export class Member {
 
   /** A frame of another peer. @throws DecodeError when it is none */
   frame(from: PeerId, lane: Lane, bytes: Uint8Array): void {
+    // While the directory is opened anew others go on: a snapshot begun for them now would hold what is about to be closed.
+    if (!this.#running) return;
     if (bytes[0] === NEWS_KIND) {
       if (!this.membership.isForeign(from)) this.neighbours.news(from, bytes);
       return;

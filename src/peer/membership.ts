@@ -102,7 +102,7 @@ export class MembershipBook {
     return this.#heard;
   }
 
-  /** True when `peer` is one of another configuration: what it asks is heard, what it answers does not count. */
+  /** True when `peer` is not the one that the configuration names: what it asks may be heard, what it answers does not count. */
   isForeign(peer: PeerId): boolean {
     return this.#foreign.size > 0 && this.#foreign.has(peer);
   }
@@ -218,13 +218,17 @@ export class MembershipBook {
     // Names are free to invent for whoever knows the secret; the members' and those of the last few others are kept.
     if (this.#heard.size > 4 * GUESTS_MAX) {
       for (const oldest of this.#heard.keys()) {
-        if (!this.#members.has(oldest)) this.#heard.delete(oldest);
+        if (!this.#members.has(oldest)) {
+          this.#heard.delete(oldest);
+          this.#foreign.delete(oldest);
+        }
         if (this.#heard.size <= 4 * GUESTS_MAX) break;
       }
     }
+    // Whoever is refused may have a connection that has yet to end, and is another than the member of that name all the same.
+    if (admission.type === 'accept' || admission.type === 'learn') this.#foreign.delete(from);
+    else this.#foreign.add(from);
     const foreign = admission.type === 'foreign';
-    if (foreign) this.#foreign.add(from);
-    else this.#foreign.delete(from);
     if (foreign && !member && (this.#guests.size < GUESTS_MAX || this.#guests.has(from))) {
       this.#guests.set(from, facts.addresses);
     } else if (!foreign) this.#guests.delete(from);

@@ -299,3 +299,18 @@ describe('a read', () => {
     expect(cut.scheduler.counters().submitted).toBe(2);
   });
 });
+
+test('another data directory under the name of a member is not counted for it, whether it is heard or refused', async () => {
+  const cluster = await begun(3);
+  const one = cluster.leader!;
+  const [other] = cluster.followers.map(({ self }) => self);
+  const book = one.inspect()!.membership;
+  const facts = book.factsOf(other!)!;
+  const foreign = { ...facts, incarnation: 'ab'.repeat(16) };
+  expect(book.hears(other!, { ...foreign, knowsMe: 'as-this' }).type).toBe('foreign');
+  expect(book.isForeign(other!)).toBe(true);
+  expect(book.hears(other!, facts).type).toBe('accept');
+  expect(book.isForeign(other!)).toBe(false);
+  expect(book.hears(other!, { ...foreign, knowsMe: 'not' }).type).toBe('refuse');
+  expect(book.isForeign(other!)).toBe(true);
+});

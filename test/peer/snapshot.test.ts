@@ -252,6 +252,18 @@ describe('a peer that sends a snapshot', () => {
     await cluster.untilEqual();
   });
 
+  test('begins no transfer while it opens its directory anew: nobody would end it', async () => {
+    const { cluster, behind } = await leftBehind(3);
+    const before = cluster.leader!.inspect()!;
+    before.stop();
+    before.frame(
+      behind,
+      'bulk',
+      encodeSnapshotFrame({ type: 'request', index: 0, atLeast: 0, afterKey: NO_KEY, maxBytes: 1 }, crc32),
+    );
+    expect(before.snapshots.sender.to).toBeUndefined();
+  });
+
   test('has nothing to give before its first checkpoint, and says so', async () => {
     const cluster = await TestCluster.serving(1, SLOW);
     expect(cluster.peer(P1).status().checkpointIndex).toBe(0);
