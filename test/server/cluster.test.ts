@@ -114,14 +114,18 @@ describe('a member', () => {
 });
 
 describe('three members', () => {
-  it('lead every client to the leader, and every one of them tells how it is', async () => {
+  it('lead every client that changes something to the leader, answer what reads, and tell how they are', async () => {
     const served = await ServedCluster.serving(3);
     const client = await served.dial(served.follower);
     const refused = await client.ask((requestId) => ({ type: 'openSession', requestId }));
     expect(refused).toMatchObject({ code: 'NOT_LEADER', leader: [served.leader, expect.stringContaining('ws://')] });
-    expect(await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 1], stale: null }))).toMatchObject({
-      code: 'NOT_LEADER',
-    });
+    const leader = await served.dial(served.leader);
+    const opened = await leader.ask((requestId) => ({ type: 'openSession', requestId }));
+    if (opened.type !== 'sessionOpened') throw new Error('no session');
+    await leader.ask((requestId) => submitFrame(requestId, opened.session));
+    // What only reads it answers itself, and knows at once what the leader has acknowledged.
+    const read = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, 1], stale: null }));
+    expect(read).toMatchObject({ type: 'task', index: expect.any(Number) });
     for (const id of served.cluster.ids) {
       const status = await (await served.dial(id)).ask((requestId) => ({ type: 'status', requestId }));
       expect(status).toMatchObject({
