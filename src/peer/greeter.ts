@@ -21,6 +21,8 @@ export interface GreeterView {
   readonly firstStart: FirstStart | undefined;
   /** Set once the peer takes part. */
   readonly membership: MembershipBook | undefined;
+  /** This process has opened its directory more than once. */
+  readonly openedAnew: boolean;
 }
 
 /** What a greeter asks of its host. */
@@ -93,7 +95,9 @@ export class Greeter {
   refused(refusal: Refusal): void {
     if (refusal.by !== 'them') return;
     // Only who knows of the removal by a committed entry says so.
-    // So does whoever has seen this very directory opened more often than it was.
-    if (refusal.code === 'REMOVED' || refusal.code === 'DECLINED') this.#hooks.halt(refusal.sentence);
+    if (refusal.code === 'REMOVED') this.#hooks.halt(refusal.sentence);
+    // Whoever has seen this very directory opened more often than it was says that it is an old copy. A copy is put back while no process
+    // runs: where this one has opened the directory again itself, what it said of itself before has come in after what it said since.
+    if (refusal.code === 'DECLINED' && !this.#hooks.view().openedAnew) this.#hooks.halt(refusal.sentence);
   }
 }

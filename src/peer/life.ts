@@ -50,6 +50,8 @@ export class Life {
   readonly #greeter: Greeter;
   readonly #reopens = new ReopenBudget();
   #generation = 0;
+  /** The directory was opened again since the start. */
+  #openedAnew = false;
   #starting: Promise<void> | undefined;
   #reopening: Promise<void> | undefined;
   /** Set while the transport is to be told, soon, whom to talk to. */
@@ -177,6 +179,7 @@ export class Life {
         storage: this.#directory.storage,
         firstStart: this.#firstStart,
         membership: this.#member?.membership,
+        openedAnew: this.#openedAnew,
       }),
       judgeFirstStart: () => {
         this.#judgeFirstStart();
@@ -315,6 +318,7 @@ export class Life {
       return;
     }
     this.#state = 'reopening';
+    this.#openedAnew = true;
     this.#reason = reason;
     if (snapshot === undefined) this.#ports.logger.warn('the data directory is opened anew', { reason });
     else this.#ports.logger.info(reason, { index: snapshot.checkpoint.index });
