@@ -212,7 +212,7 @@ export class SocketTransport implements Transport {
   #judgeAgain(): void {
     const named = new Set(this.#named);
     this.#named.clear();
-    for (const [peer, { control, bulk }] of [...this.#inboundOf]) {
+    for (const [peer, { control, bulk }] of this.#inboundOf) {
       const words = [control?.lastWords, bulk?.lastWords].reduce((newest, one) =>
         (one?.heard ?? 0) > (newest?.heard ?? 0) ? one : newest,
       );
@@ -354,7 +354,7 @@ export class SocketTransport implements Transport {
 
   /** Every accepted connection. Only which ones there are matters to the callers, not their order. */
   #connections(): InboundConnection[] {
-    return [...[...this.#inboundOf.values()].flatMap(lanesOf), ...this.#pending.keys()];
+    return [...Array.from(this.#inboundOf.values()).flatMap(lanesOf), ...this.#pending.keys()];
   }
 }
 
