@@ -291,7 +291,10 @@ export class SimCluster implements ClusterView {
       if (member.stranger && member.incarnation === incarnation) member.durable.mended();
       member.stranger = member.incarnation !== incarnation;
     }
-    this.#world.line('world', () => `the cluster is ${configuration.voters.join(' ')}, learning ${configuration.learners.join(' ')}`);
+    this.#world.line(
+      'world',
+      () => `the cluster is ${configuration.voters.join(' ')}, learning ${configuration.learners.join(' ')}`,
+    );
   }
 
   #reading(member: SimMember): (appliedIndex: LogIndex) => void {

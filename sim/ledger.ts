@@ -46,7 +46,14 @@ export class Ledger {
   /** A client was shown a task. */
   shown(process: string, number: number, callUs: number, nowUs: number, task: ShownTask): void {
     const key = `${number}`;
-    this.operations.push({ process, key, input: { f: 'get' }, output: { f: 'get', task }, call: callUs, return: nowUs });
+    this.operations.push({
+      process,
+      key,
+      input: { f: 'get' },
+      output: { f: 'get', task },
+      call: callUs,
+      return: nowUs,
+    });
   }
 
   /** From now on the task may be cancelled, or end as a worker says, at any time or never. */

@@ -132,7 +132,9 @@ export class SimNetwork implements Wire {
   garbleNext(end: SimSocket, how: 'cut' | 'noise', random: Random): void {
     end.garble = (bytes) => {
       const sizeBytes = how === 'cut' ? below(random, bytes.length) : 1 + below(random, 64);
-      return how === 'cut' ? bytes.slice(0, sizeBytes) : Uint8Array.from({ length: sizeBytes }, () => below(random, 256));
+      return how === 'cut'
+        ? bytes.slice(0, sizeBytes)
+        : Uint8Array.from({ length: sizeBytes }, () => below(random, 256));
     };
   }
 

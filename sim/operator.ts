@@ -94,7 +94,8 @@ export class SimOperator extends Program {
       try {
         const ports = { dialer: network.dialer(process), clock, timers, random };
         operator ??= new Operator(await Client.connect({ urls, logger, timeoutMs: 4_000 }, ports));
-        const done = errand.type === 'transfer' ? await this.#transfer(operator, errand.peer) : await this.#step(operator, errand);
+        const done =
+          errand.type === 'transfer' ? await this.#transfer(operator, errand.peer) : await this.#step(operator, errand);
         if (!done && !(errand.type === 'shrink' && tries > TRIES_MAX)) continue;
       } catch (error) {
         const code = error instanceof TaskraftError ? error.code : undefined;
@@ -117,7 +118,10 @@ export class SimOperator extends Program {
   }
 
   /** One step of making somebody a voter, or no member. True when there is none left. */
-  async #step(operator: Operator, errand: { readonly type: 'grow' | 'shrink'; readonly peer: string }): Promise<boolean> {
+  async #step(
+    operator: Operator,
+    errand: { readonly type: 'grow' | 'shrink'; readonly peer: string },
+  ): Promise<boolean> {
     const member = this.#cluster.members.find(({ id }) => id === errand.peer);
     if (member === undefined) return true;
     const standing = this.#cluster.standingOf(member.id);

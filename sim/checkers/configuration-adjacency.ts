@@ -20,7 +20,8 @@ export class ConfigurationAdjacency extends PropertyChecker {
     for (const one of this.#book.see(peer.log, change.cutFrom)) {
       const [before] = this.#book.of(peer.log, one.index);
       const old = before?.voters ?? [];
-      const differing = old.filter((id) => !one.voters.includes(id)).length + one.voters.filter((id) => !old.includes(id)).length;
+      const differing =
+        old.filter((id) => !one.voters.includes(id)).length + one.voters.filter((id) => !old.includes(id)).length;
       this.compare(
         differing <= 1 && overlap(old, one.voters),
         () => `entry ${one.index} on ${peer.id} makes ${one.voters.join(' ')} of ${old.join(' ')}`,

@@ -18,7 +18,8 @@ export class ConfigurationBarrier extends PropertyChecker {
       const committed = log.linkAt(raft.commitIndex)?.term;
       this.compare(
         committed === raft.term,
-        () => `${peer.id} leads term ${raft.term}, has committed up to term ${committed}, and changes the configuration at ${index}`,
+        () =>
+          `${peer.id} leads term ${raft.term}, has committed up to term ${committed}, and changes the configuration at ${index}`,
       );
     }
   }

@@ -34,7 +34,10 @@ export class Linearizability extends PropertyChecker {
     if (verdict.verdict !== 'not-linearizable') return;
     const { operation } = verdict.refutation;
     const words = taskModel.describe(operation.input, operation.output);
-    throw new Violation(this.name, `no order explains that ${operation.process} saw of task ${operation.key}: ${words}`);
+    throw new Violation(
+      this.name,
+      `no order explains that ${operation.process} saw of task ${operation.key}: ${words}`,
+    );
   }
 
   /** What was asked for; a task may also fail by itself at any time after. */
@@ -48,7 +51,12 @@ export class Linearizability extends PropertyChecker {
       const output: TaskOutput | undefined = isKnown
         ? { f: 'submit', id: wish.id as string, deduplicated: false }
         : undefined;
-      operations.push({ ...base, input: { f: 'submit' }, output, return: isKnown ? (wish.answeredUs as number) : NEVER });
+      operations.push({
+        ...base,
+        input: { f: 'submit' },
+        output,
+        return: isKnown ? (wish.answeredUs as number) : NEVER,
+      });
       const fails: TaskInput = { f: 'complete', state: 'failed', result: 'null' };
       operations.push({ ...base, process: 'the scheduler', input: fails, output: undefined, return: NEVER });
     }

@@ -35,7 +35,8 @@ export class ProgressSanity extends PropertyChecker {
       const follower = this.cluster.peers.find((other) => other.id === progress.peer);
       const life = follower?.life ?? '';
       // Another directory under the same name begins anew.
-      const same = seen?.start === start && seen.term === term && seen.life === life;
+      const isKnown = follower?.stranger === false && seen?.life === life;
+      const same = isKnown && seen.start === start && seen.term === term;
       followers.set(progress.peer, { start, term, life, match: progress.match });
       this.#believes(peer, progress, follower, same ? seen.match : undefined);
     }
@@ -51,7 +52,8 @@ export class ProgressSanity extends PropertyChecker {
     const { match, next } = progress;
     this.compare(match < next, () => `${peer.id} has match ${match} and next ${next} of ${progress.peer}`);
     this.compare(
-      before === undefined || match > before,
+      // One that lost entries to damage says so, and does not count for them until it has them again.
+      before === undefined || match > before || progress.damaged,
       () => `${peer.id} took match ${before} of ${progress.peer} back to ${match}`,
     );
     this.compare(

@@ -98,7 +98,12 @@ function drawCuts(targets: FaultTargets, random: Random): Cut[] {
   if (mode === 2) {
     const left = new Set(some(random, [...hosts, ...programs]));
     return [...hosts, ...programs].flatMap((from) =>
-      hosts.filter((to) => left.has(from) !== left.has(to)).flatMap((to): Cut[] => [[from, to], [to, from]]),
+      hosts
+        .filter((to) => left.has(from) !== left.has(to))
+        .flatMap((to): Cut[] => [
+          [from, to],
+          [to, from],
+        ]),
     );
   }
   const other = pick(
@@ -118,7 +123,12 @@ function cutFor({ world, network, faultsGoOn }: FaultTargets, cuts: readonly Cut
 }
 
 function bothWays(host: string, others: readonly string[]): Cut[] {
-  return others.filter((other) => other !== host).flatMap((other): Cut[] => [[host, other], [other, host]]);
+  return others
+    .filter((other) => other !== host)
+    .flatMap((other): Cut[] => [
+      [host, other],
+      [other, host],
+    ]);
 }
 
 function peersOf({ cluster }: FaultTargets): string[] {

@@ -140,7 +140,9 @@ function tryOpening(
           const said = error instanceof StorageError ? error.code : String(error);
           world.line(owner.id, () => `another process is refused: ${said}`);
           if (said === code) return;
-          world.fail(new Violation('identity', `${reader.id} on the disk of ${owner.id} says ${said}, not ${code}`, error));
+          world.fail(
+            new Violation('identity', `${reader.id} on the disk of ${owner.id} says ${said}, not ${code}`, error),
+          );
         },
       )
       .finally(() => {
