@@ -89,6 +89,9 @@ async function runOnce(
     return { totals: simulation.totals(), failure: undefined };
   } catch (error) {
     const { checker, message } = error instanceof Violation ? error : asViolation(error, undefined);
-    return { totals: simulation.totals(), failure: { seed, checker, message, trace: trace.last(TRACE_LINES), faults: simulation.happened } };
+    return {
+      totals: simulation.totals(),
+      failure: { seed, checker, message, trace: trace.last(TRACE_LINES), faults: simulation.happened },
+    };
   }
 }

@@ -287,7 +287,8 @@ export class Simulation {
     for (;;) {
       this.#atlas.look();
       const { leader } = this.#cluster;
-      if (leader === undefined && world.nowUs >= leaderByUs) throw new Violation('progress', 'nobody leads for too long');
+      if (leader === undefined && world.nowUs >= leaderByUs)
+        throw new Violation('progress', 'nobody leads for too long');
       const differs = this.#disagreement();
       if (differs !== undefined && world.nowUs >= agreeByUs && this.#operator.idle)
         throw new Violation('progress', `long after everything was healed ${differs}`);
