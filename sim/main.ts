@@ -14,6 +14,7 @@ import { drawOptions } from './options.ts';
 import { type Answer, type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from './orders.ts';
 import { replaySeed } from './replay/replay.ts';
 import { type Failure, type RunOptions, runSeed, type Verdict } from './run-seed.ts';
+import { AllBut, shrinkSeed } from './shrink.ts';
 import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
 
 /** From this many seeds on, everything that is rare has to have happened. */
@@ -31,7 +32,10 @@ interface Flags {
   readonly processes: number;
   readonly mutants: boolean;
   readonly mutant?: readonly string[];
+  readonly survivors: boolean;
   readonly html?: string;
+  readonly shrink: boolean;
+  readonly faults?: readonly number[];
 }
 
 await (process.env[TAKES_ORDERS] === undefined ? command() : takeOrders());
@@ -51,7 +55,10 @@ async function command(): Promise<void> {
     )
     .option('--mutants', 'hunt the planted bugs: each has to be found by the first seeds', false)
     .option('--mutant <name...>', 'hunt only these')
+    .option('--survivors', 'with --mutants: say which of them the tests and the demo do not see', false)
     .option('--html <file>', 'draw --seed as a page: who led when, what was said, what went wrong')
+    .option('--shrink', 'find out which of its faults the failure of --seed needs', false)
+    .option('--faults <numbers>', 'let only these faults of --seed happen, as --shrink tells them', faultNumbers)
     .option('--json', 'print the totals as one JSON object', false)
     .option('--verbose', 'print the trace of --seed as it grows', false)
     // Commander's own status for wrong usage is 1, which here means that a property broke.
@@ -59,11 +66,16 @@ async function command(): Promise<void> {
   program.parse();
   const flags = program.opts<Flags>();
   if (flags.mutants || flags.mutant !== undefined) {
-    await huntMutants({ only: flags.mutant, processes: flags.processes, json: flags.json });
+    const { mutant: only, processes, json, survivors } = flags;
+    await huntMutants({ only, processes, json, survivors });
     return;
   }
   if (flags.html !== undefined) {
-    await drawSeed(flags.seed, flags.html);
+    await drawSeed(flags.seed, flags.html, flags.faults);
+    return;
+  }
+  if (flags.shrink) {
+    await shrink(flags.seed, flags.json);
     return;
   }
   const seeds =
@@ -73,19 +85,47 @@ async function command(): Promise<void> {
   report(answers, seeds, flags, Date.now() - began);
 }
 
-async function drawSeed(seed: number | undefined, file: string): Promise<void> {
+async function drawSeed(seed: number | undefined, file: string, faults?: readonly number[]): Promise<void> {
   if (seed === undefined) {
     console.error('--html draws one run: say which by --seed');
     process.exitCode = 2;
     return;
   }
   refuseStrayRejections();
-  const { html, failure, events } = await replaySeed(seed);
+  const { html, failure, events } = await replaySeed(seed, faults);
   await writeFile(file, html);
   console.log(
     `seed ${seed}: ${failure === undefined ? 'passed' : `broke ${failure.checker}`}, ${events} events, drawn in ${file}`,
   );
   if (failure !== undefined) process.exitCode = 1;
+}
+
+/** Prints the faults that a failure needs, and how to see it with them alone. */
+async function shrink(seed: number | undefined, json: boolean): Promise<void> {
+  if (seed === undefined) {
+    console.error('--shrink takes one run: say which by --seed');
+    process.exitCode = 2;
+    return;
+  }
+  refuseStrayRejections();
+  const shrunk = await shrinkSeed(seed, {}, (line) => console.error(line));
+  if (shrunk === undefined) {
+    console.log(json ? JSON.stringify({ seed, failure: null }) : `seed ${seed} passes: there is nothing to shrink`);
+    return;
+  }
+  process.exitCode = 1;
+  const { failure, faults, before, runs } = shrunk;
+  const { checker, message } = failure;
+  if (json) {
+    console.log(JSON.stringify({ seed, checker, message, faults, before, runs }));
+    return;
+  }
+  for (const { atMs, number, family, words } of faults) {
+    console.log(`${String(atMs).padStart(8)} ms  fault ${number} (${family}): ${words}`);
+  }
+  const only = `--seed ${seed} --faults '${faults.map(({ number }) => number).join(',')}'`;
+  console.log(`seed ${seed} broke ${checker}: ${message}`);
+  console.log(`${faults.length} of ${before} faults are left after ${runs} runs: npm run sim -- ${only}`);
 }
 
 async function runOne(seed: number, flags: Flags): Promise<Answer> {
@@ -94,6 +134,7 @@ async function runOne(seed: number, flags: Flags): Promise<Answer> {
   return answer(seed, {
     twice: flags.twice || seed % TWICE_EVERY === 0,
     ...(flags.verbose ? { print: (line: string) => console.error(line) } : {}),
+    ...(flags.faults === undefined ? {} : { maskedFaults: new AllBut(flags.faults) }),
   });
 }
 
@@ -242,6 +283,10 @@ function describeTotals(totals: Totals, tookMs: number): string {
 
 function seedCount(count: number): string {
   return count === 1 ? '1 seed' : `${count} seeds`;
+}
+
+function faultNumbers(text: string): readonly number[] {
+  return text === '' ? [] : text.split(',').map(wholeNumber);
 }
 
 function wholeNumber(text: string): number {

@@ -7,6 +7,7 @@
 import { CATALOGUE } from './catalogue.ts';
 import { type Hunt, hunt, HUNT_EVENTS_MAX } from './hunt.ts';
 import type { Mutant } from './mutant.ts';
+import { findSurvivors } from './survivors.ts';
 
 /** How to hunt. */
 export interface MutantsFlags {
@@ -14,6 +15,8 @@ export interface MutantsFlags {
   readonly only: readonly string[] | undefined;
   readonly processes: number;
   readonly json: boolean;
+  /** Not by seeds: by the tests and the demo, see `survivors.ts`. */
+  readonly survivors: boolean;
 }
 
 /** Hunts every mutant, prints what came of it, and sets the exit status: 1 when one was not found, 2 for an unknown name. */
@@ -27,6 +30,10 @@ export async function huntMutants(flags: MutantsFlags): Promise<void> {
     return;
   }
   const wanted = CATALOGUE.filter(({ name }) => flags.only?.includes(name) ?? true);
+  if (flags.survivors) {
+    await findSurvivors(wanted, flags.json);
+    return;
+  }
   const began = Date.now();
   const hunts = await huntAll(wanted, flags.processes);
   report(hunts, flags.json, Date.now() - began);

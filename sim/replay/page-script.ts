@@ -8,7 +8,8 @@ const LANE = 46, LEFT = 56, TOP = 24;
 const FILL = { leader: '#f4c95d', electing: '#e3e6ea', follower: '#cfe3f5', down: '#55595f', paused: '#b8a9c9' };
 const LINE = { 'append-entries': '#3b7dd8', 'append-accepted': '#58a869', 'append-rejected': '#d9822b', heartbeat: '#c4ccd6',
   'heartbeat-response': '#c4ccd6', 'vote-request': '#8e44ad', 'vote-response': '#8e44ad', 'pre-vote-request': '#c39bd3',
-  'pre-vote-response': '#c39bd3', 'timeout-now': '#b3261e', client: '#8d99a6' };
+  'pre-vote-response': '#c39bd3', 'timeout-now': '#b3261e', 'read-index-request': '#1b998b', 'read-index-response': '#1b998b',
+  client: '#8d99a6' };
 const laneOf = new Map(data.lanes.map((name, at) => [name, at]));
 const kinds = [...new Set(data.events.map((event) => event.type ?? event.what))].sort();
 const quiet = new Set(['heartbeat', 'heartbeat-response', 'client', 'log', 'call', 'note']);

@@ -141,7 +141,7 @@ function classify(words: string): { readonly what: EventClass; readonly to?: str
   if (words.startsWith('commits ')) return { what: 'commit' };
   if (words.startsWith('log ')) return { what: LEADERSHIP.test(words) ? 'role' : 'log' };
   if (words.startsWith('call ')) return { what: 'call' };
-  if (/^(is killed|stands still|its |cuts |breaks |clogs |heals |everything|fault)/.test(words))
+  if (/^(is killed|stands still|its |loses |cuts |breaks |clogs |heals |everything|fault)/.test(words))
     return { what: 'fault' };
   return { what: 'note' };
 }
