@@ -1,7 +1,7 @@
 /** What befalls disks. Damage keeps to the atlas: some intact copy of everything that was committed remains. */
 import { below, type Random } from '../../src/base/random.ts';
 import type { DatabaseName } from '../../src/storage/disk.ts';
-import { PLENTY_BYTES } from '../disk.ts';
+import { PLENTY_BYTES } from '../platter.ts';
 import type { SimMember } from '../member.ts';
 import { type Rot, rotten } from './atlas.ts';
 import { type FaultTargets, pick, type Strikes } from './family.ts';

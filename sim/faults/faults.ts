@@ -8,7 +8,7 @@
  */
 import { deriveSeed, SeededRandom } from '../../src/base/random.ts';
 import { CALM_NETWORK, FAULTS, type FaultName } from '../options.ts';
-import { PLENTY_BYTES } from '../disk.ts';
+import { PLENTY_BYTES } from '../platter.ts';
 import { DISK_FAULTS } from './disk-faults.ts';
 import type { FaultTargets, Strike } from './family.ts';
 import { MEMBER_FAULTS } from './member-faults.ts';

@@ -8,7 +8,7 @@
  */
 import { below, type Random } from '../../src/base/random.ts';
 import type { SimMember } from '../member.ts';
-import { PLENTY_BYTES } from '../disk.ts';
+import { PLENTY_BYTES } from '../platter.ts';
 import { Violation, type World } from '../world.ts';
 import type { Atlas } from './atlas.ts';
 

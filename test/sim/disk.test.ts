@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { SimDisk, SimPlatter } from '../../sim/disk.ts';
+import { SimDisk } from '../../sim/disk.ts';
+import { SimPlatter } from '../../sim/platter.ts';
 import { CALM_DISK } from '../../sim/options.ts';
 import { SimProcess } from '../../sim/process.ts';
 import { Trace } from '../../sim/trace.ts';
