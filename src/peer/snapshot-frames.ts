@@ -68,6 +68,7 @@ export const SNAPSHOT_REFUSALS: readonly ['busy', 'no-state', 'too-old', 'other-
   'too-old',
   'other-index',
 ];
+/** One of them. */
 export type SnapshotRefusal = (typeof SNAPSHOT_REFUSALS)[number];
 
 /** No page comes. */
@@ -80,6 +81,7 @@ export interface SnapshotRefused {
   readonly newest: LogIndex;
 }
 
+/** Everything that peers say to each other about snapshots. */
 export type SnapshotFrame = SnapshotRequest | SnapshotChunk | SnapshotRefused;
 
 /** The bytes of a frame; the writer's buffer is the caller's. */
