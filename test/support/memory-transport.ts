@@ -119,7 +119,7 @@ export class MemoryTransport implements Transport {
 
   setPeers(peers: readonly PeerUrl[]): void {
     this.#peers = new Set(peers.map(({ peer }) => peer));
-    for (const peer of [...this.#connected]) if (!this.#peers.has(peer)) this.#connected.delete(peer);
+    for (const peer of this.#connected) if (!this.#peers.has(peer)) this.#connected.delete(peer);
     for (const peer of this.#peers) if (!this.#connected.has(peer)) this.dial(peer);
     const again = this.#network.others(this.self);
     for (const other of again) if (this.#joining.has(other.self) || !this.#peers.has(other.self)) this.hello(other);

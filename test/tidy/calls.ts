@@ -69,7 +69,8 @@ export function checkCalls(modules: readonly Module[]): Problem[] {
     const part = partOf(module.path);
     if (part === 'test') return find(module, ONLY);
     const bans = [...NOWHERE];
-    if (SIMULATED.includes(part) && !SIMULATED_EXCEPT.some((prefix) => module.path.startsWith(prefix))) bans.push(...NOT_REPEATABLE);
+    if (SIMULATED.includes(part) && !SIMULATED_EXCEPT.some((prefix) => module.path.startsWith(prefix)))
+      bans.push(...NOT_REPEATABLE);
     if (PURE.includes(part)) bans.push(...NOT_PURE);
     return find(module, bans);
   });
