@@ -25,6 +25,7 @@ export class DurableLog {
 
   /** The end of the log as it was acknowledged before damage took a part of it; empty while nothing is missing. */
   #remembered: readonly (ChainLink | undefined)[] = [];
+  #isWounded = false;
 
   constructor(crc32: Crc32, history: (index: LogIndex) => ChainLink | undefined = () => undefined) {
     this.#codec = new LogCodec(crc32);
@@ -79,12 +80,18 @@ export class DurableLog {
 
   /** Damage is about to befall it: what it has acknowledged by now is remembered until `mended`. */
   wounded(): void {
-    if (this.#remembered.length <= this.#lastIndex) this.#remembered = this.links();
+    this.#isWounded = true;
+    this.#remember();
   }
 
   /** Everything that damage took is back. */
   mended(): void {
+    this.#isWounded = false;
     this.#remembered = [];
+  }
+
+  #remember(): void {
+    if (this.#remembered.length <= this.#lastIndex) this.#remembered = this.links();
   }
 
   /** The disk is another one now, with nothing on it. What was acknowledged before may be counted until it is replaced. */
@@ -128,6 +135,8 @@ export class DurableLog {
   /** Where the log begins anew behind a state of which it did not hold the entries, these are what was committed. */
   #beginBehind(meta: Uint8Array, lastIndex: LogIndex): void {
     const { base } = this.#codec.decodeMeta(meta, lastIndex);
+    // Until the damage is found the peer goes on, and acknowledges.
+    if (this.#isWounded && lastIndex < this.#lastIndex) this.#remember();
     if (base.index === 0 || this.linkAt(base.index)?.term === base.term) return;
     this.#reset += 1;
     this.#links.length = 0;

@@ -2,7 +2,7 @@ import type { ConfigurationBook } from '../configuration-book.ts';
 import type { LogChange } from '../history.ts';
 import { type ClusterView, type PeerView, PropertyChecker } from './checker.ts';
 
-/** A leader has one change of the configuration under way at most: one that it has not committed. */
+/** A leader has one change of the configuration under way at most: one that nobody has committed. */
 export class ConfigurationPending extends PropertyChecker {
   override readonly name = 'configuration-pending';
   readonly #book: ConfigurationBook;
@@ -18,7 +18,8 @@ export class ConfigurationPending extends PropertyChecker {
     this.#book.see(log, change.cutFrom);
     let pending = 0;
     for (const { index } of this.#book.of(log, log.lastIndex + 1)) {
-      if (index <= raft.commitIndex) break;
+      // What others have committed is committed, though a new leader may not know it yet.
+      if (index <= this.cluster.committed.lastIndex) break;
       pending += 1;
     }
     this.compare(pending <= 1, () => `${peer.id} leads with ${pending} changes of the configuration under way`);

@@ -21,7 +21,8 @@ export class ConfigurationPurity extends PropertyChecker {
 
   moved(peer: PeerView, change: LogChange): void {
     const { raft, log, start } = peer;
-    if (raft === undefined) return;
+    // Without its state a peer does not know what was in force where its log begins; it decides nothing until it has one.
+    if (raft === undefined || raft.inspect().stateMissing) return;
     this.#book.see(log, change.cutFrom);
     const { configuration } = raft;
     const before = this.#seen.get(peer.id);
