@@ -53,7 +53,8 @@ export class Remains {
     const { options, world, cluster, hosts } = this.#parts;
     const { lastPhase } = options;
     if (lastPhase === 'core' && this.#mayLose()) this.#lose();
-    else if (lastPhase === 'broken-link' && cluster.voters.length >= 3) this.#part();
+    // Who is being added or replaced needs the leader, whoever that is.
+    else if (lastPhase === 'broken-link' && cluster.voters.length >= 3 && this.#parts.operator.idle) this.#part();
     for (const member of cluster.members) {
       member.process?.resume();
       if (!hosts.isStopping(member)) hosts.boot(member);
