@@ -98,7 +98,10 @@ function loseBatches({ atlas, hosts }: FaultTargets, random: Random, back: numbe
   const names = [...member.platter.stores.keys()].filter((name) => member.platter.recentBatches(name) > back);
   const name: DatabaseName | undefined = names.includes('log') && below(random, 3) > 0 ? 'log' : pick(random, names);
   if (name === undefined) return undefined;
-  if (member.up) hosts.crash(member, below(random, 2) === 0);
+  // Where the end is lost only HEAD tells of it, and what was written to that last goes with the power: both at once leave no trace.
+  const power = below(random, 2) === 0 && back > 0;
+  if (member.up) hosts.crash(member, power);
+  else if (back === 0) return undefined;
   const count = 1 + below(random, LOST_BATCHES_MAX);
   atlas.wound(member, undefined);
   member.platter.loseBatches(name, back, count);
