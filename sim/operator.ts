@@ -89,6 +89,7 @@ export class SimOperator extends Program {
       await sleep(process, 100 + below(random, 300));
       this.#renew();
       const errand = this.#errands[0];
+      this.#hosts.atlas.isHeld = errand?.type === 'shrink';
       if (errand === undefined) continue;
       tries += 1;
       try {
@@ -128,6 +129,8 @@ export class SimOperator extends Program {
     if (errand.type === 'shrink') {
       if (standing === 'none') return true;
       if (this.#cluster.voters.length <= 1) return true;
+      // Nobody makes a cluster smaller of which a disk is broken.
+      if (this.#hosts.atlas.wounded > 0 || this.#cluster.members.some(({ stranger }) => stranger)) return true;
       await this.#change(operator, 'remove', member.id);
       this.counts.membersRemoved += 1;
       return true;

@@ -5,6 +5,7 @@ import { decodeServerFrame, encodeClientFrame, encodeValue } from '../src/protoc
 import { FRAME_BYTES_MAX } from '../src/protocol/limits.ts';
 import { SUBPROTOCOL } from '../src/protocol/protocol.ts';
 import { type AssignRow, type CompletionRow, OUTCOME } from '../src/protocol/rows.ts';
+import { ProtocolError } from '../src/protocol/protocol-error.ts';
 import type { ServerFrame } from '../src/protocol/server-frame.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/version.ts';
 import type { SimProcess } from './process.ts';
@@ -54,7 +55,7 @@ export class RogueWorker extends Program {
       opened: (socket) => {
         this.#socket = socket;
         socket.handle({
-          message: (bytes) => this.#hear(process, url, decodeServerFrame(bytes)),
+          message: (bytes) => this.#take(process, url, bytes),
           closed: again,
         });
         this.#send({
@@ -68,6 +69,19 @@ export class RogueWorker extends Program {
       },
       failed: again,
     });
+  }
+
+  /** Even a rogue cannot read what is garbled. */
+  #take(process: SimProcess, url: string, bytes: Uint8Array): void {
+    let frame: ServerFrame;
+    try {
+      frame = decodeServerFrame(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#socket?.close(1002, 'garbled');
+      return;
+    }
+    this.#hear(process, url, frame);
   }
 
   #hear(process: SimProcess, url: string, frame: ServerFrame): void {

@@ -95,11 +95,11 @@ export function addUp(runs: readonly RunTotals[]): Totals {
   };
 }
 
-/** Rare things that never happened, and checkers that never compared anything: a run that proves less than it says. */
+/** Rare things and faults that never happened, and checkers that never compared anything: a run that proves less than it says. */
 export function missing(totals: Totals): string[] {
   const zero = (counts: Readonly<Record<string, number>>): string[] =>
     Object.entries(counts)
       .filter(([, count]) => count === 0)
       .map(([name]) => name);
-  return [...zero(totals.rare), ...zero(totals.comparisons)];
+  return [...zero(totals.rare), ...zero(totals.faults), ...zero(totals.comparisons)];
 }

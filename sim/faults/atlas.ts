@@ -35,6 +35,8 @@ export class Atlas {
   readonly #world: World;
   readonly #wounds = new Map<SimMember, Wound>();
   readonly #cluster: SimCluster;
+  /** True while the cluster is being made smaller: fewer copies are left then, so none is damaged. */
+  isHeld = false;
   /** Wounds that the product has mended. */
   repairs = 0;
 
@@ -53,6 +55,7 @@ export class Atlas {
 
   /** Voters whose disk may be damaged now, in order of their ids: none when a majority would not be whole. */
   candidates(): SimMember[] {
+    if (this.isHeld) return [];
     const { voters, members } = this.#cluster;
     const voting = members.filter(({ id }) => voters.includes(id));
     const broken = voting.filter((member) => member.stranger || this.#wounds.has(member)).length;

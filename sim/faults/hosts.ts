@@ -44,6 +44,11 @@ export class Hosts {
     this.#random = world.random('hosts');
   }
 
+  /** Where data is damaged. */
+  get atlas(): Atlas {
+    return this.#atlas;
+  }
+
   /** True when a start of `member` is what an operator would do. */
   mayBoot(member: SimMember): boolean {
     return !member.up && !this.#out.has(member) && !this.#gone.has(member) && !this.#lent.has(member);
