@@ -1,5 +1,9 @@
 /** Every planted bug. A name stands once. */
 import type { Mutant } from './mutant.ts';
+import { CLIENTS } from './catalogue/clients.ts';
 import { ELECTIONS } from './catalogue/elections.ts';
+import { REPLICATED } from './catalogue/replication.ts';
+import { STATES } from './catalogue/state.ts';
+import { STORED } from './catalogue/storage.ts';
 
-export const CATALOGUE: readonly Mutant[] = [...ELECTIONS];
+export const CATALOGUE: readonly Mutant[] = [...ELECTIONS, ...REPLICATED, ...STORED, ...STATES, ...CLIENTS];

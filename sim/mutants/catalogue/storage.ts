@@ -1,0 +1,80 @@
+/** Bugs of what lies on the disk: the log, its end, checkpoints, and what is done about damage. */
+import type { Mutant } from '../mutant.ts';
+
+const LOG = 'src/storage/log-storage.ts';
+
+export const STORED: readonly Mutant[] = [
+  {
+    name: 'checkpoint-claims-a-later-entry',
+    origin: 'etcd-io/etcd#13766 (3.5.0 to 3.5.2): the applied index went to the disk apart from what was applied',
+    wrong: 'A checkpoint says that it includes what was applied while it was written, and a restart leaves that out.',
+    file: 'src/peer/checkpointer.ts',
+    find: `    open.writer.commit({ index, term, logTimeMs, configuration, digest }).then(`,
+    replace: `    const claimed = Math.max(index, this.#scheduler.appliedIndex);
+    open.writer.commit({ index: claimed, term, logTimeMs, configuration, digest }).then(`,
+  },
+  {
+    name: 'log-cut-before-the-checkpoint-is-written',
+    origin: 'redisraft#43 and #654: log and snapshot replaced one after the other',
+    wrong: 'The log is cut up to the last mark, whether or not the checkpoint of that mark is durable.',
+    file: 'src/peer/compaction.ts',
+    find: `      if (cut.index > bounds.checkpointIndex) break;
+`,
+    replace: `      if (bounds.checkpointIndex === 0) break;
+`,
+  },
+  {
+    name: 'vote-forgotten-at-restart',
+    origin: 'datatechnology/cornerstone#65: a vote that is not there after a restart',
+    wrong: 'A peer that starts knows its term and not whom it voted for in it.',
+    file: 'src/peer/make-raft.ts',
+    find: `      ...recovered,
+      applied,`,
+    replace: `      ...recovered,
+      hardState: { term: recovered.hardState.term, votedFor: undefined },
+      applied,`,
+  },
+  {
+    name: 'everything-on-the-disk-counts-as-committed',
+    origin: 'rabbitmq/ra#508, bakwc/PySyncObj#169: a tail that was never committed and is applied',
+    wrong: 'A peer that starts takes its whole log for committed.',
+    file: 'src/peer/make-raft.ts',
+    find: `      commit: applied,`,
+    replace: `      commit: storage.stateMissing ? applied : recovered.lastIndex,`,
+  },
+  {
+    name: 'checkpoint-of-the-present-term',
+    origin: 'databendlabs/openraft#1892: a snapshot whose term is not that of its entry',
+    wrong: 'A checkpoint says the term in which it was made and not that of the last entry in it.',
+    file: 'src/peer/member.ts',
+    find: `      this.checkpointer.marked(entry.term);`,
+    replace: `      this.checkpointer.marked(this.raft.term);`,
+  },
+  {
+    name: 'batch-waits-behind-another-write',
+    origin: 'canonical/raft#454: a request that is mixed up with another one around a write',
+    wrong: 'A batch of the log that has to wait for another write is never written.',
+    file: 'src/peer/ready-loop.ts',
+    find: `          durable();
+          this.#writeNext();`,
+    replace: `          durable();`,
+  },
+  {
+    name: 'slot-written-while-it-is-synced',
+    origin: 'Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014: a write that overtakes a sync',
+    wrong: 'The end of the log is noted in a slot whose sync is under way.',
+    file: LOG,
+    find: `    if (head.syncing !== undefined) await head.ready();
+    head.write({ lastIndex: end.index`,
+    replace: `    head.write({ lastIndex: end.index`,
+  },
+  {
+    name: 'two-writes-at-a-time',
+    origin: 'etcd-io/etcd#6378: two writes that land the other way round',
+    wrong: 'A second write to the log begins while the first is on its way, and they may land in either order.',
+    file: 'src/peer/ready-loop.ts',
+    find: `    if (this.#writing) return;
+    const { raft, storage } = this.#parts;`,
+    replace: `    const { raft, storage } = this.#parts;`,
+  },
+];
