@@ -61,7 +61,7 @@ export const PROCESS_FAULTS: Strikes = {
     const { cluster, hosts } = targets;
     const owner = pick(
       random,
-      cluster.members.filter((one) => hosts.mayBoot(one) && one.durable.lastIndex > 0 && !one.platter.locked),
+      cluster.members.filter((one) => one.durable.lastIndex > 0 && (hosts.mayBoot(one) || one.process?.alive === true)),
     );
     const other = pick(
       random,
@@ -69,6 +69,8 @@ export const PROCESS_FAULTS: Strikes = {
     );
     // One that is damaged is examined and mended by whoever opens it first.
     if (owner === undefined || other === undefined || targets.atlas.isWounded(owner)) return undefined;
+    if (owner.platter.locked && !owner.up) return undefined;
+    if (owner.up) hosts.crash(owner, false);
     hosts.lend(owner);
     tryOpening(targets, random, owner, other, 'WRONG_PEER');
     return `${other.id} is started on the disk of ${owner.id}`;
