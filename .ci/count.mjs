@@ -72,6 +72,18 @@ function countChaos(file) {
 }
 
 /**
+ * A case for each planted bug, which the simulator has to find.
+ * @param {string} file @returns {{ passed: number, failed: number, notes: string[] }}
+ */
+function countMutants(file) {
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  const missed = report.mutants
+    .filter((one) => !one.found)
+    .map((one) => `sim: the planted bug ${one.name} was not found`);
+  return { passed: report.mutants.length - missed.length, failed: missed.length, notes: missed };
+}
+
+/**
  * What the bench checks; how fast it was is no case, machines differ.
  * @param {string} file @returns {{ passed: number, failed: number, notes: string[] }}
  */
@@ -107,6 +119,7 @@ const REPORTS = {
   test: ['vitest.json', countVitest],
   demo: ['demo.json', countDemo],
   seeds: ['sim.json', countSeeds],
+  mutants: ['mutants.json', countMutants],
   chaos: ['chaos.json', countChaos],
   bench: ['bench.json', countBench],
 };

@@ -141,3 +141,12 @@ test('a chaos run counts what it promises, and everything else that it found off
   const skipped = { 'full-disk': 'a tmpfs cannot be mounted here' };
   expect(run({ counts: { 'kill faults': 20, 'partition faults': 3 }, skipped }).last).toBe('8 passed, 0 failed');
 });
+
+test('each planted bug is a case', () => {
+  const mutants = [
+    { name: 'a', found: true },
+    { name: 'b', found: false },
+  ];
+  const reports = { 'parts.txt': '1 mutants\n', 'mutants.json': JSON.stringify({ found: 1, total: 2, mutants }) };
+  expect(counted(reports)).toEqual({ last: '1 passed, 1 failed', status: 1 });
+});
