@@ -6,4 +6,5 @@ import { REPLICATED } from './catalogue/replication.ts';
 import { STATES } from './catalogue/state.ts';
 import { STORED } from './catalogue/storage.ts';
 
+/** Every planted bug, in the order of the files that hold them. */
 export const CATALOGUE: readonly Mutant[] = [...ELECTIONS, ...REPLICATED, ...STORED, ...STATES, ...CLIENTS];

@@ -1,6 +1,7 @@
 /** Bugs of what clients are told, and of what they do with it. */
 import type { Mutant } from '../mutant.ts';
 
+/** The bugs of clients and of what they are told. */
 export const CLIENTS: readonly Mutant[] = [
   {
     name: 'timed-out-change-counts-as-not-done',

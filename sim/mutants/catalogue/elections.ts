@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant.ts';
 
 const FILE = 'src/raft/election.ts';
 
+/** The bugs of elections and votes. */
 export const ELECTIONS: readonly Mutant[] = [
   {
     name: 'vote-in-memory-only',

@@ -5,6 +5,7 @@ const REPLICATION = 'src/raft/replication.ts';
 const FOLLOWER = 'src/raft/follower.ts';
 const LEADER = 'src/raft/leader.ts';
 
+/** The bugs of replication and commit. */
 export const REPLICATED: readonly Mutant[] = [
   {
     name: 'commit-of-older-terms-by-counting',

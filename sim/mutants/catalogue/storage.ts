@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant.ts';
 
 const LOG = 'src/storage/log-storage.ts';
 
+/** The bugs of what is on disks. */
 export const STORED: readonly Mutant[] = [
   {
     name: 'checkpoint-claims-a-later-entry',
