@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant.ts';
 
 const TOUCHED = 'atomix/atomix#1101: a snapshot that misses a part of the state, which is gone after a restart';
 
+/** The bugs of the replicated state and its checkpoints. */
 export const STATES: readonly Mutant[] = [
   {
     name: 'answers-kept-in-memory-only',
@@ -21,15 +22,6 @@ export const STATES: readonly Mutant[] = [
     find: `  if (state.liveBytes + more > state.limits.liveBytesMax) return refuse('TASK_LIMIT');
   state.tasks.touch(row);`,
     replace: `  if (state.liveBytes + more > state.limits.liveBytesMax) return refuse('TASK_LIMIT');`,
-  },
-  {
-    name: 'returned-handler-in-memory-only',
-    origin: TOUCHED,
-    wrong: 'A restart forgets that a handler whose lease had ended has returned, and its slot stays taken.',
-    file: 'src/scheduler/complete.ts',
-    find: `  if (worker.lingering.get(token) !== number) return;
-  state.workers.table.touch(worker.slot);`,
-    replace: `  if (worker.lingering.get(token) !== number) return;`,
   },
   {
     name: 'lingering-handler-in-memory-only',
@@ -316,5 +308,33 @@ export const STATES: readonly Mutant[] = [
   segment.checkpointRef[at] = replaceBytes(state, ref, segment.checkpointBytes[at] as number, checkpoint.bytes);
   segment.checkpointBytes[at] = checkpoint.bytes.length;
   state.tasks.touch(row);`,
+  },
+  {
+    name: 'end-of-a-worker-is-captured-late',
+    origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
+    wrong: 'A worker that leaves while the checkpoint is written has left there already.',
+    file: 'src/scheduler/worker-commands.ts',
+    find: `  state.workers.table.touch(worker.slot);
+  state.workers.release(worker);
+  worker.draining = false;
+  worker.drainDeadlineMs = 0;`,
+    replace: `  state.workers.release(worker);
+  worker.draining = false;
+  worker.drainDeadlineMs = 0;
+  state.workers.table.touch(worker.slot);`,
+  },
+  {
+    name: 'resumption-is-captured-late',
+    origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
+    wrong: 'A worker that takes tasks again while the checkpoint is written does so there already.',
+    file: 'src/scheduler/worker-commands.ts',
+    find: `  state.workers.table.touch(worker.slot);
+  worker.draining = false;
+  worker.drainDeadlineMs = 0;
+  if (worker.emptying`,
+    replace: `  worker.draining = false;
+  worker.drainDeadlineMs = 0;
+  state.workers.table.touch(worker.slot);
+  if (worker.emptying`,
   },
 ];
