@@ -21,7 +21,9 @@ export class MessageSanity extends PropertyChecker {
       // What was written before the leadership ended may leave after it.
       if (role?.name !== 'leader' || peer.raft?.term !== message.term) return;
       const progress = role.peers.find((one) => one.peer === message.to);
-      const match = progress?.match ?? 0;
+      // So may what was written to a member before the same turn removed it: nothing is known of its log any more.
+      if (progress === undefined) return;
+      const { match } = progress;
       this.compare(
         message.commit <= match,
         () => `${peer.id} tells ${message.to} commit ${message.commit}, and knows its log up to ${match} only`,
