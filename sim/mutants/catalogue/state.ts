@@ -309,32 +309,4 @@ export const STATES: readonly Mutant[] = [
   segment.checkpointBytes[at] = checkpoint.bytes.length;
   state.tasks.touch(row);`,
   },
-  {
-    name: 'end-of-a-worker-is-captured-late',
-    origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
-    wrong: 'A worker that leaves while the checkpoint is written has left there already.',
-    file: 'src/scheduler/worker-commands.ts',
-    find: `  state.workers.table.touch(worker.slot);
-  state.workers.release(worker);
-  worker.draining = false;
-  worker.drainDeadlineMs = 0;`,
-    replace: `  state.workers.release(worker);
-  worker.draining = false;
-  worker.drainDeadlineMs = 0;
-  state.workers.table.touch(worker.slot);`,
-  },
-  {
-    name: 'resumption-is-captured-late',
-    origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
-    wrong: 'A worker that takes tasks again while the checkpoint is written does so there already.',
-    file: 'src/scheduler/worker-commands.ts',
-    find: `  state.workers.table.touch(worker.slot);
-  worker.draining = false;
-  worker.drainDeadlineMs = 0;
-  if (worker.emptying`,
-    replace: `  worker.draining = false;
-  worker.drainDeadlineMs = 0;
-  state.workers.table.touch(worker.slot);
-  if (worker.emptying`,
-  },
 ];
