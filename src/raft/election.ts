@@ -70,13 +70,15 @@ export function preVoteRequested(core: Core, message: PreVoteRequest): void {
   const free =
     message.term > term ||
     (message.term === term && (votedFor === message.from || (votedFor === undefined && core.leader === undefined)));
-  let granted = free && core.upToDate(message.lastLogIndex, message.lastLogTerm);
-  if (granted && core.role.name === 'pre-candidate' && prefersItself(core, message)) {
-    // Two equals that grant each other would split the vote. The later id goes first, and says so again in case that its
-    // request came while the other one still heard the leader.
-    granted = false;
-    askForPreVote(core, message.from);
-  }
+  const isPreCandidate = core.role.name === 'pre-candidate';
+  // Two equals that grant each other would split the vote: the later id goes first.
+  const granted =
+    free &&
+    core.upToDate(message.lastLogIndex, message.lastLogTerm) &&
+    !(isPreCandidate && prefersItself(core, message));
+  // Whoever asks has given its leader up. When the own request came before that it was not answered, and now it would be
+  // granted: waiting for the next round would cost most of an election timeout.
+  if (free && !granted && isPreCandidate) askForPreVote(core, message.from);
   answerPreVote(core, message, granted);
 }
 

@@ -403,6 +403,18 @@ describe('the leader is gone', () => {
       expect(cluster.raft('n2').term).toBe(2);
     }
   });
+
+  it('the one with more of the log asks anew whoever noticed later, whose ear it did not have before', () => {
+    const lab = new Lab({ log: [1, 1], term: 1 });
+    lab.cluster.timeout('n1');
+    // n3 still heard the leader, so that it let this request pass without a word.
+    expect(only(lab.sent(), 'pre-vote-request')).toHaveLength(2);
+    const said = lab.hears('n3', { type: 'pre-vote-request', term: 2, lastLogIndex: 1, lastLogTerm: 1 });
+    expect(only(said, 'pre-vote-response')).toMatchObject([{ to: 'n3', granted: false }]);
+    expect(only(said, 'pre-vote-request')).toMatchObject([{ to: 'n3', term: 2, lastLogIndex: 2 }]);
+    lab.hears('n3', { type: 'pre-vote-response', term: 2, granted: true });
+    expect(lab.raft.role).toBe('candidate');
+  });
 });
 
 describe('one-way partitions', () => {
