@@ -5,6 +5,16 @@
  *
  * Strings are of the name alphabet (`isName`). Payloads, results, errors, headers and checkpoints are opaque bytes.
  */
+import type { ScheduleCommand } from './schedules/commands.ts';
+
+export type {
+  CatchUp,
+  Overlap,
+  PlannedOccurrence,
+  ScheduleCommand,
+  ScheduledTask,
+  SchedulePolicy,
+} from './schedules/commands.ts';
 
 /** How opaque bytes were encoded by whoever made them: 0 nothing, 1 MessagePack, 2 JSON (UTF-8), 3 raw bytes. */
 export type Encoding = 0 | 1 | 2 | 3;
@@ -134,7 +144,8 @@ export type Command =
   | { readonly type: 'workerLeft'; readonly worker: string; readonly instance: string }
   /** Takes nothing new; at `deadlineMs` (log time) the rest is aborted with reason `drain` and handed back. */
   | { readonly type: 'drainWorker'; readonly worker: string; readonly deadlineMs: number }
-  | { readonly type: 'resumeWorker'; readonly worker: string };
+  | { readonly type: 'resumeWorker'; readonly worker: string }
+  | ScheduleCommand;
 
 /** A command with the name of who asked for it. */
 export interface PrincipalCommand {

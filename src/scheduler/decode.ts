@@ -16,6 +16,7 @@ import type {
   TaskSubmission,
   TaskTemplate,
 } from './command.ts';
+import { decodeScheduleCommand } from './schedules/decode.ts';
 import { COMMAND_CODES, COMMAND_FORMAT, FAILED_BITS, OUTCOME_CODES, TASK_BITS } from './version.ts';
 
 /** More elements than this are in no list of a command; a larger count is damage and is not believed. */
@@ -105,7 +106,7 @@ function decodeWorkerCommand(code: number, reader: ByteReader): Command {
     case COMMAND_CODES.resumeWorker:
       return { type: 'resumeWorker', worker: reader.ascii() };
     default:
-      throw new DecodeError(`a command has code ${code}, which is unknown here`);
+      return decodeScheduleCommand(code, reader);
   }
 }
 
@@ -146,13 +147,15 @@ export function decodeCount(reader: ByteReader): number {
   return count;
 }
 
-function decodeBoolean(reader: ByteReader): boolean {
+/** Reads a byte that is 0 or 1. @throws DecodeError */
+export function decodeBoolean(reader: ByteReader): boolean {
   const value = reader.u8();
   if (value > 1) throw new DecodeError(`${value} is neither true nor false`);
   return value === 1;
 }
 
-function list<T>(reader: ByteReader, one: (reader: ByteReader) => T): T[] {
+/** Reads a list, its length first. @throws DecodeError */
+export function list<T>(reader: ByteReader, one: (reader: ByteReader) => T): T[] {
   const count = decodeCount(reader);
   const elements: T[] = [];
   for (let at = 0; at < count; at += 1) elements.push(one(reader));

@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import type { ByteWriter } from '../base/bytes.ts';
 import type { Blob, Command, Completion, HeldAttempt, Labels, TaskSubmission, TaskTemplate } from './command.ts';
+import { encodeScheduleCommand } from './schedules/encode.ts';
 import { COMMAND_CODES, COMMAND_FORMAT, FAILED_BITS, OUTCOME_CODES, TASK_BITS } from './version.ts';
 
 /** Appends `command`, asked for by `principal`, to `writer`; the length before it is the batch's affair. */
@@ -50,6 +51,8 @@ export function encodeCommand(writer: ByteWriter, principal: string, command: Co
       return writer.varint(command.deadlineMs);
     case 'resumeWorker':
       return writer.ascii(command.worker);
+    default:
+      return encodeScheduleCommand(writer, command);
   }
 }
 
@@ -59,6 +62,8 @@ export function commandMoves(command: Command): number {
   if (command.type === 'complete') return Math.max(1, command.completions.length);
   if (command.type === 'cancel') return Math.max(1, command.numbers.length);
   if (command.type === 'workerAttached') return Math.max(1, command.held.length + command.unanswered.length);
+  // A task of a schedule costs a row and an answer.
+  if (command.type === 'backfillSchedule') return Math.max(1, 2 * command.plannedMs.length);
   return 1;
 }
 

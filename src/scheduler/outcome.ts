@@ -4,6 +4,18 @@
  * by which its receiver drops a repeat, and each can be derived anew from the state.
  */
 
+import type { Backfilled, SchedulePut, ScheduleTriggered, SettledOccurrence } from './schedules/outcome.ts';
+
+export type {
+  Backfilled,
+  OccurrenceKind,
+  SchedulePut,
+  ScheduleTriggered,
+  SettledOccurrence,
+  SkipReason,
+  TriggerResult,
+} from './schedules/outcome.ts';
+
 /** Errors of the state machine: answers, equal on all peers. */
 export type SchedulerErrorCode =
   | 'NOT_FOUND'
@@ -18,7 +30,15 @@ export type SchedulerErrorCode =
   | 'WORKER_LIMIT'
   | 'WORKER_ID_IN_USE'
   | 'INVALID_TRANSITION'
-  | 'INVALID_ARGUMENT';
+  | 'INVALID_ARGUMENT'
+  /** The schedule has another version than the one that was expected. */
+  | 'VERSION_CONFLICT'
+  /** The namespace has as many schedules as it may have, or all of them together as many bytes. */
+  | 'SCHEDULE_LIMIT'
+  /** Nothing of the schedule is left that could be paused. */
+  | 'SCHEDULE_ENDED'
+  /** Instants of a schedule that has moved on since they were computed; for the leader alone. */
+  | 'STALE';
 
 /** The answer to a command that changed nothing, with the code of the reason. */
 export interface Refusal {
@@ -76,7 +96,10 @@ export type Reply =
   | Submitted
   | { readonly type: 'completed'; readonly answers: readonly CompletionAnswer[] }
   | { readonly type: 'cancelled'; readonly answers: readonly CancelAnswer[] }
-  | Attached;
+  | Attached
+  | SchedulePut
+  | ScheduleTriggered
+  | Backfilled;
 
 /** What one entry did. The arrays are the caller's until the next apply. */
 export interface ApplyOutcome {
@@ -87,6 +110,10 @@ export interface ApplyOutcome {
   readonly aborts: Abort[];
   /** Task numbers that became final in this entry, in order; for those who wait for a result. */
   readonly finished: number[];
+  /** Occurrences of schedules that this entry settled, in order. */
+  readonly occurrences: SettledOccurrence[];
+  /** True when `Scheduler.wantingSchedules` has something to compute after this entry. */
+  readonly schedulesWant: boolean;
   /** True when the entry held a checkpoint mark. */
   readonly marked: boolean;
 }

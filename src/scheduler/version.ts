@@ -8,8 +8,9 @@
  * | version | since | what |
  * |---|---|---|
  * | 1 | 0.1.0 | the first |
+ * | 2 | 0.2.0 | schedules: commands 17 to 23, which no log has before feature level 2; all others mean what they meant |
  */
-export const LOG_VERSION = 1;
+export const LOG_VERSION = 2;
 
 /** First byte of a batch. */
 export const BATCH_KIND = 0x42;
@@ -38,6 +39,13 @@ export const COMMAND_CODES = {
   workerLeft: 14,
   drainWorker: 15,
   resumeWorker: 16,
+  putSchedule: 17,
+  deleteSchedule: 18,
+  pauseSchedule: 19,
+  resumeSchedule: 20,
+  triggerSchedule: 21,
+  backfillSchedule: 22,
+  advanceSchedule: 23,
 } as const;
 
 /** The byte for how an attempt ended. */
@@ -48,3 +56,9 @@ export const TASK_BITS = { headers: 4, key: 8, runAt: 16, delay: 32 } as const;
 
 /** Bits of the byte before the outcome `failed`; the two lowest are the error's encoding. */
 export const FAILED_BITS = { nonRetryable: 4, retryAfter: 8 } as const;
+
+/** The policies for overlapping occurrences by code; 0 stands for none given. A code is never used for anything else. */
+export const OVERLAP_CODES = { skip: 1, bufferOne: 2, bufferAll: 3, cancelOther: 4, allow: 5 } as const;
+
+/** The policies for missed occurrences by code. A code is never used for anything else. */
+export const CATCH_UP_CODES = { latest: 1, all: 2, none: 3 } as const;

@@ -1,7 +1,16 @@
 /** What can be seen of the state: plain objects, made when someone asks and kept by nobody. */
 import type { Blob, Labels } from './command.ts';
+import type { TaskOccurrence } from './schedules/views.ts';
 import type { TaskState } from './states.ts';
 
+export type {
+  RecentOccurrence,
+  ScheduleCounters,
+  SchedulePause,
+  ScheduleView,
+  TaskOccurrence,
+  WantingSchedule,
+} from './schedules/views.ts';
 export type { TaskState } from './states.ts';
 
 /** Opaque bytes, or the word that they left memory: read the record `payloadKey(number)` of the state database for them. */
@@ -67,6 +76,8 @@ export interface TaskView {
   readonly cancelling: boolean;
   readonly priority: number;
   readonly key?: string;
+  /** The occurrence of a schedule that made it; absent for a task that was submitted. */
+  readonly occurrence?: TaskOccurrence;
   readonly requires: Labels;
   readonly createdAtMs: number;
   /** When it becomes or became ready at the earliest; absent for a task without delay. */
