@@ -15,12 +15,41 @@ export { TaskraftError } from './client/errors.ts';
 export type { HandlerContext } from './client/handler-context.ts';
 export { NonRetryable, RetryAfter } from './client/handler-errors.ts';
 export type { ConnectionOptions } from './client/ports.ts';
+export type {
+  NextOccurrence,
+  ScheduleDetail,
+  ScheduledTaskInfo,
+  ScheduleInfo,
+  SettledOccurrence,
+} from './client/schedule-info.ts';
+export type { InstantLike, ScheduledTask, ScheduleSpec, ScheduleTimes, ScheduleWhen } from './client/schedule-spec.ts';
+export type {
+  Backfilled,
+  BackfillOptions,
+  NextOccurrences,
+  NextOptions,
+  ScheduleAnswer,
+  ScheduleDeleteOptions,
+  ScheduleListOptions,
+  SchedulePage,
+  ScheduleReadOptions,
+  Schedules,
+  Triggered,
+  TriggerOptions,
+} from './client/schedules.ts';
 export type { CancelOutcome, ResultOptions, TaskHandle } from './client/task-handle.ts';
-export type { TaskEvent, TaskInfo, TaskLogLine } from './client/task-info.ts';
+export type { TaskEvent, TaskInfo, TaskLogLine, TaskOccurrence } from './client/task-info.ts';
 export type { TaskSpec } from './client/task-spec.ts';
 export type { ReportedOutcome, StopOptions, WorkerObserver, WorkerOptions } from './client/worker.ts';
 export type { ErrorCode } from './protocol/error-code.ts';
-export type { AbortReason, TaskState } from './protocol/rows.ts';
+export type {
+  AbortReason,
+  CatchUpPolicy,
+  OccurrenceKind,
+  OverlapPolicy,
+  ScheduleState,
+  TaskState,
+} from './protocol/rows.ts';
 
 /** A connected client. */
 export type Client = PortableClient;

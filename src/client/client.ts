@@ -23,6 +23,7 @@ import { type Duration, durationMs } from './duration.ts';
 import { invalidArgument, TaskraftError } from './errors.ts';
 import { type KnownFields, refuseUnknownFields } from './known-fields.ts';
 import { type ClientPorts, CONNECTION_FIELDS, connectionOf, type ConnectionOptions } from './ports.ts';
+import { Schedules } from './schedules.ts';
 import { Submissions } from './submissions.ts';
 import { numbersOf, SubmitBatcher } from './submit-batcher.ts';
 import { SubmittedTask, type TaskHandle } from './task-handle.ts';
@@ -86,6 +87,8 @@ const LIST_LIMIT_DEFAULT = 100;
 
 /** A connected client. */
 export class Client {
+  /** What makes tasks by itself, by the clock. */
+  readonly schedules: Schedules;
   readonly #core: ClusterClient;
   readonly #timeoutMs: number;
   readonly #submissions: Submissions;
@@ -95,6 +98,7 @@ export class Client {
   private constructor(core: ClusterClient, timeoutMs: number) {
     this.#core = core;
     this.#timeoutMs = timeoutMs;
+    this.schedules = new Schedules(core, timeoutMs);
     this.#submissions = new Submissions(core, timeoutMs);
     this.#batcher = new SubmitBatcher(core, this.#submissions);
   }

@@ -1,6 +1,15 @@
 /** A task as users see it, made from its row on the wire. */
 import { decodeValue, ValueError } from '../protocol/codec.ts';
-import { type BlobRow, type HistoryRow, TASK_STATES, type TaskState, type TaskViewRow } from '../protocol/rows.ts';
+import {
+  type BlobRow,
+  type HistoryRow,
+  OCCURRENCE_KINDS,
+  type OccurrenceKind,
+  type OccurrenceRefRow,
+  TASK_STATES,
+  type TaskState,
+  type TaskViewRow,
+} from '../protocol/rows.ts';
 import { formatTaskId } from '../protocol/task-id.ts';
 
 /** One event of a task's history. */
@@ -59,6 +68,16 @@ export interface TaskInfo {
   readonly history: readonly TaskEvent[];
   /** Events that happened and are not kept. */
   readonly historyDropped: number;
+  /** The occurrence of a schedule that made it; undefined for a task that was submitted. */
+  readonly occurrence: TaskOccurrence | undefined;
+}
+
+/** An occurrence of a schedule, as its task names it. */
+export interface TaskOccurrence {
+  readonly schedule: string;
+  readonly version: number;
+  readonly plannedMs: number;
+  readonly kind: OccurrenceKind;
 }
 
 /** The task in `row`. */
@@ -66,7 +85,7 @@ export function taskInfo(row: TaskViewRow): TaskInfo {
   const [ref, type, queue, state, priority, key, requires, createdAtMs, runAtMs, startedAtMs, finishedAtMs, ...later] =
     row;
   const [failures, crashes, deliveries, fencingToken, worker, reason, ...bytes] = later;
-  const [payload, headers, result, error, lastCheckpoint, progress, history, historyDropped, log] = bytes;
+  const [payload, headers, result, error, lastCheckpoint, progress, history, historyDropped, log, occurrence] = bytes;
   return {
     id: formatTaskId(ref[0], ref[1], ref[2]),
     type,
@@ -94,6 +113,7 @@ export function taskInfo(row: TaskViewRow): TaskInfo {
     log: log.map(([level, text]) => ({ level: LEVELS[level] ?? 'info', text })),
     history: history.map(eventOf),
     historyDropped,
+    occurrence: occurrence == null ? undefined : occurrenceOf(occurrence),
   };
 }
 
@@ -129,6 +149,10 @@ function decodeJson(bytes: Uint8Array): unknown {
   } catch (error) {
     throw new ValueError(`is no JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+function occurrenceOf([schedule, version, plannedMs, kind]: OccurrenceRefRow): TaskOccurrence {
+  return { schedule, version, plannedMs, kind: OCCURRENCE_KINDS[kind] as OccurrenceKind };
 }
 
 function eventOf([event, atMs, attempt, by, reason]: HistoryRow): TaskEvent {

@@ -191,7 +191,8 @@ function templateAt(position: number, spec: TaskSpec): TemplateRow {
   }
 }
 
-function templateOf(spec: TaskSpec): TemplateRow {
+/** What tasks like `spec` have in common. @throws TaskraftError INVALID_ARGUMENT */
+export function templateOf(spec: TaskSpec): TemplateRow {
   const { type, retry, timeouts, retention } = spec;
   refuseUnknownFields('a task', spec, TASK_FIELDS);
   if (retry !== undefined) refuseUnknownFields('retry', retry, RETRY_FIELDS);
@@ -250,7 +251,8 @@ export function labelRows(labels: Readonly<Record<string, string>>): readonly La
   return rows;
 }
 
-function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
+/** Headers as they travel. @throws TaskraftError INVALID_ARGUMENT */
+export function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
   for (const name of Object.keys(headers)) {
     if (typeof headers[name] !== 'string') throw invalidArgument(`The header "${name}" has text as its value.`);
   }

@@ -2,7 +2,17 @@
  * Everything that a client or worker says to a peer. `requestId` is drawn by the sender, from 1, unique among its unanswered
  * requests on all its connections; each request gets exactly one answer with that id, or `error`.
  */
-import type { AttemptRow, CompletionRow, Encoding, LabelRow, TaskRef, TaskRow, TemplateRow } from './rows.ts';
+import type {
+  AttemptRow,
+  BlobRow,
+  CompletionRow,
+  Encoding,
+  LabelRow,
+  SchedulePolicyRow,
+  TaskRef,
+  TaskRow,
+  TemplateRow,
+} from './rows.ts';
 
 /** First frame of a connection, within 10 s; answered by `welcome`, or by `error` and the end of the connection. */
 export interface HelloFrame {
@@ -158,6 +168,111 @@ export interface StatusFrame {
   readonly requestId: number;
 }
 
+/** Makes a schedule, or gives it another definition; answered by `schedulePut`. One with the content that is there changes nothing. */
+export interface PutScheduleFrame {
+  readonly type: 'putSchedule';
+  readonly requestId: number;
+  /** Its id, a name that is its own within the namespace. */
+  readonly schedule: string;
+  /** The version that it has: 0 for none yet, `null` for any. With another one the answer is `VERSION_CONFLICT`. */
+  readonly expectedVersion: number | null;
+  /** When it fires, as JSON; at most 16 Ki characters. */
+  readonly calendar: string;
+  /** What each of its tasks is. */
+  readonly template: TemplateRow;
+  readonly payload: BlobRow;
+  readonly headers: BlobRow | null;
+  readonly policy: SchedulePolicyRow;
+  /** Begins paused; only when it is made. */
+  readonly paused: boolean;
+  /** A name by which a tool finds again what it made. */
+  readonly managedBy: string | null;
+}
+
+/** Asks for one schedule with its last occurrences; answered by `schedule`. */
+export interface GetScheduleFrame {
+  readonly type: 'getSchedule';
+  readonly requestId: number;
+  readonly schedule: string;
+  /** As in `get`. */
+  readonly stale: boolean | null;
+}
+
+/** Asks for a page of schedules by id; answered by `schedulePage`. */
+export interface ListSchedulesFrame {
+  readonly type: 'listSchedules';
+  readonly requestId: number;
+  /** From the page before; `null` begins. */
+  readonly cursor: string | null;
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly stale: boolean | null;
+}
+
+/** Ends a schedule for good; its tasks go on. Answered by `ok`. */
+export interface DeleteScheduleFrame {
+  readonly type: 'deleteSchedule';
+  readonly requestId: number;
+  readonly schedule: string;
+  /** As in `putSchedule`. */
+  readonly expectedVersion: number | null;
+}
+
+/** Lets occurrences pass without a task until it is resumed; answered by `ok`. */
+export interface PauseScheduleFrame {
+  readonly type: 'pauseSchedule';
+  readonly requestId: number;
+  readonly schedule: string;
+  /** For people, up to 500 characters. */
+  readonly note: string;
+}
+
+/** Ends a pause; answered by `ok`. */
+export interface ResumeScheduleFrame {
+  readonly type: 'resumeSchedule';
+  readonly requestId: number;
+  readonly schedule: string;
+  readonly note: string;
+}
+
+/** Fires a schedule now, besides its plan; answered by `scheduleTriggered`. */
+export interface TriggerScheduleFrame {
+  readonly type: 'triggerSchedule';
+  readonly requestId: number;
+  readonly schedule: string;
+  /** Drawn by the sender: sent again it gives the first answer. */
+  readonly request: string;
+  /** Position in `OVERLAP_POLICIES`; `null` for the schedule's own. */
+  readonly overlap: number | null;
+}
+
+/** Fires what a range of the past would have had, 1 to 1,000 occurrences; answered by `scheduleBackfilled`. */
+export interface BackfillScheduleFrame {
+  readonly type: 'backfillSchedule';
+  readonly requestId: number;
+  readonly schedule: string;
+  /** As in `triggerSchedule`. */
+  readonly request: string;
+  /** Both ends belong to it. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly overlap: number | null;
+}
+
+/** Asks when a schedule fires next, or would; answered by `occurrences`, by every peer. */
+export interface NextOccurrencesFrame {
+  readonly type: 'nextOccurrences';
+  readonly requestId: number;
+  /** One that there is, or, with `calendar`, the id that one would have. */
+  readonly schedule: string;
+  /** As in `putSchedule`; `null` for what the schedule has. */
+  readonly calendar: string | null;
+  /** `null` for now. */
+  readonly afterMs: number | null;
+  /** 1 to 1,000. */
+  readonly count: number;
+}
+
 /** Registers a worker with the leader, anew on every connection and in every term; answered by `attached`. */
 export interface AttachFrame {
   readonly type: 'attach';
@@ -251,6 +366,15 @@ export type ClientFrame =
   | StatusFrame
   | ChangeMemberFrame
   | TransferLeadershipFrame
+  | PutScheduleFrame
+  | GetScheduleFrame
+  | ListSchedulesFrame
+  | DeleteScheduleFrame
+  | PauseScheduleFrame
+  | ResumeScheduleFrame
+  | TriggerScheduleFrame
+  | BackfillScheduleFrame
+  | NextOccurrencesFrame
   | AttachFrame
   | DetachFrame
   | CompleteFrame

@@ -15,6 +15,7 @@ export interface ErrorFacts {
 /** Every code that a peer or the SDK answers with. */
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
+  | 'INVALID_SCHEDULE'
   | 'PAYLOAD_TOO_LARGE'
   | 'BATCH_TOO_LARGE'
   | 'FRAME_TOO_LARGE'
@@ -27,6 +28,7 @@ export type ErrorCode =
   | 'NOT_FOUND'
   | 'KEY_CONFLICT'
   | 'WORKER_ID_IN_USE'
+  | 'VERSION_CONFLICT'
   | 'INVALID_TRANSITION'
   | 'STALE_LEASE'
   | 'NOT_ATTACHED'
@@ -37,6 +39,8 @@ export type ErrorCode =
   | 'QUEUE_LIMIT'
   | 'TASK_LIMIT'
   | 'WORKER_LIMIT'
+  | 'LIMIT'
+  | 'SCHEDULE_ENDED'
   | 'ALREADY_MEMBER'
   | 'ALREADY_VOTER'
   | 'NOT_VOTER'
@@ -66,6 +70,11 @@ export type ErrorCode =
 
 const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   INVALID_ARGUMENT: { status: 400, retryable: false, meaning: 'A field of the request is not acceptable.' },
+  INVALID_SCHEDULE: {
+    status: 400,
+    retryable: false,
+    meaning: 'What says when a schedule fires cannot be used; the message begins with where it is wrong.',
+  },
   PAYLOAD_TOO_LARGE: {
     status: 413,
     retryable: false,
@@ -102,10 +111,15 @@ const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   NOT_FOUND: {
     status: 404,
     retryable: false,
-    meaning: 'There is no such task, queue, worker or peer, or it is not kept any more.',
+    meaning: 'There is no such task, queue, worker, schedule or peer, or it is not kept any more.',
   },
   KEY_CONFLICT: { status: 409, retryable: false, meaning: 'The key belongs to a task of other content.' },
   WORKER_ID_IN_USE: { status: 409, retryable: false, meaning: 'Another live process has this worker id.' },
+  VERSION_CONFLICT: {
+    status: 409,
+    retryable: false,
+    meaning: 'The schedule has another version than the one that was expected.',
+  },
   INVALID_TRANSITION: { status: 409, retryable: false, meaning: 'The state of the task does not allow this.' },
   STALE_LEASE: { status: 409, retryable: false, meaning: "The attempt is no longer this worker's." },
   NOT_ATTACHED: {
@@ -125,6 +139,12 @@ const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   QUEUE_LIMIT: { status: 429, retryable: false, meaning: 'The namespace has as many queues as it may have.' },
   TASK_LIMIT: { status: 429, retryable: true, meaning: 'The cluster holds as many unfinished tasks as it may hold.' },
   WORKER_LIMIT: { status: 429, retryable: true, meaning: 'The cluster has as many workers as it may have.' },
+  LIMIT: {
+    status: 429,
+    retryable: false,
+    meaning: 'As many schedules, or as many occurrences in one request, as there may be.',
+  },
+  SCHEDULE_ENDED: { status: 409, retryable: false, meaning: 'The schedule has ended: it will never fire again.' },
   ALREADY_MEMBER: { status: 409, retryable: false, meaning: 'The peer belongs to the cluster already.' },
   ALREADY_VOTER: { status: 409, retryable: false, meaning: 'The peer has a vote already.' },
   NOT_VOTER: { status: 409, retryable: false, meaning: 'The peer has no vote and cannot lead; promote it first.' },

@@ -5,17 +5,31 @@
 import type { ClientFrame } from './client-frame.ts';
 import {
   BATCH_TASKS_MAX,
+  CALENDAR_CHARS_MAX,
   LABELS_MAX,
   LOG_CHARS_MAX,
   LOG_LINES_MAX,
   NOTE_CHARS_MAX,
+  PAUSE_NOTE_CHARS_MAX,
+  PREVIEW_MAX,
   ROWS_MAX,
+  SCHEDULES_PAGE_MAX,
   WORKER_SLOTS_MAX,
   WORKER_TYPES_MAX,
 } from './limits.ts';
-import { ABORT_REASONS, CANCEL_ANSWERS, COMPLETION_ANSWERS, MEMBER_CHANGES, TASK_STATES } from './rows.ts';
+import {
+  ABORT_REASONS,
+  CANCEL_ANSWERS,
+  CATCH_UP_POLICIES,
+  COMPLETION_ANSWERS,
+  MEMBER_CHANGES,
+  OCCURRENCE_KINDS,
+  OVERLAP_POLICIES,
+  SCHEDULE_STATES,
+  TASK_STATES,
+} from './rows.ts';
 import type { ServerFrame } from './server-frame.ts';
-import { BOOL, BYTES, INT, list, nullable, position, row, type Shape, text, UINT, WORD } from './shape.ts';
+import { BOOL, BYTES, grownRow, INT, list, nullable, position, row, type Shape, text, UINT, WORD } from './shape.ts';
 
 /** The layout of one frame: `[kind, ...fields]`. */
 export interface FrameLayout<Frame extends { readonly type: string }> {
@@ -78,34 +92,77 @@ const TASK = row(UINT, ENCODING, BYTES, nullable(TASK_OPTIONS));
 const ASSIGN = row(UINT, UINT, UINT, UINT, ENCODING, BYTES, nullable(row(MAYBE_BLOB, MAYBE_BLOB)));
 const COMPLETION = row(UINT, UINT, position(4), ENCODING, nullable(BYTES), MAYBE_UINT);
 const HISTORY = row(WORD, UINT, UINT, WORD, MAYBE_WORD);
-const TASK_VIEW = row(
-  TASK_REF,
-  WORD,
-  WORD,
-  STATE,
-  UINT,
-  MAYBE_WORD,
-  LABELS,
-  UINT,
-  MAYBE_UINT,
-  MAYBE_UINT,
-  MAYBE_UINT,
-  UINT,
-  UINT,
-  UINT,
-  UINT,
-  MAYBE_WORD,
-  MAYBE_WORD,
-  MAYBE_BLOB,
-  MAYBE_BLOB,
-  MAYBE_BLOB,
-  MAYBE_BLOB,
-  MAYBE_BLOB,
-  nullable(row(UINT, text(NOTE_CHARS_MAX))),
-  list(HISTORY, ROWS_MAX),
-  UINT,
-  list(row(position(3), text(LOG_CHARS_MAX)), LOG_LINES_MAX),
+const OCCURRENCE_KIND = position(OCCURRENCE_KINDS.length - 1);
+const TASK_VIEW = grownRow(
+  [
+    TASK_REF,
+    WORD,
+    WORD,
+    STATE,
+    UINT,
+    MAYBE_WORD,
+    LABELS,
+    UINT,
+    MAYBE_UINT,
+    MAYBE_UINT,
+    MAYBE_UINT,
+    UINT,
+    UINT,
+    UINT,
+    UINT,
+    MAYBE_WORD,
+    MAYBE_WORD,
+    MAYBE_BLOB,
+    MAYBE_BLOB,
+    MAYBE_BLOB,
+    MAYBE_BLOB,
+    MAYBE_BLOB,
+    nullable(row(UINT, text(NOTE_CHARS_MAX))),
+    list(HISTORY, ROWS_MAX),
+    UINT,
+    list(row(position(3), text(LOG_CHARS_MAX)), LOG_LINES_MAX),
+  ],
+  [nullable(row(WORD, UINT, UINT, OCCURRENCE_KIND))],
 );
+const OVERLAP = nullable(position(OVERLAP_POLICIES.length - 1));
+const SCHEDULE_POLICY = row(
+  OVERLAP,
+  nullable(position(CATCH_UP_POLICIES.length - 1)),
+  MAYBE_UINT,
+  MAYBE_UINT,
+  MAYBE_UINT,
+);
+/** A little more than there may be: that it is too much is an answer. */
+const CALENDAR = text(CALENDAR_CHARS_MAX * 2);
+const PAUSE_NOTE = text(PAUSE_NOTE_CHARS_MAX * 2);
+/** Instants that a schedule knows, and occurrences that it remembers. */
+const KNOWN_INSTANTS_MAX = 64;
+const SETTLED_KEPT_MAX = 64;
+const SKIP_REASONS_MAX = 64;
+const SCHEDULE = row(
+  WORD,
+  UINT,
+  position(SCHEDULE_STATES.length - 1),
+  CALENDAR,
+  TEMPLATE,
+  SCHEDULE_POLICY,
+  MAYBE_WORD,
+  UINT,
+  UINT,
+  MAYBE_WORD,
+  nullable(PAUSE_NOTE),
+  list(row(UINT, UINT), KNOWN_INSTANTS_MAX),
+  UINT,
+  row(list(UINT, OCCURRENCE_KINDS.length), list(row(WORD, UINT), SKIP_REASONS_MAX), UINT, UINT, UINT),
+  UINT,
+  UINT,
+  UINT,
+  nullable(SENTENCE),
+  MAYBE_BLOB,
+  MAYBE_BLOB,
+  list(row(UINT, UINT, OCCURRENCE_KIND, UINT, nullable(TASK_REF), MAYBE_WORD, nullable(STATE)), SETTLED_KEPT_MAX),
+);
+const PREVIEW = row(UINT, UINT, WORD, WORD, MAYBE_WORD);
 const QUEUE = row(WORD, list(UINT, TASK_STATES.length), MAYBE_UINT, UINT, UINT);
 const MEMBER = row(WORD, BOOL, MAYBE_WORD, MAYBE_URL, MAYBE_WORD, MAYBE_UINT, BOOL, BOOL, BOOL);
 const MEMBERSHIP = row(UINT, BOOL, list(MEMBER, 64), list(row(WORD, WORD, URL, BOOL), 64));
@@ -150,6 +207,39 @@ export const CLIENT_FRAMES: readonly FrameLayout<ClientFrame>[] = [
     incarnation: MAYBE_WORD,
   }),
   client(17, 'transferLeadership', { requestId: UINT, peer: MAYBE_WORD }),
+  client(30, 'putSchedule', {
+    requestId: UINT,
+    schedule: WORD,
+    expectedVersion: MAYBE_UINT,
+    calendar: CALENDAR,
+    template: TEMPLATE,
+    payload: BLOB,
+    headers: MAYBE_BLOB,
+    policy: SCHEDULE_POLICY,
+    paused: BOOL,
+    managedBy: MAYBE_WORD,
+  }),
+  client(31, 'getSchedule', { requestId: UINT, schedule: WORD, stale: MAYBE_BOOL }),
+  client(32, 'listSchedules', { requestId: UINT, cursor: MAYBE_WORD, limit: UINT, stale: MAYBE_BOOL }),
+  client(33, 'deleteSchedule', { requestId: UINT, schedule: WORD, expectedVersion: MAYBE_UINT }),
+  client(34, 'pauseSchedule', { requestId: UINT, schedule: WORD, note: PAUSE_NOTE }),
+  client(35, 'resumeSchedule', { requestId: UINT, schedule: WORD, note: PAUSE_NOTE }),
+  client(36, 'triggerSchedule', { requestId: UINT, schedule: WORD, request: WORD, overlap: OVERLAP }),
+  client(37, 'backfillSchedule', {
+    requestId: UINT,
+    schedule: WORD,
+    request: WORD,
+    fromMs: UINT,
+    toMs: UINT,
+    overlap: OVERLAP,
+  }),
+  client(38, 'nextOccurrences', {
+    requestId: UINT,
+    schedule: WORD,
+    calendar: nullable(CALENDAR),
+    afterMs: MAYBE_UINT,
+    count: UINT,
+  }),
   client(20, 'attach', {
     requestId: UINT,
     worker: WORD,
@@ -252,6 +342,22 @@ export const SERVER_FRAMES: readonly FrameLayout<ServerFrame>[] = [
   }),
   server(78, 'memberChanged', { requestId: UINT, index: UINT }),
   server(79, 'transferred', { requestId: UINT, leader: WORD }),
+  server(90, 'schedulePut', { requestId: UINT, version: UINT, created: BOOL, unchanged: BOOL, index: UINT }),
+  server(91, 'schedule', { requestId: UINT, schedule: SCHEDULE, index: MAYBE_UINT }),
+  server(92, 'schedulePage', {
+    requestId: UINT,
+    schedules: list(SCHEDULE, SCHEDULES_PAGE_MAX),
+    cursor: MAYBE_WORD,
+    index: MAYBE_UINT,
+  }),
+  server(93, 'scheduleTriggered', {
+    requestId: UINT,
+    task: nullable(TASK_REF),
+    buffered: BOOL,
+    skipped: MAYBE_WORD,
+  }),
+  server(94, 'scheduleBackfilled', { requestId: UINT, planned: UINT, accepted: UINT }),
+  server(95, 'occurrences', { requestId: UINT, timeZone: WORD, occurrences: list(PREVIEW, PREVIEW_MAX) }),
   server(80, 'attached', {
     requestId: UINT,
     term: UINT,

@@ -56,3 +56,18 @@ export const LOG_CHARS_MAX = 4096;
 
 /** Lines of one attempt that `get` shows. */
 export const LOG_LINES_MAX = 100;
+
+/** Characters of the JSON that says when a schedule fires. */
+export const CALENDAR_CHARS_MAX: number = 16 * KIB;
+
+/** Schedules of one page. */
+export const SCHEDULES_PAGE_MAX = 100;
+
+/** Characters of what somebody says about a pause. */
+export const PAUSE_NOTE_CHARS_MAX = 500;
+
+/** Occurrences that one preview shows. */
+export const PREVIEW_MAX = 1000;
+
+/** Occurrences of one backfill. */
+export const BACKFILL_MAX = 1000;

@@ -50,7 +50,8 @@ export const DEFAULT_WIRE_LIMITS: WireLimits = {
   frameBytes: FRAME_BYTES_MAX,
 };
 
-const NAME_RULE = '1 to 200 characters of [A-Za-z0-9._:/-]';
+/** What a name is, as the end of a sentence. */
+export const NAME_RULE = '1 to 200 characters of [A-Za-z0-9._:/-]';
 const RETENTION_MS_MAX = DELAY_MS_MAX;
 const ATTEMPTS_MAX = 65_535;
 

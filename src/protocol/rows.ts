@@ -182,6 +182,123 @@ export type TaskViewRow = readonly [
   historyDropped: number,
   /** Last lines that the leader heard of the running attempt, oldest first. */
   log: readonly LogRow[],
+  /** The occurrence of a schedule that made it; absent also from an older peer. */
+  occurrence?: OccurrenceRefRow | null,
+];
+
+/** An occurrence of a schedule. `kind` is a position in `OCCURRENCE_KINDS`. */
+export type OccurrenceRefRow = readonly [schedule: string, version: number, plannedMs: number, kind: number];
+
+/** What made an occurrence: the definition, somebody who triggered it, somebody who filled in a range of the past. */
+export const OCCURRENCE_KINDS = ['planned', 'trigger', 'backfill'] as const;
+
+/** What made an occurrence. */
+export type OccurrenceKind = (typeof OCCURRENCE_KINDS)[number];
+
+/** What becomes of an occurrence that fires while a task of the schedule is not final; the codes on the wire are the positions here. */
+export const OVERLAP_POLICIES = ['skip', 'bufferOne', 'bufferAll', 'cancelOther', 'allow'] as const;
+
+/** What becomes of an occurrence that fires while a task of the schedule is not final. */
+export type OverlapPolicy = (typeof OVERLAP_POLICIES)[number];
+
+/** What becomes of occurrences that were missed; the codes on the wire are the positions here. */
+export const CATCH_UP_POLICIES = ['latest', 'all', 'none'] as const;
+
+/** What becomes of occurrences that were missed. */
+export type CatchUpPolicy = (typeof CATCH_UP_POLICIES)[number];
+
+/** States of a schedule. One that has ended fires only when it is triggered. */
+export const SCHEDULE_STATES = ['active', 'paused', 'ended'] as const;
+
+/** A state of a schedule. */
+export type ScheduleState = (typeof SCHEDULE_STATES)[number];
+
+/**
+ * How a schedule treats its occurrences. `overlap` is a position in `OVERLAP_POLICIES` (default `skip`), `catchUp` one in
+ * `CATCH_UP_POLICIES` (default `latest`, within `catchUpWindowMs`, default 24 h). `maxRuns` ends it, `pauseOnFailure` pauses it after so many failed tasks in a row; 0 is off.
+ */
+export type SchedulePolicyRow = readonly [
+  overlap: number | null,
+  catchUp: number | null,
+  catchUpWindowMs: number | null,
+  maxRuns: number | null,
+  pauseOnFailure: number | null,
+];
+
+/** What a schedule has done. */
+export type ScheduleCountersRow = readonly [
+  /** Tasks made, one count a kind in the order of `OCCURRENCE_KINDS`. */
+  fired: readonly number[],
+  /** Occurrences skipped, by reason. */
+  skipped: readonly (readonly [reason: string, count: number])[],
+  /** How late the last planned occurrence fired, the latest of all, and all together, in ms. */
+  lastLateMs: number,
+  maxLateMs: number,
+  sumLateMs: number,
+];
+
+/** An occurrence that was settled: by a task, or skipped with a reason. */
+export type SettledOccurrenceRow = readonly [
+  plannedMs: number,
+  version: number,
+  /** Position in `OCCURRENCE_KINDS`. */
+  kind: number,
+  settledAtMs: number,
+  task: TaskRef | null,
+  skipped: string | null,
+  /** Position in `TASK_STATES` of a task that is final; `null` before. */
+  ended: number | null,
+];
+
+/** A schedule as `getSchedule` and `listSchedules` show it. A list leaves the blobs and the last occurrences out. */
+export type ScheduleRow = readonly [
+  schedule: string,
+  version: number,
+  /** Position in `SCHEDULE_STATES`. */
+  state: number,
+  /** When it fires, as JSON in its canonical form. */
+  calendar: string,
+  template: TemplateRow,
+  policy: SchedulePolicyRow,
+  /** Who manages it, where its last `putSchedule` said so. */
+  managedBy: string | null,
+  createdAtMs: number,
+  /** When its version began. */
+  changedAtMs: number,
+  /** Why it is paused: `request`, or `failures`. */
+  pauseReason: string | null,
+  /** What was said with the last pause or resumption. */
+  note: string | null,
+  /** Next instants that are known, soonest first: at most 64, in a list the first. */
+  next: readonly (readonly [plannedMs: number, fireAtMs: number])[],
+  /** Every occurrence planned up to here is settled. */
+  settledThroughMs: number,
+  counters: ScheduleCountersRow,
+  /** Tasks of it that are not final. */
+  unfinished: number,
+  /** Occurrences that wait for those. */
+  buffered: number,
+  /** Failed tasks in a row. */
+  consecutiveFailures: number,
+  /** Why the leader cannot compute its instants. */
+  problem: string | null,
+  payload: BlobRow | null,
+  headers: BlobRow | null,
+  /** The last ones, oldest first, at most 32. */
+  settled: readonly SettledOccurrenceRow[],
+];
+
+/** An instant of a preview, see `nextOccurrences`. */
+export type PreviewRow = readonly [
+  plannedMs: number,
+  /** With its jitter. */
+  fireAtMs: number,
+  /** As a clock of the schedule's zone shows it: `2026-03-29 03:00:00`. */
+  wallClock: string,
+  /** Of that clock from UTC: `+02:00`. */
+  utcOffset: string,
+  /** What a change of the clock did: `gap`, `overlap` or `offset`; `null` for nothing. */
+  clockChange: string | null,
 ];
 
 /** A queue with its counters. `stateCounts` has one count a state in the order of `TASK_STATES`, finished ones since they are kept. */

@@ -10,9 +10,12 @@ import type {
   MemberRow,
   MembershipRow,
   PeerRow,
+  PreviewRow,
   QueueRow,
+  ScheduleRow,
   SettledRow,
   SnapshotRow,
+  TaskRef,
   TaskViewRow,
   WorkerRow,
 } from './rows.ts';
@@ -216,6 +219,65 @@ export interface TransferredFrame {
   readonly leader: string;
 }
 
+/** The answer to `putSchedule`. */
+export interface SchedulePutFrame {
+  readonly type: 'schedulePut';
+  readonly requestId: number;
+  readonly version: number;
+  readonly created: boolean;
+  /** It had this very content already. */
+  readonly unchanged: boolean;
+  /** Position in the log. */
+  readonly index: number;
+}
+
+/** The answer to `getSchedule`; one that is not there is an `error` with `NOT_FOUND`. */
+export interface ScheduleFrame {
+  readonly type: 'schedule';
+  readonly requestId: number;
+  readonly schedule: ScheduleRow;
+  /** As in `task`. */
+  readonly index: number | null;
+}
+
+/** The answer to `listSchedules`, sorted by id. */
+export interface SchedulePageFrame {
+  readonly type: 'schedulePage';
+  readonly requestId: number;
+  readonly schedules: readonly ScheduleRow[];
+  /** For the next page; `null` at the end. */
+  readonly cursor: string | null;
+  /** As in `task`. */
+  readonly index: number | null;
+}
+
+/** The answer to `triggerSchedule`: a task, a place in the buffer, or why neither. */
+export interface ScheduleTriggeredFrame {
+  readonly type: 'scheduleTriggered';
+  readonly requestId: number;
+  readonly task: TaskRef | null;
+  readonly buffered: boolean;
+  readonly skipped: string | null;
+}
+
+/** The answer to `backfillSchedule`. */
+export interface ScheduleBackfilledFrame {
+  readonly type: 'scheduleBackfilled';
+  readonly requestId: number;
+  /** Occurrences of the range. */
+  readonly planned: number;
+  /** Those that made a task or wait to do so; the others were skipped, each with its reason. */
+  readonly accepted: number;
+}
+
+/** The answer to `nextOccurrences`: fewer than were asked for when there are no more. */
+export interface OccurrencesFrame {
+  readonly type: 'occurrences';
+  readonly requestId: number;
+  readonly timeZone: string;
+  readonly occurrences: readonly PreviewRow[];
+}
+
 /** The answer to `attach`. */
 export interface AttachedFrame {
   readonly type: 'attached';
@@ -267,6 +329,12 @@ export type ServerFrame =
   | StatusAnswerFrame
   | MemberChangedFrame
   | TransferredFrame
+  | SchedulePutFrame
+  | ScheduleFrame
+  | SchedulePageFrame
+  | ScheduleTriggeredFrame
+  | ScheduleBackfilledFrame
+  | OccurrencesFrame
   | AttachedFrame
   | AssignFrame
   | CompletedFrame

@@ -68,12 +68,18 @@ export function list(shape: Shape, countMax: number): Shape {
 
 /** An array with one value for each of `shapes`; what follows them is of a newer version and ignored. */
 export function row(...shapes: readonly Shape[]): Shape {
-  const count = shapes.length;
+  return grownRow(shapes, []);
+}
+
+/** A row that has grown: values of `later` are missing at the end in rows of an older sender, and stand for null then. */
+export function grownRow(first: readonly Shape[], later: readonly Shape[]): Shape {
+  const shapes = [...first, ...later];
   return {
     words: `(${shapes.map((shape) => shape.words).join(' ')})`,
     nullable: false,
     accepts(value) {
-      if (!Array.isArray(value) || value.length < count) return false;
+      if (!Array.isArray(value) || value.length < first.length) return false;
+      const count = Math.min(shapes.length, value.length);
       for (let at = 0; at < count; at += 1) if (!(shapes[at] as Shape).accepts(value[at])) return false;
       return true;
     },

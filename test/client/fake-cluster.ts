@@ -259,6 +259,19 @@ export class FakeCluster {
       case 'list':
         connection.send({ type: 'taskPage', requestId, tasks: [], cursor: null, index: 17 });
         break;
+      case 'putSchedule':
+        connection.send({ type: 'schedulePut', requestId, version: 1, created: true, unchanged: false, index: 17 });
+        break;
+      case 'deleteSchedule':
+      case 'pauseSchedule':
+      case 'resumeSchedule':
+        connection.send({ type: 'ok', requestId });
+        break;
+      case 'getSchedule':
+      case 'listSchedules':
+      case 'triggerSchedule':
+      case 'backfillSchedule':
+      case 'nextOccurrences':
       case 'changeMember':
       case 'transferLeadership':
       case 'get':

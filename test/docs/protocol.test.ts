@@ -3,7 +3,16 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES, errorFacts } from '../../src/protocol/error-code.ts';
 import { CLIENT_FRAMES, SERVER_FRAMES } from '../../src/protocol/frame-table.ts';
-import { ABORT_REASONS, CANCEL_ANSWERS, COMPLETION_ANSWERS, TASK_STATES } from '../../src/protocol/rows.ts';
+import {
+  ABORT_REASONS,
+  CANCEL_ANSWERS,
+  CATCH_UP_POLICIES,
+  COMPLETION_ANSWERS,
+  OCCURRENCE_KINDS,
+  OVERLAP_POLICIES,
+  SCHEDULE_STATES,
+  TASK_STATES,
+} from '../../src/protocol/rows.ts';
 
 /** The formatter pads the cells of tables. */
 const page = readFileSync(path.join(import.meta.dirname, '../../docs/PROTOCOL.md'), 'utf8').replaceAll(/ +/g, ' ');
@@ -30,6 +39,10 @@ describe('docs/PROTOCOL.md', () => {
     ['completion answer', COMPLETION_ANSWERS],
     ['cancel answer', CANCEL_ANSWERS],
     ['abort reason', ABORT_REASONS],
+    ['overlap policy', OVERLAP_POLICIES],
+    ['catch-up policy', CATCH_UP_POLICIES],
+    ['occurrence kind', OCCURRENCE_KINDS],
+    ['schedule state', SCHEDULE_STATES],
   ])('lists every %s in its order', (name, values) => {
     expect(page).toContain(`| ${name} | ${values.join(' | ')} |`);
   });

@@ -77,7 +77,7 @@ describe('frames', () => {
     expect([PROTOCOL_VERSION, hash]).toMatchInlineSnapshot(`
       [
         1,
-        "ff7ff1c4c527f6b8",
+        "caaff03da90bd319",
       ]
     `);
   });
@@ -92,6 +92,16 @@ describe('frames', () => {
     expect(decodeServerFrame(plain.pack(shorter))).toMatchObject({ type: 'error', leader: null, position: null });
     const tooShort = (plain.unpack(serverBytes[3]!) as unknown[]).slice(0, 3);
     expect(verdict(() => decodeServerFrame(plain.pack(tooShort)))).toBe('MALFORMED_FRAME');
+  });
+
+  it('of an older sender are read also where a row has grown since, but not where it lacks what it always had', () => {
+    const at = SERVER_SAMPLES.findIndex((frame) => frame.type === 'task');
+    const [kind, requestId, row, index] = plain.unpack(serverBytes[at]!) as [number, number, unknown[], number];
+    const frame = decodeServerFrame(plain.pack([kind, requestId, row.slice(0, -1), index]));
+    expect(frame.type === 'task' && frame.task.length).toBe(row.length - 1);
+    expect(verdict(() => decodeServerFrame(plain.pack([kind, requestId, row.slice(0, -2), index])))).toBe(
+      'MALFORMED_FRAME',
+    );
   });
 
   it('carry integers up to 2^53, in whatever format of MessagePack', () => {

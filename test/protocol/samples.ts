@@ -1,11 +1,13 @@
 /** One frame of every kind, with every optional part there. Golden bytes, round trips and mutations start from these. */
 import type { ClientFrame } from '../../src/protocol/client-frame.ts';
-import type { BlobRow, TaskViewRow } from '../../src/protocol/rows.ts';
+import type { BlobRow, ScheduleRow, TaskViewRow, TemplateRow } from '../../src/protocol/rows.ts';
 import type { ServerFrame } from '../../src/protocol/server-frame.ts';
 
 const BYTES = Uint8Array.of(1, 2, 3);
 const BLOB: BlobRow = [1, BYTES];
 const BIG = 2 ** 44 + 7;
+const CALENDAR = '{"cron":"0 4 * * *"}';
+const NIGHTLY: TemplateRow = ['report', null, 5, [['zone', 'a']], [3, null, null], null, null];
 
 export const CLIENT_SAMPLES: readonly ClientFrame[] = [
   {
@@ -46,6 +48,42 @@ export const CLIENT_SAMPLES: readonly ClientFrame[] = [
   { type: 'status', requestId: 11 },
   { type: 'changeMember', requestId: 17, change: 0, peer: 'p4', incarnation: 'c4' },
   { type: 'transferLeadership', requestId: 18, peer: 'p2' },
+  {
+    type: 'putSchedule',
+    requestId: 20,
+    schedule: 'nightly',
+    expectedVersion: 2,
+    calendar: CALENDAR,
+    template: NIGHTLY,
+    payload: BLOB,
+    headers: BLOB,
+    policy: [3, 1, 3_600_000, 10, 3],
+    paused: true,
+    managedBy: 'apply',
+  },
+  { type: 'getSchedule', requestId: 21, schedule: 'nightly', stale: null },
+  { type: 'listSchedules', requestId: 22, cursor: 'nightly', limit: 100, stale: true },
+  { type: 'deleteSchedule', requestId: 23, schedule: 'nightly', expectedVersion: null },
+  { type: 'pauseSchedule', requestId: 24, schedule: 'nightly', note: 'the disk is full' },
+  { type: 'resumeSchedule', requestId: 25, schedule: 'nightly', note: '' },
+  { type: 'triggerSchedule', requestId: 26, schedule: 'nightly', request: 'r1', overlap: 4 },
+  {
+    type: 'backfillSchedule',
+    requestId: 27,
+    schedule: 'nightly',
+    request: 'r2',
+    fromMs: 1_700_000_000_000,
+    toMs: 1_700_086_400_000,
+    overlap: null,
+  },
+  {
+    type: 'nextOccurrences',
+    requestId: 28,
+    schedule: 'nightly',
+    calendar: CALENDAR,
+    afterMs: 1_700_000_000_000,
+    count: 10,
+  },
   {
     type: 'attach',
     requestId: 12,
@@ -100,6 +138,34 @@ const TASK: TaskViewRow = [
   [['submitted', 1000, 0, 'anonymous', null]],
   0,
   [[1, 'said']],
+  ['nightly', 2, 900, 0],
+];
+
+const SCHEDULE: ScheduleRow = [
+  'nightly',
+  2,
+  1,
+  CALENDAR,
+  NIGHTLY,
+  [0, 0, 86_400_000, 0, 0],
+  'apply',
+  1000,
+  2000,
+  'request',
+  'the disk is full',
+  [[9000, 9100]],
+  8000,
+  [[4, 1, 0], [['overlap', 2]], 12, 40, 90],
+  1,
+  1,
+  0,
+  'this build does not know the zone',
+  BLOB,
+  BLOB,
+  [
+    [7000, 2, 0, 7012, [0, 1, 9], null, 5],
+    [8000, 2, 0, 8000, null, 'overlap', null],
+  ],
 ];
 
 export const SERVER_SAMPLES: readonly ServerFrame[] = [
@@ -193,6 +259,17 @@ export const SERVER_SAMPLES: readonly ServerFrame[] = [
   },
   { type: 'memberChanged', requestId: 17, index: 18 },
   { type: 'transferred', requestId: 18, leader: 'p2' },
+  { type: 'schedulePut', requestId: 20, version: 3, created: false, unchanged: false, index: 18 },
+  { type: 'schedule', requestId: 21, schedule: SCHEDULE, index: 18 },
+  { type: 'schedulePage', requestId: 22, schedules: [SCHEDULE], cursor: 'nightly', index: 18 },
+  { type: 'scheduleTriggered', requestId: 26, task: [0, 1, 9], buffered: false, skipped: 'overlap' },
+  { type: 'scheduleBackfilled', requestId: 27, planned: 24, accepted: 1 },
+  {
+    type: 'occurrences',
+    requestId: 28,
+    timeZone: 'Europe/London',
+    occurrences: [[1_774_746_000_000, 1_774_746_000_250, '2026-03-29 02:00:00', '+01:00', 'gap']],
+  },
   { type: 'attached', requestId: 12, term: 5, stale: [[9, BIG]], settled: [[8, BIG - 1, 2]] },
   { type: 'assign', term: 5, assignments: [[9, BIG, 0, 2, 1, BYTES, [BLOB, BLOB]]] },
   { type: 'completed', requestId: 14, codes: [0, 3] },
