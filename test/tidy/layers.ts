@@ -13,7 +13,7 @@ interface Layer {
 
 const PORTED: readonly string[] = ['storage', 'transport'];
 const PEER_PARTS: readonly string[] = ['base', 'config', 'raft', 'scheduler', 'storage', 'transport'];
-const SERVER_PARTS: readonly string[] = [...PEER_PARTS, 'peer', 'protocol'];
+const SERVER_PARTS: readonly string[] = [...PEER_PARTS, 'peer', 'protocol', 'calendar'];
 
 /** Who may import whom. Every arrow points to something purer; a new folder needs a row. */
 const LAYERS: Readonly<Record<string, Layer>> = {
@@ -23,6 +23,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   protocol: { parts: ['base'], packages: ['msgpackr/pack'] },
   raft: { parts: ['base'], packages: [] },
   scheduler: { parts: ['base'], packages: [] },
+  // When: days come from croner, zones from Intl, and the clock from nobody.
+  calendar: { parts: ['base'], packages: ['croner'] },
   system: { parts: ['base'], packages: ['node:', 'pino', 'ws'] },
   storage: { parts: ['base', 'raft'], packages: ['node:', 'level'] },
   transport: { parts: ['base', 'raft'], packages: ['node:', 'ws'] },

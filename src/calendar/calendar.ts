@@ -1,0 +1,210 @@
+/**
+ * When a schedule is due: a checked definition in, instants out.
+ *
+ * `parseCalendar` turns what a user wrote into a `CalendarDefinition` or one `CalendarError` that points at the mistake;
+ * `Calendar` computes its instants after any given one. Whoever leads the cluster asks, before it proposes, and the log keeps what
+ * was answered: two computers with different time zone data may disagree, so nobody computes an instant twice.
+ *
+ * ```
+ * what a user wrote ─ parseCalendar ─▶ CalendarDefinition ─ calendarText ─▶ text in the log ─ readCalendar ─▶ CalendarDefinition
+ *                                            │
+ *                                            ▼           specs ─▶ candidates ─▶ exclusions ─▶ occurrences
+ *                                        Calendar.next         (CronWalk, every, at)
+ * ```
+ *
+ * A pattern is taken apart here: hours, minutes and seconds are plain sets, `H` is replaced by numbers drawn from the schedule's id,
+ * and the dates are croner's (`days.ts`). A zone is a sequence of pieces with constant offsets (`zone.ts`); where two meet, the
+ * definition's rule for changes of clock decides (`cron-walk.ts`).
+ *
+ * Invariants: instants increase strictly; the same definition, id and zone data give the same instants, whatever was asked before;
+ * `fireAtMs` is never before `plannedMs` and always before the next planned instant; one call does a bounded amount of work.
+ *
+ * It reads no clock and no environment, keeps nothing but caches, and knows nothing of tasks, overlap or missed occurrences.
+ */
+import { assert } from '../base/assert.ts';
+import { parseCron } from './cron-text.ts';
+import { type Candidate, CronWalk } from './cron-walk.ts';
+import type { CalendarDefinition, CalendarSpec } from './definition.ts';
+import { CalendarError } from './error.ts';
+import { Exclusions } from './exclusions.ts';
+import { CALENDAR_END_MS, PREVIEW_MAX } from './limits.ts';
+import { type PreviewedOccurrence, Previewer } from './preview.ts';
+import { Spread } from './spread.ts';
+import { type Zone, zoneOf } from './zone.ts';
+
+/** One instant of a schedule. */
+export interface Occurrence {
+  /** What the definition names; it identifies the occurrence. */
+  readonly plannedMs: number;
+  /** When it is due: `plannedMs` and its jitter. Before the next planned instant, so it never decreases. */
+  readonly fireAtMs: number;
+}
+
+/** What was found, and how far was looked. */
+export interface Occurrences {
+  /** Increasing. */
+  readonly occurrences: readonly Occurrence[];
+  /** Every instant up to this one, inclusive, was looked at; go on from here. Never less than where the search began. */
+  readonly throughMs: number;
+  /** True when there will never be another. */
+  readonly exhausted: boolean;
+}
+
+/** Candidates of one call that lead to nothing; the rest is left to the next one. Some milliseconds at worst. */
+const FRUITLESS_MAX = 256;
+
+/** Names the first instant at or after `fromMs`. */
+type Source = (fromMs: number) => Candidate | undefined;
+
+/** The instants of one definition. It keeps what the last search found, so going on where that ended is cheap. */
+export class Calendar {
+  readonly #definition: CalendarDefinition;
+  readonly #zone: Zone;
+  readonly #spread: Spread;
+  readonly #sources: readonly Source[];
+  readonly #exclusions: Exclusions;
+
+  /**
+   * @param scheduleId Chooses what `H` stands for, and jitter.
+   * @throws CalendarError for a zone that this process does not know
+   */
+  constructor(definition: CalendarDefinition, scheduleId: string) {
+    this.#definition = definition;
+    this.#zone = knownZone(definition.timeZone);
+    this.#spread = new Spread(scheduleId);
+    this.#sources = definition.specs.map((spec, at) => remembered(this.#source(spec, at)));
+    this.#exclusions = new Exclusions(definition, this.#zone, this.#spread);
+  }
+
+  /**
+   * The first `max` occurrences planned after `afterMs` and not after `untilMs`. Fewer than `max` with `throughMs` before `untilMs`
+   * means that the call had enough to do; ask again from `throughMs`.
+   */
+  next(afterMs: number, max: number, untilMs: number = CALENDAR_END_MS): Occurrences {
+    const { occurrences, throughMs, exhausted } = this.#search(afterMs, max, untilMs);
+    return {
+      occurrences: occurrences.map(({ ms }) => ({ plannedMs: ms, fireAtMs: ms + this.#jitterMs(ms) })),
+      throughMs,
+      exhausted,
+    };
+  }
+
+  /** All planned from `fromMs` to `toMs`, both inclusive; `more` when there are more than `max`. Takes as long as it takes. */
+  between(
+    fromMs: number,
+    toMs: number,
+    max: number,
+  ): { readonly occurrences: readonly Occurrence[]; readonly more: boolean } {
+    const all: Occurrence[] = [];
+    for (let afterMs = fromMs - 1; ;) {
+      const { occurrences, throughMs, exhausted } = this.next(afterMs, max + 1 - all.length, toMs);
+      all.push(...occurrences);
+      if (all.length > max) return { occurrences: all.slice(0, max), more: true };
+      if (exhausted || throughMs >= toMs) return { occurrences: all, more: false };
+      afterMs = throughMs;
+    }
+  }
+
+  /**
+   * The next `n` for people, with what a change of clock did to each. At most 1,000, and fewer when they lie far apart behind
+   * exclusions.
+   */
+  preview(afterMs: number, n: number): readonly PreviewedOccurrence[] {
+    const previewer = new Previewer(this.#zone, afterMs);
+    const shown: PreviewedOccurrence[] = [];
+    const wanted = Math.min(n, PREVIEW_MAX);
+    let fromMs = afterMs;
+    for (let calls = 0; shown.length < wanted && calls < PREVIEW_MAX; calls += 1) {
+      const { occurrences, throughMs, exhausted } = this.#search(fromMs, wanted - shown.length, CALENDAR_END_MS);
+      for (const { ms, type } of occurrences) shown.push(previewer.show(ms, ms + this.#jitterMs(ms), type === 'moved'));
+      if (exhausted) break;
+      fromMs = throughMs;
+    }
+    return shown;
+  }
+
+  #search(
+    afterMs: number,
+    max: number,
+    untilMs: number,
+  ): { occurrences: Candidate[]; throughMs: number; exhausted: boolean } {
+    const { startAtMs = 0, endAtMs = CALENDAR_END_MS - 1 } = this.#definition;
+    const limitMs = Math.min(untilMs, endAtMs);
+    const occurrences: Candidate[] = [];
+    let fromMs = Math.max(afterMs + 1, startAtMs);
+    for (let fruitless = 0; fruitless < FRUITLESS_MAX;) {
+      const found = this.#earliest(fromMs);
+      if (found === undefined || found.ms > limitMs) {
+        const exhausted = found === undefined || found.ms > endAtMs;
+        return { occurrences, throughMs: Math.max(afterMs, limitMs), exhausted };
+      }
+      assert(found.ms >= fromMs, 'a search goes forward');
+      const onMs = found.type === 'nothing' ? found.ms : this.#exclusions.next(found.ms);
+      if (found.type === 'nothing' || onMs > found.ms) {
+        fromMs = onMs;
+        fruitless += 1;
+        continue;
+      }
+      // One more than asked for was looked at, so that the last of all is known to be the last.
+      if (occurrences.length >= max)
+        return { occurrences, throughMs: Math.max(afterMs, found.ms - 1), exhausted: false };
+      occurrences.push(found);
+      fromMs = found.ms + 1;
+    }
+    return { occurrences, throughMs: Math.max(afterMs, fromMs - 1), exhausted: false };
+  }
+
+  /** The first that any spec names; of two at one instant, the one that no change of clock moved. */
+  #earliest(fromMs: number): Candidate | undefined {
+    let first: Candidate | undefined;
+    for (const source of this.#sources) {
+      const found = source(fromMs);
+      if (found === undefined || (first !== undefined && found.ms > first.ms)) continue;
+      if (first === undefined || found.ms < first.ms || RANK[found.type] < RANK[first.type]) first = found;
+    }
+    return first;
+  }
+
+  /** Uniform up to the next instant that a spec names, excluded or not, so that the answer needs no search through exclusions. */
+  #jitterMs(plannedMs: number): number {
+    const { jitterMs } = this.#definition;
+    if (jitterMs === 0) return 0;
+    const next = this.#earliest(plannedMs + 1);
+    const boundMs = next === undefined ? jitterMs : Math.min(jitterMs, next.ms - plannedMs - 1);
+    return this.#spread.jitterMs(plannedMs, boundMs);
+  }
+
+  #source(spec: CalendarSpec, at: number): Source {
+    if ('atMs' in spec) return (fromMs) => (fromMs <= spec.atMs ? { ms: spec.atMs, type: 'due' } : undefined);
+    if ('everyMs' in spec) {
+      const { everyMs, phaseMs } = spec;
+      return (fromMs) => ({ ms: Math.ceil((fromMs - phaseMs) / everyMs) * everyMs + phaseMs, type: 'due' });
+    }
+    const { dayMatch, dst } = this.#definition;
+    const pattern = parseCron(spec.cron, `/specs/${at}/cron`, (field, item) => this.#spread.forField(field, item));
+    const walk = new CronWalk(pattern, this.#zone, dayMatch, dst);
+    return (fromMs) => walk.next(fromMs);
+  }
+}
+
+const RANK: Readonly<Record<Candidate['type'], number>> = { due: 0, moved: 1, nothing: 2 };
+
+/** Answers again what it answered last, while the question lies between that and its answer. */
+function remembered(source: Source): Source {
+  let askedMs = Infinity;
+  let found: Candidate | undefined;
+  return (fromMs) => {
+    if (fromMs >= askedMs && (found === undefined || fromMs <= found.ms)) return found;
+    askedMs = fromMs;
+    found = source(fromMs);
+    return found;
+  };
+}
+
+function knownZone(name: string): Zone {
+  try {
+    return zoneOf(name);
+  } catch {
+    throw new CalendarError(`The time zone "${name}" is not known to this peer.`, { path: '/timeZone' });
+  }
+}
