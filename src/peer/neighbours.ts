@@ -65,8 +65,8 @@ export class Neighbours {
   #spaceTimer: Timer | undefined;
   #lacksSpace = false;
   #leaderSeenMs: number;
-  /** The term in which this peer proposed to switch features on. */
-  #proposedIn = 0;
+  /** The last term in which this peer proposed to switch features on, and up to which level. */
+  #proposed = { term: 0, level: 0 };
   /** Nothing is judged any more: the peer is about to halt. */
   #judged = false;
 
@@ -231,16 +231,19 @@ export class Neighbours {
     this.#hooks.failed(noCopySentence(reports.filter((report) => report.damaged).map((report) => report.peer)));
   }
 
-  /** A leader switches on what all voters know. */
+  /** A leader switches on what all voters know, each level once a term. */
   #switchFeatures(): void {
     const { raft, membership, self } = this.#parts;
-    if (raft.role !== 'leader' || this.#proposedIn === raft.term) return;
-    if (membership.applied.featureLevel >= FEATURE_LEVEL) return;
-    const known = membership.configuration.voters.every(
-      (voter) => voter === self || this.#featureLevelOf(voter) >= FEATURE_LEVEL,
+    if (raft.role !== 'leader') return;
+    const levels = membership.configuration.voters.map((voter) =>
+      voter === self ? FEATURE_LEVEL : this.#featureLevelOf(voter),
     );
-    if (!known || !raft.proposeFeature(FEATURE_LEVEL).accepted) return;
-    this.#proposedIn = raft.term;
+    const level = Math.min(FEATURE_LEVEL, ...levels);
+    if (level <= membership.applied.featureLevel) return;
+    const proposed = this.#proposed;
+    if (proposed.term === raft.term && proposed.level >= level) return;
+    if (!raft.proposeFeature(level).accepted) return;
+    this.#proposed = { term: raft.term, level };
     this.#hooks.wake();
   }
 

@@ -88,6 +88,11 @@ export class Peer {
     return this.#life.member?.appliedIndex ?? 0;
   }
 
+  /** What is switched on in the log, as far as it is applied here; see `features.ts`. */
+  get featureLevel(): number {
+    return this.#life.member?.membership.applied.featureLevel ?? 0;
+  }
+
   /** The replicated state, to be looked at and not changed. Only after `start` was fulfilled. */
   get scheduler(): Scheduler {
     const { scheduler } = this.#life;

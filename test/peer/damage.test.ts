@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { PeerId } from '../../src/base/ids.ts';
 import { peerId } from '../../src/base/ids.ts';
+import { FEATURE_LEVEL } from '../../src/peer/features.ts';
 import { decodeNews, encodeNews, NEWS_KIND } from '../../src/peer/news.ts';
 import type { DatabaseName } from '../../src/storage/disk.ts';
 import { indexOfKey, isEntryKey, recordKey } from '../../src/storage/keys.ts';
@@ -302,10 +303,10 @@ describe('a disk that gets full', () => {
 test('features are switched on once every voter is heard to know them, and stay on', async () => {
   const cluster = await begun(3);
   await cluster.time.advance(1_500);
-  for (const { peer } of cluster.running) expect(peer.status().featureLevel).toBe(1);
+  for (const { peer } of cluster.running) expect(peer.status().featureLevel).toBe(FEATURE_LEVEL);
   for (const id of cluster.ids) await cluster.kill(id);
   for (const id of cluster.ids) await cluster.start(id);
   await cluster.untilServing();
   await cluster.untilEqual();
-  expect(cluster.peer(peerId('p1')).status().featureLevel).toBe(1);
+  expect(cluster.peer(peerId('p1')).status().featureLevel).toBe(FEATURE_LEVEL);
 });

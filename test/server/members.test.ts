@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FEATURE_LEVEL } from '../../src/peer/features.ts';
 import type { MembershipRefusal, TransferOutcome } from '../../src/peer/types.ts';
 import type { AnswerFrame } from '../../src/protocol/server-frame.ts';
 import { Desk } from './support/desk.ts';
@@ -226,7 +227,7 @@ describe('who the peers are', () => {
         ],
         [],
       ],
-      featureLevel: 1,
+      featureLevel: FEATURE_LEVEL,
     });
   });
 });

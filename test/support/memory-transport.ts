@@ -23,6 +23,8 @@ export class MemoryNetwork {
   readonly #cut = new Set<string>();
   /** Looks at each frame before it is delivered; false drops it. */
   passes: (from: PeerId, to: PeerId, bytes: Uint8Array) => boolean = () => true;
+  /** What the programs of peers know that are older than this one, as they say when they connect. */
+  readonly featureLevels: Map<PeerId, number> = new Map();
   /** Frames that were delivered, by lane. */
   readonly delivered = { control: 0, bulk: 0 };
 
@@ -196,7 +198,9 @@ export class MemoryTransport implements Transport {
   }
 
   facts(to: PeerId): OwnFacts | undefined {
-    return this.#handlers?.facts(to);
+    const facts = this.#handlers?.facts(to);
+    const featureLevel = this.#network.featureLevels.get(this.self);
+    return facts === undefined || featureLevel === undefined ? facts : { ...facts, featureLevel };
   }
 
   refused(by: PeerId, refusal: Refusal): void {

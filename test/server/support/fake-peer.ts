@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { type PeerId, peerId } from '../../../src/base/ids.ts';
+import { FEATURE_LEVEL } from '../../../src/peer/features.ts';
 import type { Peer } from '../../../src/peer/peer.ts';
 import type {
   Membership,
@@ -48,6 +49,7 @@ export class FakePeer {
   hasState = true;
   /** A follower that hears from the leader how far it is. */
   readsAnywhere = false;
+  featureLevel: number = FEATURE_LEVEL;
   /** Proposals are refused for want of room on a disk. */
   noSpace = false;
   members: MemberStatus[] = [memberStatus('p1'), memberStatus('p2'), memberStatus('p3')];
@@ -221,7 +223,7 @@ export class FakePeer {
       damaged: false,
       spaceLow: false,
       snapshot: undefined,
-      featureLevel: 1,
+      featureLevel: this.featureLevel,
     };
   }
 
