@@ -21,15 +21,24 @@ function cancelOne(state: State, namespace: number, number: number, principal: n
   const row = state.memory.pages.rowOf(number);
   if (row === NO_ROW) return answerOfGone(state, number);
   if (templateOf(state, row).namespace !== namespace) return 'NOT_FOUND';
+  return cancelRow(state, row, BY.principal, principal);
+}
+
+/**
+ * Cancels the task in `row`.
+ *
+ * @param by See `BY`; with `BY.principal` the number of the name is `principal`.
+ */
+export function cancelRow(state: State, row: number, by: number, principal: number): 'cancelled' | 'cancelling' {
   const segment = state.rows.segmentOf(row);
   const at = row & ROW_MASK;
   if (segment.state[at] !== STATE.running) {
-    finish(state, row, { to: STATE.cancelled, reason: REASON.cancelled, by: BY.principal, principal }, NOTHING, 0);
+    finish(state, row, { to: STATE.cancelled, reason: REASON.cancelled, by, principal }, NOTHING, 0);
     return 'cancelled';
   }
   if (((segment.flags[at] as number) & FLAGS.cancelling) !== 0) return 'cancelling';
   state.tasks.touch(row);
-  noteEvent(state, row, EVENT.cancelRequested, REASON.none, BY.principal, principal);
+  noteEvent(state, row, EVENT.cancelRequested, REASON.none, by, principal);
   segment.flags[at] = (segment.flags[at] as number) | FLAGS.cancelling;
   segment.dueMs[at] = state.nowMs + state.limits.cancelGraceMs;
   setTimer(state, row);

@@ -1,7 +1,7 @@
 /** Commands, answers and effects as lines for people: in traces of the simulator and transcripts of tests. */
-import { unreachable } from '../base/assert.ts';
 import type { Command, Completion, HeldAttempt, Labels, TaskSubmission, TaskTemplate } from './command.ts';
 import type { ApplyOutcome, Reply } from './outcome.ts';
+import { describeOccurrence, describeScheduleCommand, describeScheduleReply } from './schedules/describe.ts';
 
 /** One line for a command. Bytes are told by their length. */
 export function describeCommand(command: Command): string {
@@ -35,7 +35,7 @@ export function describeCommand(command: Command): string {
     case 'resumeWorker':
       return `resumeWorker ${command.worker}`;
     default:
-      return unreachable(command);
+      return describeScheduleCommand(command);
   }
 }
 
@@ -68,7 +68,7 @@ export function describeReply(reply: Reply): string {
       return `attached${stale}${settled}`;
     }
     default:
-      return unreachable(reply);
+      return describeScheduleReply(reply);
   }
 }
 
@@ -82,6 +82,7 @@ export function describeEffects(
     return `assign ${number} to ${placed?.worker ?? 'nobody'}, token ${placed?.fencingToken ?? 0}`;
   });
   for (const abort of outcome.aborts) lines.push(`abort ${attempt(abort)} on ${abort.worker}: ${abort.reason}`);
+  for (const occurrence of outcome.occurrences) lines.push(describeOccurrence(occurrence));
   if (outcome.finished.length > 0) lines.push(`finished ${outcome.finished.join(', ')}`);
   return lines;
 }

@@ -1,6 +1,7 @@
 /** Taking tasks away from workers that are lost, restarted or drained: a bounded number an entry, the newest placement first. */
 import { BY, EVENT, REASON } from './history.ts';
 import { NO_ROW } from './rows.ts';
+import { holdsOverlapSlot } from './schedules/overlap-slots.ts';
 import type { State } from './state.ts';
 import { abort, crash, handBack } from './task-moves.ts';
 import { settleEmptied } from './worker-ends.ts';
@@ -26,15 +27,16 @@ export function startEmptying(state: State, worker: Worker, why: number): void {
 }
 
 function takeAway(state: State, worker: Worker, row: number): void {
+  const notBeforeMs = holdsOverlapSlot(state, row) ? worker.capsFreeAtMs : 0;
   switch (worker.emptying) {
     case EMPTYING.lost:
-      crash(state, row, REASON.workerLost);
+      crash(state, row, REASON.workerLost, notBeforeMs);
       return;
     case EMPTYING.restarted:
-      crash(state, row, REASON.workerRestarted);
+      crash(state, row, REASON.workerRestarted, notBeforeMs);
       return;
     case EMPTYING.noLeader:
-      handBack(state, row, EVENT.returned, REASON.noLeader, BY.peer, false);
+      handBack(state, row, EVENT.returned, REASON.noLeader, BY.peer, false, notBeforeMs);
       return;
     case EMPTYING.drain:
       // The handler runs until it heeds its signal; its slot is of no use to a worker that drains, but it may resume.

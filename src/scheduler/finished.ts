@@ -12,18 +12,21 @@ import { eventsMax, noteEvent, writeEnding } from './history-notes.ts';
 import { EVENT, readEvents, viewEvent } from './history.ts';
 import { findInBlock } from './memory/block-format.ts';
 import { FLAGS, ROW_MASK, type RowSegment } from './rows.ts';
+import { KINDS } from './schedules/codes.ts';
+import { decodeKind } from './schedules/progress-records.ts';
+import { viewOccurrence } from './schedules/view.ts';
 import type { State } from './state.ts';
 import { STATE, TASK_STATES, FIRST_FINAL } from './states.ts';
 import type { Template } from './templates.ts';
-import type { StoredBlob, TaskView } from './views.ts';
+import type { StoredBlob, TaskOccurrence, TaskView } from './views.ts';
 
 const FORMAT = 1;
 
 /** Bits of the second byte, above the state's three. */
 const HAS = { key: 8, runAt: 16, headers: 32, checkpoint: 64, payload: 128 } as const;
 
-/** Bits of the third byte, above the encodings of the payload and of what the end said: a result, or an error. */
-const ALSO = { apart: 16, said: 32 } as const;
+/** Bits of the third byte, above the encodings of the payload and of what the end said: a result, or an error. `scheduled`: an occurrence made it. */
+const ALSO = { apart: 16, said: 32, scheduled: 64 } as const;
 
 /** The code of the final event for each final state. */
 const FINAL_EVENTS: readonly number[] = [EVENT.done, EVENT.failed, EVENT.cancelled];
@@ -104,7 +107,14 @@ function writeFacts(
       (segment.checkpointBytes[at] === 0 ? 0 : HAS.checkpoint) |
       (keeps ? HAS.payload : 0),
   );
-  writer.u8((encodings & 3) | (saidEncoding << 2) | (isApart ? ALSO.apart : 0) | (says ? ALSO.said : 0));
+  const isScheduled = ((segment.flags[at] as number) & FLAGS.scheduled) !== 0;
+  writer.u8(
+    (encodings & 3) |
+      (saidEncoding << 2) |
+      (isApart ? ALSO.apart : 0) |
+      (says ? ALSO.said : 0) |
+      (isScheduled ? ALSO.scheduled : 0),
+  );
   writer.varint(template.namespace);
   writer.varint(template.typeName);
   writer.varint(template.queue.nameNumber);
@@ -126,6 +136,17 @@ function writeFacts(
   writeBlob(state, (encodings >>> 2) & 3, segment.headersRef[at] as number, segment.headersBytes[at] as number);
   writeBlob(state, (encodings >>> 4) & 3, segment.checkpointRef[at] as number, segment.checkpointBytes[at] as number);
   if (says) writer.bytes(said);
+  if (isScheduled) writeOccurrence(state, segment.number[at] as number);
+}
+
+/** With the schedule's id: the schedule may be gone when someone asks. */
+function writeOccurrence(state: State, number: number): void {
+  const { writer } = state;
+  const { schedule, version, plannedMs, kind } = viewOccurrence(state, number);
+  writer.ascii(schedule);
+  writer.varint(version);
+  writer.varint(plannedMs);
+  writer.u8(KINDS.indexOf(kind));
 }
 
 function writeBlob(state: State, encoding: number, ref: number, sizeBytes: number): void {
@@ -165,6 +186,7 @@ export function decodeFinished(state: State, entry: Uint8Array, number: number):
   const headers = (bits & HAS.headers) === 0 ? undefined : readBlob(reader, reader.u8());
   const lastCheckpoint = (bits & HAS.checkpoint) === 0 ? undefined : readBlob(reader, reader.u8());
   const said = (also & ALSO.said) === 0 ? undefined : readBlob(reader, also >>> 2);
+  const occurrence = (also & ALSO.scheduled) === 0 ? undefined : readOccurrence(reader);
   const events = readEvents(reader.raw(reader.remaining), createdAtMs);
   const last = events.at(-1);
   if (last === undefined) throw new DecodeError('a finished task has no end');
@@ -179,6 +201,7 @@ export function decodeFinished(state: State, entry: Uint8Array, number: number):
     cancelling: false,
     priority,
     ...(key === undefined ? {} : { key }),
+    ...(occurrence === undefined ? {} : { occurrence }),
     requires,
     createdAtMs,
     ...(runAtMs === undefined ? {} : { runAtMs }),
@@ -199,6 +222,13 @@ export function decodeFinished(state: State, entry: Uint8Array, number: number):
     ],
     droppedEvents,
   };
+}
+
+function readOccurrence(reader: ByteReader): TaskOccurrence {
+  const schedule = reader.ascii();
+  const version = reader.varint();
+  const plannedMs = reader.varint();
+  return { schedule, version, plannedMs, kind: KINDS[decodeKind(reader)] ?? 'planned' };
 }
 
 function readBlob(reader: ByteReader, encoding: number): Blob {

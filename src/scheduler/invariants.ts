@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts';
 import type { Group } from './groups.ts';
 import { PRIORITY_MAX } from './limits.ts';
 import { FLAGS, NO_ROW, ROW_MASK } from './rows.ts';
+import { checkSchedules } from './schedules/check.ts';
 import type { State } from './state.ts';
 import { FIRST_FINAL, STATE, TASK_STATES } from './states.ts';
 import { groupOf, templateOf, totalDeadlineMs } from './task-moves.ts';
@@ -21,6 +22,7 @@ export function checkState(state: State): void {
   for (const worker of state.workers.slots) running += checkWorker(state, worker);
   assert(running === state.counts[STATE.running], 'every running task is on one worker');
   assert(state.liveBytes === counted.bytes, 'bytes of live tasks equal a recount');
+  checkSchedules(state);
 }
 
 interface Counted {

@@ -70,6 +70,29 @@ export interface SchedulerLimits {
   readonly offloadBytes: number;
   /** Tasks that one page of a list looks at. */
   readonly listExamineMax: number;
+  /** Schedules of one namespace. */
+  readonly schedulesMax: number;
+  /** Bytes of the definitions of all schedules, payloads included. */
+  readonly scheduleBytesMax: number;
+  /** Bytes of one calendar, and of the note of a pause. */
+  readonly calendarBytesMax: number;
+  readonly noteBytesMax: number;
+  /** Next instants that are stored of one schedule; instants of one advance. */
+  readonly scheduleInstantsMax: number;
+  /** A schedule wants more instants when the last one that is stored is less than this ahead, in ms. */
+  readonly scheduleAheadMs: number;
+  /** Occurrences of one schedule that wait for tasks to be final. */
+  readonly scheduleBufferMax: number;
+  /** Settled occurrences, and answered requests, that are kept of one schedule. */
+  readonly scheduleRecentMax: number;
+  readonly scheduleRequestsMax: number;
+  /** Occurrences of one backfill. */
+  readonly backfillMax: number;
+  /** An occurrence that is reached later than this is missed, in ms. */
+  readonly missedAfterMs: number;
+  /** Missed occurrences in a row that are caught up, and the distance between two of them, in ms. */
+  readonly catchUpMax: number;
+  readonly catchUpPaceMs: number;
 }
 
 /** The defaults. */
@@ -106,6 +129,19 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   finishedBytesMax: 10 * GIB,
   offloadBytes: KIB,
   listExamineMax: 1_000,
+  schedulesMax: 10_000,
+  scheduleBytesMax: 128 * MIB,
+  calendarBytesMax: 16 * KIB,
+  noteBytesMax: 4 * KIB,
+  scheduleInstantsMax: 64,
+  scheduleAheadMs: 20 * SECOND_MS,
+  scheduleBufferMax: 1_000,
+  scheduleRecentMax: 32,
+  scheduleRequestsMax: 16,
+  backfillMax: 1_000,
+  missedAfterMs: MINUTE_MS,
+  catchUpMax: 1_000,
+  catchUpPaceMs: 10,
 };
 
 /** What a task gets that says nothing else. `type` has no default. */
@@ -137,6 +173,7 @@ export function schedulerLimits(overrides: Partial<SchedulerLimits> = {}): Sched
   );
   assert(limits.answersMax >= 2, 'a client may have more than one request under way');
   assert(limits.existingMax >= limits.batchTasksMax, 'the largest single answer can be kept');
+  assert(limits.scheduleInstantsMax >= 4, 'a schedule that takes instants has two and room for others');
   assert(limits.slotsMax <= ATTEMPTS_MAX, 'slots fit their column');
   assert(limits.liveTasksMax < 2 ** 31, 'rows are numbered with 32 bits');
   assert(limits.namesMax < 2 ** 31, 'names are numbered with 32 bits');

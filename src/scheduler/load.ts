@@ -26,12 +26,14 @@ export function loadRecord(state: State, key: Uint8Array, value: Uint8Array): vo
  * of tasks holds nobody up. @throws DecodeError
  */
 export function* settleLoad(state: State): Generator<void, void> {
-  const { memory, queues, templates, workers, line, records, meta } = state;
+  const { memory, queues, templates, workers, schedules, line, records, meta } = state;
   memory.restored(meta.nextNumber);
   yield;
   queues.settle();
   templates.settle();
   yield* records.settle();
+  schedules.settle();
+  yield;
   workers.settle();
   for (const worker of workers.slots) {
     refresh(worker);

@@ -32,6 +32,8 @@ export class Meta implements RecordSource {
   refusedFinal = 0;
   repeatedSubmissions = 0;
   lostWorkers = 0;
+  /** The number of the last schedule that was made; 0 before the first. */
+  lastSchedule = 0;
 
   constructor(crc32: Crc32) {
     this.table = new RecordTable({ id: SCHEDULER_TABLE_IDS.meta, name: 'counters', format: 1, crc32, source: this });
@@ -66,6 +68,8 @@ export class Meta implements RecordSource {
     writer.varint(this.refusedFinal);
     writer.varint(this.repeatedSubmissions);
     writer.varint(this.lostWorkers);
+    // Without schedules the record is what it was before there were any.
+    if (this.lastSchedule > 0) writer.varint(this.lastSchedule);
   }
 
   restore(_key: number, value: Uint8Array): number {
@@ -85,6 +89,7 @@ export class Meta implements RecordSource {
     this.refusedFinal = reader.varint();
     this.repeatedSubmissions = reader.varint();
     this.lostWorkers = reader.varint();
+    if (reader.remaining > 0) this.lastSchedule = reader.varint();
     reader.end();
     return SLOT;
   }

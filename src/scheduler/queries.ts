@@ -6,6 +6,7 @@ import { readEvents, viewEvent } from './history.ts';
 import { PRIORITY_MAX } from './limits.ts';
 import type { Queue } from './queues.ts';
 import { FLAGS, NO_ROW, ROW_MASK, type RowSegment } from './rows.ts';
+import { viewOccurrence } from './schedules/view.ts';
 import type { State } from './state.ts';
 import { STATE, TASK_STATES } from './states.ts';
 import { groupOf, templateOf } from './task-moves.ts';
@@ -81,6 +82,9 @@ export function viewTask(state: State, row: number): TaskView {
     cancelling: ((segment.flags[at] as number) & FLAGS.cancelling) !== 0,
     priority: template.priority,
     ...(key === 0 ? {} : { key: asciiText(state.memory.keys.keyBytes(key - 1)) }),
+    ...(((segment.flags[at] as number) & FLAGS.scheduled) === 0
+      ? {}
+      : { occurrence: viewOccurrence(state, segment.number[at] as number) }),
     requires: template.requires,
     createdAtMs: segment.createdAtMs[at] as number,
     ...(runAtMs === 0 ? {} : { runAtMs }),

@@ -27,6 +27,8 @@ export const FLAGS = {
   payloadApart: 4,
   /** The history has the start of the attempt that is running. */
   startWritten: 8,
+  /** An occurrence of a schedule made the task; `MadeTasks` knows which. */
+  scheduled: 16,
 } as const;
 
 const FLOAT_COLUMNS = 11;

@@ -7,9 +7,10 @@
  *
  * One entry is applied so:
  *
- *     time        timers that are due, in order           timers.ts
+ *     time        schedules and timers that are due        schedules/ timers.ts
  *     leftovers   tasks of lost and drained workers        emptying.ts
- *     commands    in order                                 submit.ts complete.ts cancel.ts attach.ts worker-commands.ts
+ *     commands    in order                                 submit.ts complete.ts cancel.ts attach.ts worker-commands.ts schedules/
+ *     leftovers   and what waits in schedules for tasks that ended
  *     placement   ready tasks meet free slots              placement.ts  (line.ts groups.ts worker-classes.ts)
  *     purge       blocks of finished tasks whose time is over
  *
@@ -53,6 +54,10 @@ import {
   viewWorkers,
 } from './queries.ts';
 import { NO_ROW, ROW_MASK } from './rows.ts';
+import { applyScheduleCommand } from './schedules/apply.ts';
+import { buffersLeft, workBuffers } from './schedules/buffer.ts';
+import { fireSchedules } from './schedules/fire.ts';
+import { viewSchedule, viewWanting } from './schedules/view.ts';
 import { State } from './state.ts';
 import { STATE } from './states.ts';
 import { submit } from './submit.ts';
@@ -62,10 +67,12 @@ import type {
   Assignment,
   FinishedLocation,
   QueueView,
+  ScheduleView,
   SchedulerCounters,
   TaskFilter,
   TaskPage,
   TaskView,
+  WantingSchedule,
   WorkerView,
 } from './views.ts';
 import { drainWorker, resumeWorker, termStarted, workerAway, workerLeft, workerLost } from './worker-commands.ts';
@@ -145,8 +152,8 @@ export class Scheduler {
       this.#appliedIndex = loaded.mark.index;
       this.#lastMark = loaded.mark;
     }
-    const { replies, assigned, aborts, finished } = this.#state;
-    this.#outcome = { replies, assigned, aborts, finished, marked: false };
+    const { replies, assigned, aborts, finished, occurrences } = this.#state;
+    this.#outcome = { replies, assigned, aborts, finished, occurrences, schedulesWant: false, marked: false };
   }
 
   /** A loader of an empty state. */
@@ -187,6 +194,7 @@ export class Scheduler {
     return (
       state.workers.emptying.length > 0 ||
       timersLeft(state) ||
+      buffersLeft(state) ||
       canPlace(state) ||
       state.memory.blocks.purgeDue(state.nowMs)
     );
@@ -217,14 +225,18 @@ export class Scheduler {
     state.meta.logTimeMs = Math.max(1, entry.logTimeMs);
     this.#appliedIndex = index;
     const { movesMax } = state.limits;
-    let moves = fireTimers(state, movesMax);
+    // Schedules come first and leave at least half of the entry to others.
+    let moves = fireSchedules(state, Math.ceil(movesMax / 2));
+    moves += fireTimers(state, movesMax - moves);
     if (moves < movesMax) moves += emptyWorkers(state, movesMax - moves);
     while (entry.next()) state.replies.push(this.#applyCommand(entry, batch));
     if (moves < movesMax) moves += emptyWorkers(state, movesMax - moves);
+    if (moves < movesMax) moves += workBuffers(state, movesMax - moves);
     placeReady(state, movesMax);
     if (moves < movesMax) state.memory.blocks.purge(state.nowMs, movesMax - moves);
     if (state.marked) this.#mark(index);
     assert(state.replies.length === entry.count, 'every command is answered');
+    this.#outcome.schedulesWant = state.schedules.wants(state.nowMs);
     this.#outcome.marked = state.marked;
     return this.#outcome;
   }
@@ -265,7 +277,7 @@ export class Scheduler {
       case 'workerAway':
         return workerAway(state, command.worker, command.instance);
       case 'workerLost':
-        return workerLost(state, command.worker, command.instance);
+        return workerLost(state, command.worker, command.instance, command.capsFreeAtMs);
       case 'workerLeft':
         return workerLeft(state, command.worker, command.instance);
       case 'drainWorker':
@@ -275,6 +287,8 @@ export class Scheduler {
       case 'submit':
       case 'complete':
         assert(false, 'submissions and completions are read straight from the entry');
+      default:
+        return applyScheduleCommand(state, command, principal);
     }
   }
 
@@ -394,6 +408,28 @@ export class Scheduler {
       .filter((queue) => queue.namespace === number)
       .map((queue) => viewQueue(this.#state, queue));
     return views.sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  /** The schedule with that id; undefined when there is none. */
+  schedule(namespace: string, id: string): ScheduleView | undefined {
+    const found = this.#state.schedules.find(this.#state.findNamespace(namespace), id);
+    return found === undefined ? undefined : viewSchedule(this.#state, found);
+  }
+
+  /** Up to `limit` schedules of a namespace with ids after `afterId`, by id; `''` is before all. */
+  schedules(namespace: string, afterId: string, limit: number): ScheduleView[] {
+    const state = this.#state;
+    const page = state.schedules.page(state.findNamespace(namespace), afterId, limit);
+    return page.map((schedule) => viewSchedule(state, schedule));
+  }
+
+  /**
+   * Up to `max` schedules that want their next instants by `advanceSchedule`, those first whose instants are known the least far:
+   * they have fewer than two, or the last one is less than 20 s ahead. One that was asked for is named until its answer is applied.
+   */
+  wantingSchedules(max: number): WantingSchedule[] {
+    const state = this.#state;
+    return state.schedules.wanting(state.nowMs, max).map((schedule) => viewWanting(state, schedule));
   }
 
   /** The workers of a namespace, by id. */

@@ -13,10 +13,11 @@ import { DueRows } from './memory/due-rows.ts';
 import { Memory } from './memory/memory.ts';
 import type { RecordTable } from './memory/records.ts';
 import { Meta } from './meta.ts';
-import type { Abort, Reply } from './outcome.ts';
+import type { Abort, Reply, SettledOccurrence } from './outcome.ts';
 import { NameCache } from './name-cache.ts';
 import { Queues } from './queues.ts';
 import { Rows } from './rows.ts';
+import { Schedules } from './schedules/schedules.ts';
 import { Sessions } from './sessions.ts';
 import { TASK_STATES } from './states.ts';
 import { TaskRecords } from './task-records.ts';
@@ -36,6 +37,7 @@ export class State {
   readonly templates: Templates;
   readonly workers: Workers;
   readonly sessions: Sessions;
+  readonly schedules: Schedules;
   readonly rows: Rows = new Rows();
   readonly line: Line;
   readonly tasks: RecordTable;
@@ -61,6 +63,7 @@ export class State {
   readonly assigned: number[] = [];
   readonly aborts: Abort[] = [];
   readonly finished: number[] = [];
+  readonly occurrences: SettledOccurrence[] = [];
   marked = false;
 
   constructor(limits: SchedulerLimits, crc32: Crc32) {
@@ -80,6 +83,7 @@ export class State {
     );
     this.workers = new Workers(crc32, limits.forgetWorkerMs);
     this.sessions = new Sessions(crc32, limits);
+    this.schedules = new Schedules(crc32, limits);
     this.records = new TaskRecords(this);
     this.tasks = this.records.table;
     this.checkpoints = new Checkpoints([
@@ -88,6 +92,8 @@ export class State {
       this.templates.table,
       this.workers.table,
       this.sessions.table,
+      this.schedules.definitions,
+      this.schedules.progress,
       this.tasks,
       ...this.memory.tables,
     ]);
@@ -150,6 +156,7 @@ export class State {
     this.assigned.length = 0;
     this.aborts.length = 0;
     this.finished.length = 0;
+    this.occurrences.length = 0;
     this.marked = false;
   }
 

@@ -8,10 +8,10 @@ import { isName } from '../base/ids.ts';
 import type { Labels, TaskTemplate } from './command.ts';
 import { decodeCount, decodeEncoding, decodeTemplate } from './decode.ts';
 import { ATTEMPTS_MAX, PRIORITY_MAX, type SchedulerLimits } from './limits.ts';
+import { makeRow, setHeaders } from './new-row.ts';
 import type { Refusal, Reply, SchedulerErrorCode, Submitted } from './outcome.ts';
-import { FLAGS, ROW_BITS, ROW_MASK, type RowSegment } from './rows.ts';
+import { ROW_MASK } from './rows.ts';
 import type { State } from './state.ts';
-import { STATE } from './states.ts';
 import { makeReady, setTimer } from './task-moves.ts';
 import type { Template } from './templates.ts';
 import { TASK_BITS } from './version.ts';
@@ -168,7 +168,8 @@ function readsDue(state: State, reader: ByteReader, bits: number): boolean {
   return true;
 }
 
-function hasRoomForNames(state: State, namespace: number, plans: readonly Plan[]): boolean {
+/** True when the names and queues that tasks of new templates bring, and those of a namespace and a principal, have room. */
+export function hasRoomForNames(state: State, namespace: number, plans: readonly Pick<Plan, 'read'>[]): boolean {
   const { names } = state.memory;
   const queues = new Set<string>();
   let labels = 0;
@@ -265,35 +266,7 @@ function createRow(
   // Two templates of a submission may be equal.
   plan.template ??= state.templates.find(namespace, plan.bytes);
   plan.template ??= state.templates.add(namespace, plan.bytes, plan.read as TaskTemplate);
-  const template = plan.template;
-  template.references += 1;
-  const { meta, memory } = state;
-  const number = meta.nextNumber;
-  meta.nextNumber += 1;
-  const row = state.rows.allocate();
-  const segment = state.rows.segments[row >>> ROW_BITS] as RowSegment;
-  const at = row & ROW_MASK;
-  state.tasks.add(row);
-  memory.pages.setLive(number, row);
-  segment.number[at] = number;
-  segment.template[at] = template.id;
-  segment.principal[at] = principal;
-  segment.createdAtMs[at] = state.nowMs;
-  segment.historyAtMs[at] = state.nowMs;
-  segment.encodings[at] = encoding;
-  segment.payloadBytes[at] = payload.length;
-  if (payload.length > state.limits.offloadBytes) {
-    memory.payloads.add(number, payload);
-    segment.flags[at] = FLAGS.payloadApart;
-  } else {
-    segment.payloadRef[at] = memory.slab.store(payload);
-  }
-  state.liveBytes += payload.length;
-  state.queues.table.touch(template.queue.slot);
-  template.queue.submitted += 1;
-  template.queue.counts[STATE.scheduled] = (template.queue.counts[STATE.scheduled] as number) + 1;
-  state.counts[STATE.scheduled] = (state.counts[STATE.scheduled] as number) + 1;
-  return row;
+  return makeRow(state, plan.template, principal, encoding, payload);
 }
 
 /** Reads what few tasks have, into `row` unless that is -1. @returns when the task is due; 0 for at once */
@@ -310,12 +283,7 @@ function readRest(
   if ((bits & TASK_BITS.headers) !== 0) {
     const encoding = reader.u8();
     const headers = reader.bytes();
-    if (segment !== undefined) {
-      segment.encodings[at] = (segment.encodings[at] as number) | (encoding << 2);
-      segment.headersRef[at] = state.memory.slab.store(headers);
-      segment.headersBytes[at] = headers.length;
-      state.liveBytes += headers.length;
-    }
+    if (row !== -1) setHeaders(state, row, encoding, headers);
   }
   if ((bits & TASK_BITS.key) !== 0) {
     const key = reader.bytes();
@@ -341,7 +309,7 @@ function start(state: State, row: number, runAtMs: number): void {
 }
 
 /** True when a template is one that may be taken in. */
-function isFit(template: TaskTemplate, limits: SchedulerLimits): boolean {
+export function isFit(template: TaskTemplate, limits: SchedulerLimits): boolean {
   const { retry, timeouts, retention } = template;
   const spans = [retry.initialMs, retry.maxMs, timeouts.runMs, timeouts.queueMs, timeouts.totalMs];
   return (

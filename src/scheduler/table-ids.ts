@@ -6,4 +6,6 @@ export const SCHEDULER_TABLE_IDS = {
   workers: 19,
   sessions: 20,
   tasks: 21,
+  scheduleDefinitions: 22,
+  scheduleProgress: 23,
 } as const;

@@ -10,6 +10,7 @@ import { BY, EVENT, REASON } from './history.ts';
 import { HOUR_MS, purgeHourOf } from './memory/blocks.ts';
 import type { AbortReason } from './outcome.ts';
 import { FLAGS, NO_ROW, ROW_BITS, ROW_MASK, type RowSegment } from './rows.ts';
+import { taskEnded } from './schedules/task-ends.ts';
 import type { State } from './state.ts';
 import { FIRST_FINAL, isLegalMove, STATE, TASK_STATES } from './states.ts';
 import type { Template } from './templates.ts';
@@ -200,6 +201,7 @@ export function finish(
   const keepMs = ending.to === STATE.failed ? template.failedMs : template.doneMs;
   const payloadBytes = segment.payloadBytes[at] as number;
   const apart = ((segment.flags[at] as number) & FLAGS.payloadApart) !== 0;
+  const isScheduled = ((segment.flags[at] as number) & FLAGS.scheduled) !== 0;
   const keeps = keepsPayload(template, ending.to);
   memory.blocks.append(
     template.namespace,
@@ -213,6 +215,7 @@ export function finish(
   if (key !== 0) memory.keys.setFree(key - 1, state.nowMs + state.limits.keyKeepMs);
   freeRow(state, row, segment, at);
   unuse(state, template);
+  if (isScheduled) taskEnded(state, number, ending.to);
   state.finished.push(number);
 }
 
@@ -234,7 +237,7 @@ function freeRow(state: State, row: number, segment: RowSegment, at: number): vo
 }
 
 /** One task less uses `template`; with the last it goes. */
-function unuse(state: State, template: Template): void {
+export function unuse(state: State, template: Template): void {
   template.references -= 1;
   if (template.references > 0) return;
   state.templates.remove(template);
@@ -255,8 +258,17 @@ export function replaceBytes(state: State, ref: number, sizeBytes: number, bytes
  *
  * @param event Code of the event, `EVENT.returned` or `EVENT.crashed`.
  * @param reason Code of the reason.
+ * @param notBeforeMs Until then it waits and nobody gets it; 0 for at once.
  */
-export function handBack(state: State, row: number, event: number, reason: number, by: number, lingers: boolean): void {
+export function handBack(
+  state: State,
+  row: number,
+  event: number,
+  reason: number,
+  by: number,
+  lingers: boolean,
+  notBeforeMs = 0,
+): void {
   state.tasks.touch(row);
   const segment = state.rows.segmentOf(row);
   const at = row & ROW_MASK;
@@ -273,11 +285,21 @@ export function handBack(state: State, row: number, event: number, reason: numbe
     return;
   }
   leaveWorker(state, row, lingers);
-  makeReady(state, row, true);
+  if (notBeforeMs <= state.nowMs) {
+    makeReady(state, row, true);
+    return;
+  }
+  changeState(state, segment, at, templateOf(state, row), STATE.retrying);
+  segment.dueMs[at] = notBeforeMs;
+  setTimer(state, row);
 }
 
-/** The worker or its lease was lost: a crash, the third of which within the window quarantines the task. */
-export function crash(state: State, row: number, reason: number): void {
+/**
+ * The worker or its lease was lost: a crash, the third of which within the window quarantines the task.
+ *
+ * @param notBeforeMs See `handBack`.
+ */
+export function crash(state: State, row: number, reason: number, notBeforeMs: number): void {
   state.tasks.touch(row);
   const segment = state.rows.segmentOf(row);
   const at = row & ROW_MASK;
@@ -292,7 +314,7 @@ export function crash(state: State, row: number, reason: number): void {
   }
   segment.crashedBeforeMs[at] = segment.crashedAtMs[at] as number;
   segment.crashedAtMs[at] = state.nowMs;
-  handBack(state, row, EVENT.crashed, reason, BY.peer, false);
+  handBack(state, row, EVENT.crashed, reason, BY.peer, false, notBeforeMs);
 }
 
 function withinPoisonWindow(state: State, atMs: number): boolean {

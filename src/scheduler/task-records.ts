@@ -3,6 +3,7 @@ import { ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import { RecordTable, type RecordSource } from './memory/records.ts';
 import { LOAD_STEP, sortSlowly } from './load-steps.ts';
 import { FLAGS, NO_ROW, ROW_MASK } from './rows.ts';
+import { decodeKind } from './schedules/progress-records.ts';
 import type { State } from './state.ts';
 import { FIRST_FINAL, STATE } from './states.ts';
 import { SCHEDULER_TABLE_IDS } from './table-ids.ts';
@@ -15,6 +16,8 @@ export class TaskRecords implements RecordSource {
   /** While restoring: rows, and at the same place the registrations of the workers on which they run. Plain numbers: there are millions. */
   #restoredRows: number[] = [];
   #registrations: number[] = [];
+  /** While restoring: numbers of the tasks that schedules made. */
+  #scheduled: number[] = [];
 
   constructor(state: State) {
     this.#state = state;
@@ -65,6 +68,7 @@ export class TaskRecords implements RecordSource {
     writer.bytes(slab.view(segment.checkpointRef[at] as number, segment.checkpointBytes[at] as number));
     writer.bytes(slab.view(segment.errorRef[at] as number, segment.errorBytes[at] as number));
     writer.bytes(slab.view(segment.historyRef[at] as number, segment.historyBytes[at] as number));
+    if ((segment.flags[at] as number) & FLAGS.scheduled) this.#encodeOccurrence(segment.number[at] as number, writer);
   }
 
   restore(number: number, value: Uint8Array): number {
@@ -118,6 +122,7 @@ export class TaskRecords implements RecordSource {
     const history = reader.bytes();
     segment.historyRef[at] = slab.store(history);
     segment.historyBytes[at] = history.length;
+    if (flags & FLAGS.scheduled) this.#restoreOccurrence(number, reader);
     reader.end();
     memory.pages.setLive(number, row);
     this.#restoredRows.push(row);
@@ -153,6 +158,7 @@ export class TaskRecords implements RecordSource {
     running.sort((left, right) => column(left.row, 'token') - column(right.row, 'token'));
     for (const { row, registration } of running) this.#enterWorker(row, registration);
     yield* this.#joinKeys();
+    yield* this.#joinSchedules();
   }
 
   #count(row: number): number {
@@ -194,6 +200,36 @@ export class TaskRecords implements RecordSource {
     worker.tail = row;
     worker.running += 1;
     if ((segment.flags[at] as number) & FLAGS.suspect) worker.suspects += 1;
+  }
+
+  #encodeOccurrence(number: number, writer: ByteWriter): void {
+    const made = this.#state.schedules.made.of(number);
+    writer.varint(made.schedule);
+    writer.varint(made.version);
+    writer.varint(made.plannedMs);
+    writer.u8(made.kind);
+  }
+
+  #restoreOccurrence(number: number, reader: ByteReader): void {
+    const schedule = reader.varint();
+    const version = reader.varint();
+    const plannedMs = reader.varint();
+    this.#state.schedules.made.add(number, { schedule, version, plannedMs, kind: decodeKind(reader) });
+    this.#scheduled.push(number);
+  }
+
+  /** Puts the tasks of schedules into the lists of their schedules, which are in the order of the tasks' numbers. */
+  *#joinSchedules(): Generator<void, void> {
+    const { schedules } = this.#state;
+    const numbers = yield* sortSlowly(this.#scheduled, (number) => number);
+    this.#scheduled = [];
+    for (let at = 0; at < numbers.length; at += 1) {
+      const number = numbers[at] as number;
+      const schedule = schedules.byNumber(schedules.made.scheduleOf(number));
+      if (schedule === undefined) throw new DecodeError(`the schedule of task ${number} is missing`);
+      schedules.made.link(schedule, number);
+      if (at % LOAD_STEP === LOAD_STEP - 1) yield;
+    }
   }
 
   *#joinKeys(): Generator<void, void> {

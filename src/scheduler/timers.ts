@@ -56,6 +56,7 @@ export function nextDueMs(state: State): number | undefined {
     state.waiting.firstDueMs ?? NEVER_MS,
     Math.max(gateMs, Math.min(state.running.firstDueMs ?? NEVER_MS, state.workers.nextDrainMs)),
     state.workers.nextForgetMs,
+    state.schedules.due.firstDueMs ?? NEVER_MS,
     state.memory.keys.nextFreeMs ?? NEVER_MS,
     state.memory.blocks.nextPurgeMs ?? NEVER_MS,
   );
@@ -66,7 +67,7 @@ export function nextDueMs(state: State): number | undefined {
 export function timersLeft(state: State): boolean {
   const { nowMs } = state;
   return (
-    (state.waiting.firstDueMs ?? NEVER_MS) <= nowMs ||
+    Math.min(state.waiting.firstDueMs ?? NEVER_MS, state.schedules.due.firstDueMs ?? NEVER_MS) <= nowMs ||
     (mayTake(state) && Math.min(state.running.firstDueMs ?? NEVER_MS, state.workers.nextDrainMs) <= nowMs) ||
     (state.memory.keys.nextFreeMs ?? NEVER_MS) <= nowMs
   );

@@ -1,6 +1,7 @@
 /** What is told about workers: that they went away, are lost, left, or are to take nothing new. `attach.ts` has how they come. */
 import { startEmptying } from './emptying.ts';
 import type { Refusal, Reply } from './outcome.ts';
+import { runsSlotHolder } from './schedules/overlap-slots.ts';
 import type { State } from './state.ts';
 import { EMPTYING, type Worker, WORKER } from './workers.ts';
 
@@ -23,8 +24,11 @@ export function workerAway(state: State, id: string, instance: string): Reply {
   return OK;
 }
 
-/** The leader gives a worker up. What it ran is ready again, as crashes if it had been there in this term. */
-export function workerLost(state: State, id: string, instance: string): Reply {
+/**
+ * The leader gives a worker up. What it ran is ready again, as crashes if it had been there in this term; but a task of a schedule
+ * that may not run twice at a time waits until `capsFreeAtMs`.
+ */
+export function workerLost(state: State, id: string, instance: string, capsFreeAtMs: number): Reply {
   const worker = state.workers.find(id);
   if (worker === undefined || worker.instance !== instance) return refuse('NOT_FOUND');
   if (worker.status === WORKER.lost) return OK;
@@ -34,6 +38,10 @@ export function workerLost(state: State, id: string, instance: string): Reply {
   state.workers.table.touch(worker.slot);
   worker.status = WORKER.lost;
   clearLingering(state, worker);
+  // No handler outlives its lease, so a task need not wait longer than that.
+  if (runsSlotHolder(state, worker)) {
+    worker.capsFreeAtMs = Math.min(capsFreeAtMs, state.nowMs + state.limits.leaseMs);
+  }
   startEmptying(state, worker, endOf(state, worker, EMPTYING.lost));
   state.workers.refreshTimers();
   return OK;

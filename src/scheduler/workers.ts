@@ -50,6 +50,8 @@ export interface Worker {
   /** 0 when there is none, or it has passed. */
   drainDeadlineMs: number;
   emptying: number;
+  /** When what it ran has ended for sure, for tasks that may not run twice at a time; 0 unless it was lost while it ran such a one. */
+  capsFreeAtMs: number;
   /** Slots held by handlers whose lease has ended and that have not returned: their numbers by token. */
   readonly lingering: Map<number, number>;
 
@@ -147,6 +149,7 @@ export class Workers implements RecordSource {
   /** Nothing of it is left to take away. Touched by the caller. */
   stopEmptying(worker: Worker): void {
     worker.emptying = EMPTYING.no;
+    worker.capsFreeAtMs = 0;
     this.emptying.splice(this.emptying.indexOf(worker), 1);
   }
 
@@ -191,6 +194,8 @@ export class Workers implements RecordSource {
       writer.varint(token);
       writer.varint(number);
     }
+    // A worker without it has the record that it always had.
+    if (worker.capsFreeAtMs > 0) writer.varint(worker.capsFreeAtMs);
   }
 
   restore(registration: number, value: Uint8Array): number {
@@ -214,6 +219,7 @@ export class Workers implements RecordSource {
     worker.drainDeadlineMs = reader.varint();
     worker.emptying = reader.u8();
     for (let left = decodeCount(reader); left > 0; left -= 1) worker.lingering.set(reader.varint(), reader.varint());
+    if (reader.remaining > 0) worker.capsFreeAtMs = reader.varint();
     reader.end();
     if (this.#byRegistration.has(registration)) throw new DecodeError(`the worker ${worker.id} is there twice`);
     worker.slot = this.slots.add(worker);
@@ -251,6 +257,7 @@ function newWorker(traits: WorkerTraits): Worker {
     draining: false,
     drainDeadlineMs: 0,
     emptying: EMPTYING.no,
+    capsFreeAtMs: 0,
     lingering: new Map(),
     head: NO_ROW,
     tail: NO_ROW,

@@ -6,8 +6,9 @@ import { BatchReader, BatchWriter, commandMoves, decodeBatch, encodeCommand } fr
 import type { Blob, Command, Completion, Encoding, Labels, TaskTemplate } from '../../src/scheduler/command.ts';
 import { decodeCommand } from '../../src/scheduler/decode.ts';
 import { NameCache } from '../../src/scheduler/name-cache.ts';
-import { COMMAND_CODES, LOG_VERSION } from '../../src/scheduler/version.ts';
+import { COMMAND_CODES } from '../../src/scheduler/version.ts';
 import { blob, Driver, entryOf, keyText, template } from './driver.ts';
+import { scheduleCommand } from './schedules/arbitrary.ts';
 
 const name = fc.stringMatching(/^[A-Za-z0-9._:/-]{1,20}$/);
 const count = fc.oneof(fc.nat(200), fc.maxSafeNat());
@@ -80,6 +81,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({ type: fc.constant('workerLeft' as const), ...worker }),
   fc.record({ type: fc.constant('drainWorker' as const), worker: name, deadlineMs: count }),
   fc.record({ type: fc.constant('resumeWorker' as const), worker: name }),
+  scheduleCommand({ name, count, blob: anyBlob, template: anyTemplate }),
 );
 
 function encoded(one: Command, principal = 'p'): Uint8Array {
@@ -174,7 +176,8 @@ describe('names that come again and again', () => {
 
 describe('the log version', () => {
   /**
-   * Bytes of one of each command, and the state that they make. When this fails, entries that are in logs would be read or
+   * Bytes of one of each command of version 1, and the state that they make: what later versions added may change neither, and
+   * each has a tripwire of its own (`schedules/version-2.test.ts`). When this fails, entries that are in logs would be read or
    * applied otherwise than when they were written: give the command a new format, or the change a version, and add a line here.
    */
   test('has a tripwire: no byte of an entry and no record of the state changes unnoticed', async () => {
@@ -209,13 +212,14 @@ describe('the log version', () => {
     const used = new Set(
       driver.log.flatMap(({ bytes: entry }) => decodeBatch(entry).commands.map((one) => one.command.type)),
     );
-    expect([...used].sort()).toEqual(Object.keys(COMMAND_CODES).sort());
+    const first = Object.entries(COMMAND_CODES).filter(([, code]) => code <= COMMAND_CODES.resumeWorker);
+    expect([...used].sort()).toEqual(first.map(([name]) => name).sort());
     const log = driver.log.map(({ bytes: entry }) => murmur3(entry, 0).toString(16)).join(' ');
     const records = [...driver.database.values()]
       .map(({ key, value }) => `${keyText(key)} ${keyText(value)}`)
       .sort()
       .join('\n');
-    await expect({ version: LOG_VERSION, log, digest: mark.digest, records }).toMatchFileSnapshot(
+    await expect({ version: 1, log, digest: mark.digest, records }).toMatchFileSnapshot(
       'golden/log-version-1.txt',
     );
   });

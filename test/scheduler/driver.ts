@@ -46,6 +46,7 @@ export interface KeptOutcome {
   readonly assigned: number[];
   readonly aborts: ApplyOutcome['aborts'];
   readonly finished: number[];
+  readonly occurrences: ApplyOutcome['occurrences'];
 }
 
 export interface Entry {
@@ -80,9 +81,15 @@ export class Driver {
   applyBytes(bytes: Uint8Array): KeptOutcome {
     this.index += 1;
     this.log.push({ index: this.index, bytes });
-    const { replies, assigned, aborts, finished } = this.scheduler.apply(this.index, bytes);
+    const { replies, assigned, aborts, finished, occurrences } = this.scheduler.apply(this.index, bytes);
     if (this.checks) this.scheduler.checkInvariants();
-    const kept = { replies: [...replies], assigned: [...assigned], aborts: [...aborts], finished: [...finished] };
+    const kept = {
+      replies: [...replies],
+      assigned: [...assigned],
+      aborts: [...aborts],
+      finished: [...finished],
+      occurrences: [...occurrences],
+    };
     this.outcomes.push(kept);
     return kept;
   }
@@ -91,12 +98,19 @@ export class Driver {
   pass(ms: number): KeptOutcome {
     this.nowMs += ms;
     const first = this.apply({ type: 'tick' });
-    const all = { ...first, assigned: [...first.assigned], aborts: [...first.aborts], finished: [...first.finished] };
+    const all = {
+      ...first,
+      assigned: [...first.assigned],
+      aborts: [...first.aborts],
+      finished: [...first.finished],
+      occurrences: [...first.occurrences],
+    };
     while (this.scheduler.openCursors) {
       const more = this.apply({ type: 'tick' });
       all.assigned.push(...more.assigned);
       all.aborts.push(...more.aborts);
       all.finished.push(...more.finished);
+      all.occurrences.push(...more.occurrences);
     }
     return all;
   }

@@ -2,7 +2,7 @@
  * The scheduler once more, as plainly as it can be said: objects, full scans, no index of any kind. It is slow and obviously
  * right; the real one is held against it. What it does not model (bytes, checkpoints, histories) has tests of its own.
  */
-import type { Command, Completion, HeldAttempt } from '../../src/scheduler/command.ts';
+import type { Command, Completion, HeldAttempt, ScheduleCommand } from '../../src/scheduler/command.ts';
 import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
 import type { Abort, CancelAnswer, CompletionAnswer, Reply } from '../../src/scheduler/outcome.ts';
 import { backoffMs } from '../../src/scheduler/retry.ts';
@@ -42,7 +42,7 @@ export class Model {
     this.moves = this.limits.movesMax;
     this.fire();
     this.empty();
-    const replies = commands.map((command) => this.command(command));
+    const replies = commands.map((command) => this.command(command as Exclude<Command, ScheduleCommand>));
     this.empty();
     this.place();
     return replies;
@@ -266,7 +266,7 @@ export class Model {
 
   // Commands.
 
-  private command(command: Command): Reply {
+  private command(command: Exclude<Command, ScheduleCommand>): Reply {
     switch (command.type) {
       case 'tick':
       case 'checkpointMark':

@@ -47,7 +47,7 @@ export class Story {
   }
 
   #effects(_at: string, outcome: KeptOutcome): void {
-    for (const line of describeEffects({ ...outcome, marked: false }, (number) =>
+    for (const line of describeEffects({ ...outcome, schedulesWant: false, marked: false }, (number) =>
       this.driver.scheduler.assignment(number),
     )) {
       this.#lines.push(`      * ${line}`);

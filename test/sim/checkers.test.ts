@@ -209,6 +209,9 @@ describe('a checker stops', () => {
     checker.sent(p1.view, message({ ...append, entries: [entryOf(5, 1), entryOf(6, 2)] }));
     expect(() => checker.sent(p1.view, message({ ...append, entries: [entryOf(6, 1)] }))).toThrow('sends entry 6/t1');
     expect(() => checker.sent(p1.view, message({ ...append, entries: [entryOf(5, 3)] }))).toThrow('sends entry 5/t3');
+    // It was written to a member that the same turn removed: nothing is known of its log any more.
+    p1.followers = [];
+    checker.sent(p1.view, message({ ...beat, commit: 5 }));
   });
 
   test('a read of a state that is older than what was committed before it', () => {
@@ -245,6 +248,47 @@ describe('a checker stops', () => {
     expect(() => checker.settled()).toThrow('no order explains');
   });
 
+  test('one task of a key that is shown done before anybody can have ended it, to whichever submission', () => {
+    const ledger = new Ledger();
+    const checker = new Linearizability(cluster().view, ledger, witnessOf().witness);
+    const keyed = { ...wish('', 1), key: 'k' };
+    ledger.wishes.set('a', { ...keyed, mark: 'a', id: 't-1', askedUs: 2, answeredUs: 5 });
+    ledger.wishes.set('b', { ...keyed, mark: 'b', id: 't-1', askedUs: 6, answeredUs: 7, deduplicated: true });
+    ledger.shown('c1', 1, 8, 9, { id: 't-1', state: 'running', result: undefined });
+    checker.settled();
+    ledger.shown('c1', 1, 10, 11, { id: 't-1', state: 'done', result: '1' });
+    ledger.mayHappen('w1', 1, 12, { f: 'complete', state: 'done', result: '1' });
+    expect(() => checker.settled()).toThrow('no order explains that c1 saw of task 1');
+  });
+
+  test('a submission under a key that is told of a task which nobody can have made before', () => {
+    const ledger = new Ledger();
+    const checker = new Linearizability(cluster().view, ledger, witnessOf().witness);
+    const keyed = { ...wish('', 1), key: 'k', id: 't-1' };
+    ledger.wishes.set('b', { ...keyed, mark: 'b', askedUs: 6, answeredUs: 7, deduplicated: true });
+    expect(() => checker.settled()).toThrow('no order explains that b saw of task 1');
+    // Unless it was one of which nobody knows what became.
+    ledger.wishes.set('a', { ...keyed, mark: 'a', number: undefined, id: undefined, askedUs: 1, outcome: 'unknown' });
+    checker.settled();
+  });
+
+  test('an answer that may be old, and is no moment of the one history, or one before the last', () => {
+    const { stories, witness } = witnessOf();
+    const checker = new ClientVisible(cluster().view, new Ledger(), witness);
+    const one = story(1, {});
+    stories.set(1, one);
+    checker.shownAt(1, 'running', 5, 4);
+    expect(() => checker.shownAt(1, 'running', 3, 5)).toThrow('after one at 5 on the same connection');
+    expect(() => checker.shownAt(1, 'done', 5, 5)).toThrow('ends as undefined');
+    expect(() => checker.shownAt(2, 'running', 5, 5)).toThrow('which nobody committed');
+    expect(() => checker.notShown(1)).toThrow('has not ended');
+    one.end = { state: 'done', reason: undefined, index: 7, token: 1, result: undefined };
+    checker.shownAt(1, 'running', 6, 5);
+    checker.shownAt(1, 'done', 6, 5);
+    checker.notShown(1);
+    expect(() => checker.shownAt(1, 'running', 7, 5)).toThrow('ended as done at 7');
+  });
+
   test('a digest that is not the witness’s', () => {
     const { p1, view } = cluster();
     const checker = new StateAgreement(view);
@@ -267,6 +311,11 @@ describe('a checker stops', () => {
     p1.queuedBytes = PEER_LIMITS.queueBytesMax + 1;
     expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('bytes queued, over the bound');
     p1.queuedBytes = 0;
+    p1.forwardedReads = PEER_LIMITS.readsMax + 1;
+    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('reads asked of the leader');
+    p1.forwardedReads = 0;
+    p1.stateCount = 3;
+    expect(() => checker.whole()).toThrow('databases of states');
     p1.role = 'leader';
     p1.uncommittedBytes = 2 * PEER_LIMITS.uncommittedBytesMax;
     expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('uncommitted bytes');
@@ -364,7 +413,8 @@ function message(fields: Record<string, unknown>): Message {
 }
 
 function outcome(replies: Reply[]): ApplyOutcome {
-  return { replies, assigned: [], aborts: [], finished: [], marked: false };
+  const nothing = { assigned: [], aborts: [], finished: [], occurrences: [] };
+  return { replies, ...nothing, schedulesWant: false, marked: false };
 }
 
 function entry(index: number, commands: Command[], replies: Reply[] = [], logTimeMs = 1_000): WitnessedEntry {

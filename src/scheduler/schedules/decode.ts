@@ -5,17 +5,8 @@ import { decodeBlob, decodeBoolean, decodeTemplate, list } from '../decode.ts';
 import { CATCH_UP_CODES, COMMAND_CODES, OVERLAP_CODES } from '../version.ts';
 import type { CatchUp, Overlap, PlannedOccurrence, ScheduleCommand, SchedulePolicy } from './commands.ts';
 
-/** Policies by code, with a hole where a code stands for none. */
-const OVERLAPS: readonly (Overlap | undefined)[] = [
-  undefined,
-  'skip',
-  'bufferOne',
-  'bufferAll',
-  'cancelOther',
-  'allow',
-];
-
-const CATCH_UPS: readonly (CatchUp | undefined)[] = [undefined, 'latest', 'all', 'none'];
+const OVERLAPS: readonly (Overlap | undefined)[] = byCode(OVERLAP_CODES);
+const CATCH_UPS: readonly (CatchUp | undefined)[] = byCode(CATCH_UP_CODES);
 
 /** Reads what follows the principal of a command with `code`. @throws DecodeError when no command has it */
 export function decodeScheduleCommand(code: number, reader: ByteReader): ScheduleCommand {
@@ -105,8 +96,13 @@ function decodeOverlapGiven(reader: ByteReader): { readonly overlap?: Overlap } 
 
 function decodeOverlap(code: number): Overlap {
   const overlap = OVERLAPS[code];
-  if (overlap === undefined || code !== OVERLAP_CODES[overlap]) {
-    throw new DecodeError(`a policy for overlapping occurrences has code ${code}`);
-  }
+  if (overlap === undefined) throw new DecodeError(`a policy for overlapping occurrences has code ${code}`);
   return overlap;
+}
+
+/** Names by their codes, with a hole where a code stands for none. */
+function byCode<Name extends string>(codes: Readonly<Record<Name, number>>): (Name | undefined)[] {
+  const names: (Name | undefined)[] = [];
+  for (const name of Object.keys(codes) as Name[]) names[codes[name]] = name;
+  return names;
 }

@@ -27,7 +27,7 @@ export interface RecentOccurrence {
   readonly ended?: TaskState;
 }
 
-/** Why a schedule stands still. */
+/** Why a schedule stands still, or who let it go on: then the reason is `request`. */
 export interface SchedulePause {
   /** `failures`: as many tasks in a row failed as its policy bears. */
   readonly reason: 'request' | 'failures';
@@ -63,6 +63,8 @@ export interface ScheduleView {
   readonly by: string;
   /** Present while it is paused. */
   readonly pause?: SchedulePause;
+  /** How it was let go on last, if it ever was. */
+  readonly resumed?: SchedulePause;
   /** True when nothing will be planned any more: the calendar is exhausted, or `maxRuns` is reached. */
   readonly ended: boolean;
   /** The calendar names no other instants up to here than those that were settled and `next`. */
