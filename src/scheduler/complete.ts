@@ -1,7 +1,7 @@
 /** What workers report of an attempt: how it ended, what it wants kept, and that it needs longer. */
 import { DecodeError, type ByteReader } from '../base/bytes.ts';
 import type { Blob } from './command.ts';
-import { decodeCount, decodeEncoding } from './decode.ts';
+import { decodeCount, decodeEncoding } from './decode-parts.ts';
 import type { Ending } from './finished.ts';
 import { noteEvent } from './history-notes.ts';
 import { BY, EVENT, REASON } from './history.ts';

@@ -34,7 +34,13 @@ export function describeCommand(command: Command): string {
       return `drainWorker ${command.worker}`;
     case 'resumeWorker':
       return `resumeWorker ${command.worker}`;
-    default:
+    case 'putSchedule':
+    case 'deleteSchedule':
+    case 'pauseSchedule':
+    case 'resumeSchedule':
+    case 'triggerSchedule':
+    case 'backfillSchedule':
+    case 'advanceSchedule':
       return describeScheduleCommand(command);
   }
 }
@@ -67,7 +73,9 @@ export function describeReply(reply: Reply): string {
       const settled = reply.settled.map((one) => `, ${attempt(one)} is ${one.answer}`).join('');
       return `attached${stale}${settled}`;
     }
-    default:
+    case 'schedulePut':
+    case 'scheduleTriggered':
+    case 'backfilled':
       return describeScheduleReply(reply);
   }
 }

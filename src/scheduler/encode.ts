@@ -1,7 +1,8 @@
 /** Commands as bytes: kind, format, the principal's name, then what the command says. `decode.ts` is the other direction. */
 import { assert } from '../base/assert.ts';
 import type { ByteWriter } from '../base/bytes.ts';
-import type { Blob, Command, Completion, HeldAttempt, Labels, TaskSubmission, TaskTemplate } from './command.ts';
+import type { Command, Completion, HeldAttempt, TaskSubmission } from './command.ts';
+import { encodeBlob, encodeLabels, encodeTemplate } from './encode-parts.ts';
 import { encodeScheduleCommand } from './schedules/encode.ts';
 import { COMMAND_CODES, COMMAND_FORMAT, FAILED_BITS, OUTCOME_CODES, TASK_BITS } from './version.ts';
 
@@ -51,7 +52,13 @@ export function encodeCommand(writer: ByteWriter, principal: string, command: Co
       return writer.varint(command.deadlineMs);
     case 'resumeWorker':
       return writer.ascii(command.worker);
-    default:
+    case 'putSchedule':
+    case 'deleteSchedule':
+    case 'pauseSchedule':
+    case 'resumeSchedule':
+    case 'triggerSchedule':
+    case 'backfillSchedule':
+    case 'advanceSchedule':
       return encodeScheduleCommand(writer, command);
   }
 }
@@ -65,39 +72,6 @@ export function commandMoves(command: Command): number {
   // A task of a schedule costs a row and an answer.
   if (command.type === 'backfillSchedule') return Math.max(1, 2 * command.plannedMs.length);
   return 1;
-}
-
-/** Appends what tasks of a submission have in common. Equal templates make equal bytes. */
-export function encodeTemplate(writer: ByteWriter, template: TaskTemplate): void {
-  const { retry, timeouts, retention } = template;
-  writer.ascii(template.type);
-  writer.ascii(template.queue);
-  writer.u8(template.priority);
-  encodeLabels(writer, template.requires);
-  writer.varint(retry.maxAttempts);
-  writer.varint(retry.initialMs);
-  writer.varint(retry.maxMs);
-  writer.varint(timeouts.runMs);
-  writer.varint(timeouts.queueMs);
-  writer.varint(timeouts.totalMs);
-  writer.varint(retention.doneMs);
-  writer.varint(retention.failedMs);
-  writer.u8(retention.keepPayload ? 1 : 0);
-}
-
-/** Appends pairs of names and values in the order given. */
-export function encodeLabels(writer: ByteWriter, labels: Labels): void {
-  writer.varint(labels.length);
-  for (const [name, value] of labels) {
-    writer.ascii(name);
-    writer.ascii(value);
-  }
-}
-
-/** Appends opaque bytes with their encoding before them. */
-export function encodeBlob(writer: ByteWriter, blob: Blob): void {
-  writer.u8(blob.encoding);
-  writer.bytes(blob.bytes);
 }
 
 function encodeSubmit(writer: ByteWriter, command: Extract<Command, { type: 'submit' }>): void {

@@ -6,8 +6,8 @@
  */
 import { ByteReader, DecodeError } from '../base/bytes.ts';
 import type { Blob, Encoding } from './command.ts';
-import { decodeLabels } from './decode.ts';
-import { encodeLabels } from './encode.ts';
+import { decodeLabels } from './decode-parts.ts';
+import { encodeLabels } from './encode-parts.ts';
 import { eventsMax, noteEvent, writeEnding } from './history-notes.ts';
 import { EVENT, readEvents, viewEvent } from './history.ts';
 import { findInBlock } from './memory/block-format.ts';

@@ -287,7 +287,13 @@ export class Scheduler {
       case 'submit':
       case 'complete':
         assert(false, 'submissions and completions are read straight from the entry');
-      default:
+      case 'putSchedule':
+      case 'deleteSchedule':
+      case 'pauseSchedule':
+      case 'resumeSchedule':
+      case 'triggerSchedule':
+      case 'backfillSchedule':
+      case 'advanceSchedule':
         return applyScheduleCommand(state, command, principal);
     }
   }

@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.ts';
 import { ByteReader, type ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
-import { decodeCount } from './decode.ts';
+import { decodeCount } from './decode-parts.ts';
 import { type RecordSource, RecordTable } from './memory/records.ts';
 import type { Refusal, SchedulerErrorCode, Submitted } from './outcome.ts';
 import { Slots } from './slots.ts';

@@ -6,7 +6,7 @@ import { ByteReader, DecodeError } from '../base/bytes.ts';
 import { type Hash64, hash64, sameHash } from '../base/hash.ts';
 import { isName } from '../base/ids.ts';
 import type { Labels, TaskTemplate } from './command.ts';
-import { decodeCount, decodeEncoding, decodeTemplate } from './decode.ts';
+import { decodeCount, decodeEncoding, decodeTemplate } from './decode-parts.ts';
 import { ATTEMPTS_MAX, PRIORITY_MAX, type SchedulerLimits } from './limits.ts';
 import { makeRow, setHeaders } from './new-row.ts';
 import type { Refusal, Reply, SchedulerErrorCode, Submitted } from './outcome.ts';

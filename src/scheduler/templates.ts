@@ -6,7 +6,7 @@ import { assert } from '../base/assert.ts';
 import { ByteReader, DecodeError, type ByteWriter } from '../base/bytes.ts';
 import { type Crc32, murmur3 } from '../base/hash.ts';
 import type { Labels, TaskTemplate } from './command.ts';
-import { decodeTemplate } from './decode.ts';
+import { decodeTemplate } from './decode-parts.ts';
 import type { Group } from './groups.ts';
 import { type RecordSource, RecordTable } from './memory/records.ts';
 import type { Queue } from './queues.ts';

@@ -219,8 +219,6 @@ describe('the log version', () => {
       .map(({ key, value }) => `${keyText(key)} ${keyText(value)}`)
       .sort()
       .join('\n');
-    await expect({ version: 1, log, digest: mark.digest, records }).toMatchFileSnapshot(
-      'golden/log-version-1.txt',
-    );
+    await expect({ version: 1, log, digest: mark.digest, records }).toMatchFileSnapshot('golden/log-version-1.txt');
   });
 });

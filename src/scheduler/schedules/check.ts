@@ -17,8 +17,14 @@ export function checkSchedules(state: State): void {
     assert(schedules.byNumber(schedule.number) === schedule, 'a schedule is found by its number');
     assert(schedule.number <= state.meta.lastSchedule, 'a number of a schedule was given out');
     const found = schedules.find(schedule.namespace, schedule.id);
-    assert(schedule.deleted ? found !== schedule : found === schedule, 'a schedule is found by its id until it is deleted');
-    assert(schedule.unfinished === (recounted.get(schedule.number) ?? 0), 'unfinished tasks of a schedule equal a recount');
+    assert(
+      schedule.deleted ? found !== schedule : found === schedule,
+      'a schedule is found by its id until it is deleted',
+    );
+    assert(
+      schedule.unfinished === (recounted.get(schedule.number) ?? 0),
+      'unfinished tasks of a schedule equal a recount',
+    );
     assert(!schedule.deleted || schedule.unfinished > 0, 'a deleted schedule stays for its tasks');
     checkInstants(state, schedule);
     checkBounds(state, schedule);
@@ -51,7 +57,10 @@ function checkInstants(state: State, schedule: Schedule): void {
   const { plannedMs, fireAtMs } = schedule;
   assert(plannedMs.length === fireAtMs.length, 'every instant has its time to fire');
   assert(plannedMs.length <= state.limits.scheduleInstantsMax, 'stored instants are bounded');
-  assert(schedule.settledThroughMs <= Math.max(schedule.computedThroughMs, state.nowMs), 'nothing unknown was taken up');
+  assert(
+    schedule.settledThroughMs <= Math.max(schedule.computedThroughMs, state.nowMs),
+    'nothing unknown was taken up',
+  );
   let beforeMs = schedule.settledThroughMs;
   let firedMs = 0;
   for (const [at, atMs] of plannedMs.entries()) {
@@ -74,7 +83,10 @@ function checkBounds(state: State, schedule: Schedule): void {
   assert(schedule.recent.length <= limits.scheduleRecentMax, 'kept occurrences are bounded');
   assert(schedule.requests.length <= limits.scheduleRequestsMax, 'kept answers are bounded');
   const { maxRuns } = schedule.definition.policy;
-  assert(maxRuns === 0 || schedule.ended || schedule.deleted || schedule.runs < maxRuns, 'a schedule ends with its runs');
+  assert(
+    maxRuns === 0 || schedule.ended || schedule.deleted || schedule.runs < maxRuns,
+    'a schedule ends with its runs',
+  );
   assert(!schedule.deleted || schedule.buffer.length === 0, 'nothing waits for a deleted schedule');
 }
 

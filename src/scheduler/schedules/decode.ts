@@ -1,7 +1,7 @@
 /** Bytes back into commands about schedules. */
 import { type ByteReader, DecodeError } from '../../base/bytes.ts';
 import type { Blob } from '../command.ts';
-import { decodeBlob, decodeBoolean, decodeTemplate, list } from '../decode.ts';
+import { decodeBlob, decodeBoolean, decodeTemplate, list } from '../decode-parts.ts';
 import { CATCH_UP_CODES, COMMAND_CODES, OVERLAP_CODES } from '../version.ts';
 import type { CatchUp, Overlap, PlannedOccurrence, ScheduleCommand, SchedulePolicy } from './commands.ts';
 

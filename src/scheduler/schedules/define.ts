@@ -2,13 +2,13 @@
 import { ByteReader } from '../../base/bytes.ts';
 import { isName } from '../../base/ids.ts';
 import type { Blob, Command } from '../command.ts';
-import { encodeTemplate } from '../encode.ts';
+import { encodeTemplate } from '../encode-parts.ts';
 import type { SchedulerLimits } from '../limits.ts';
 import type { Refusal, Reply } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { hasRoomForNames, isFit } from '../submit.ts';
 import { unuse } from '../task-moves.ts';
-import { decodeTemplate } from '../decode.ts';
+import { decodeTemplate } from '../decode-parts.ts';
 import { SKIP } from './codes.ts';
 import { own, ownOptional } from './definition-records.ts';
 import { endIfOver } from './fire.ts';
@@ -29,7 +29,8 @@ export function putSchedule(state: State, command: Put, principalName: string): 
   if (before !== undefined) {
     const { version } = before.definition;
     // The put that made this version, sent again, names the version before it.
-    const isExpected = expectedVersion === -1 || expectedVersion === version || (isSame && expectedVersion === version - 1);
+    const isExpected =
+      expectedVersion === -1 || expectedVersion === version || (isSame && expectedVersion === version - 1);
     if (!isExpected) return refuse('VERSION_CONFLICT');
     if (isSame) return { type: 'schedulePut', number: before.number, version, created: false, unchanged: true };
   }

@@ -1,7 +1,7 @@
 /** What was put as a record: namespace, id, and what the put said. */
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
-import { decodeBlob } from '../decode.ts';
-import { encodeBlob } from '../encode.ts';
+import { decodeBlob } from '../decode-parts.ts';
+import { encodeBlob } from '../encode-parts.ts';
 import { decodeOptionalBlob, decodePolicy } from './decode.ts';
 import { encodeOptionalBlob, encodePolicy } from './encode.ts';
 import type { Blob } from '../command.ts';

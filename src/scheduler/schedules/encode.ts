@@ -1,7 +1,7 @@
 /** Commands about schedules as bytes; `decode.ts` is the other direction. */
 import type { ByteWriter } from '../../base/bytes.ts';
 import type { Blob } from '../command.ts';
-import { encodeBlob, encodeTemplate } from '../encode.ts';
+import { encodeBlob, encodeTemplate } from '../encode-parts.ts';
 import { CATCH_UP_CODES, OVERLAP_CODES } from '../version.ts';
 import type { Overlap, PlannedOccurrence, ScheduleCommand, SchedulePolicy } from './commands.ts';
 

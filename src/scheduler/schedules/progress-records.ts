@@ -1,7 +1,7 @@
 /** What a schedule has done as a record. Instants lie as differences: they are near each other. */
 import { ByteReader, type ByteWriter, DecodeError } from '../../base/bytes.ts';
-import { decodeBlob, decodeCount } from '../decode.ts';
-import { encodeBlob } from '../encode.ts';
+import { decodeBlob, decodeCount } from '../decode-parts.ts';
+import { encodeBlob } from '../encode-parts.ts';
 import { KINDS, SKIPS } from './codes.ts';
 import { own } from './definition-records.ts';
 import type { Note, Schedule } from './schedule.ts';

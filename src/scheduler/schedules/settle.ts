@@ -1,7 +1,7 @@
 /** The end of an occurrence: a task is made for it, or none, and that is kept and told. */
 import { assert } from '../../base/assert.ts';
 import { ByteReader } from '../../base/bytes.ts';
-import { decodeTemplate } from '../decode.ts';
+import { decodeTemplate } from '../decode-parts.ts';
 import { makeRow, setHeaders } from '../new-row.ts';
 import { FLAGS, ROW_MASK } from '../rows.ts';
 import type { State } from '../state.ts';
@@ -24,11 +24,7 @@ export function start(state: State, schedule: Schedule, occurrence: Occurrence):
   }
   const template =
     state.templates.find(schedule.namespace, definition.template) ??
-    state.templates.add(
-      schedule.namespace,
-      definition.template,
-      decodeTemplate(new ByteReader(definition.template)),
-    );
+    state.templates.add(schedule.namespace, definition.template, decodeTemplate(new ByteReader(definition.template)));
   const row = makeRow(state, template, occurrence.principal, payload.encoding, payload.bytes);
   if (headers !== undefined) setHeaders(state, row, headers.encoding, headers.bytes);
   const segment = state.rows.segmentOf(row);

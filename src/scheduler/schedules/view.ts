@@ -1,6 +1,6 @@
 /** Looking at schedules. Nothing here changes anything. */
 import { ByteReader } from '../../base/bytes.ts';
-import { decodeTemplate } from '../decode.ts';
+import { decodeTemplate } from '../decode-parts.ts';
 import type { OccurrenceKind, SkipReason } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { FIRST_FINAL, TASK_STATES } from '../states.ts';
