@@ -196,15 +196,15 @@ export const STATES: readonly Mutant[] = [
     origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
     wrong: 'A task whose worker is lost while its checkpoint is written goes there with that crash counted.',
     file: 'src/scheduler/task-moves.ts',
-    find: `export function crash(state: State, row: number, reason: number): void {
+    find: `export function crash(state: State, row: number, reason: number, notBeforeMs: number): void {
   state.tasks.touch(row);`,
-    replace: `export function crash(state: State, row: number, reason: number): void {`,
+    replace: `export function crash(state: State, row: number, reason: number, notBeforeMs: number): void {`,
   },
   {
     name: 'queue-is-captured-late',
     origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
     wrong: 'A queue that takes a task while its checkpoint is written goes there with that task counted.',
-    file: 'src/scheduler/submit.ts',
+    file: 'src/scheduler/new-row.ts',
     find: `  state.queues.table.touch(template.queue.slot);
   template.queue.submitted += 1;`,
     replace: `  template.queue.submitted += 1;
@@ -289,9 +289,11 @@ export const STATES: readonly Mutant[] = [
     origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
     wrong: 'A task that is handed back while its checkpoint is written goes there with that event.',
     file: 'src/scheduler/task-moves.ts',
-    find: `by: number, lingers: boolean): void {
+    find: `  notBeforeMs = 0,
+): void {
   state.tasks.touch(row);`,
-    replace: `by: number, lingers: boolean): void {`,
+    replace: `  notBeforeMs = 0,
+): void {`,
   },
   {
     name: 'saved-progress-is-captured-late',
