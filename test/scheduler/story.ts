@@ -10,9 +10,9 @@ export class Story {
   readonly #lines: string[] = [];
   readonly #startMs: number;
 
-  constructor(title: string, limits: Partial<SchedulerLimits> = {}) {
+  constructor(title: string, limits: Partial<SchedulerLimits> = {}, startMs = 1_000_000_000) {
     this.driver = new Driver(limits);
-    this.driver.nowMs = 1_000_000_000;
+    this.driver.nowMs = startMs;
     this.#startMs = this.driver.nowMs;
     this.#lines.push(`# ${title}`);
     this.driver.begin();
@@ -24,33 +24,54 @@ export class Story {
     return this;
   }
 
+  /** The time of the story. */
+  get at(): string {
+    return `${(this.driver.nowMs - this.#startMs) / 1000} s`;
+  }
+
+  /** `text` with instants as the times of the story. */
+  relative(text: string): string {
+    return text.replaceAll(/\b(?:999|100\d)\d{6}\b/g, (instant) => `${(Number(instant) - this.#startMs) / 1000} s`);
+  }
+
+  /** One entry that is told by what it does and refuses. */
+  quietly(...commands: Command[]): KeptOutcome {
+    const outcome = this.driver.apply(...commands);
+    for (const [position, reply] of outcome.replies.entries()) {
+      const command = commands[position];
+      if (reply.type !== 'refused' || command === undefined) continue;
+      this.#lines.push(`  [${this.at}] ${this.relative(describeCommand(command))}`, `      → ${describeReply(reply)}`);
+    }
+    this.#effects(`  [${this.at}]`, outcome);
+    return outcome;
+  }
+
   /** One entry. */
   apply(...commands: Command[]): KeptOutcome {
     const outcome = this.driver.apply(...commands);
-    const at = `${(this.driver.nowMs - this.#startMs) / 1000} s`;
+    const at = this.at;
     for (const [position, command] of commands.entries()) {
       const reply = outcome.replies[position];
       if (command.type !== 'tick') this.#lines.push(`  [${at}] ${describeCommand(command)}`);
       if (command.type !== 'tick' && reply !== undefined) this.#lines.push(`      → ${describeReply(reply)}`);
     }
-    this.#effects(at, outcome);
+    this.#effects('     ', outcome);
     return outcome;
   }
 
   /** Time passes and the leader proposes what is due. */
   pass(ms: number): KeptOutcome {
     const outcome = this.driver.pass(ms);
-    const at = `${(this.driver.nowMs - this.#startMs) / 1000} s`;
-    this.#lines.push(`  [${at}] ${ms / 1000} s have passed`);
-    this.#effects(at, outcome);
+    this.#lines.push(`  [${this.at}] ${ms / 1000} s have passed`);
+    this.#effects('     ', outcome);
     return outcome;
   }
 
-  #effects(_at: string, outcome: KeptOutcome): void {
+  #effects(before: string, outcome: KeptOutcome): void {
     for (const line of describeEffects({ ...outcome, schedulesWant: false, marked: false }, (number) =>
       this.driver.scheduler.assignment(number),
     )) {
-      this.#lines.push(`      * ${line}`);
+      this.#lines.push(`${before} * ${this.relative(line)}`);
     }
   }
 
