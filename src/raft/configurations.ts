@@ -71,14 +71,19 @@ export class Configurations {
 }
 
 /**
+ * Why `after` cannot follow `before`; undefined when it can.
+ *
  * The founders count only as one of several words here: a peer that came later, under the name of one of them perhaps, was told of
  * them by another that did, and the first change that it finds in the log may be further from what it was told than one voter.
  */
+export function followProblem(before: Configuration, after: Configuration): string | undefined {
+  if (before.index >= after.index) return 'configurations ascend by index';
+  if (after.voters.length === 0) return 'a configuration without voters could commit alone';
+  if (before.index === 0 || before.voters.length === 0 || adjacent(before.voters, after.voters)) return undefined;
+  return `entry ${after.index} changes one voter at most`;
+}
+
 function checkFollows(before: Configuration, after: Configuration): void {
-  assert(before.index < after.index, 'configurations ascend by index');
-  assert(after.voters.length > 0, 'a configuration without voters could commit alone');
-  assert(
-    before.index === 0 || before.voters.length === 0 || adjacent(before.voters, after.voters),
-    () => `entry ${after.index} changes one voter at most`,
-  );
+  const problem = followProblem(before, after);
+  assert(problem === undefined, () => problem ?? '');
 }

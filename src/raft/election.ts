@@ -174,7 +174,8 @@ function prefersItself(core: Core, message: PreVoteRequest): boolean {
   );
 }
 
-function ownVoteDurable(core: Core): boolean {
+/** True when the vote of this candidate for itself is on the disk: from then on others are asked for theirs. */
+export function ownVoteDurable(core: Core): boolean {
   const { durable } = core.persistence;
   return durable.term === core.term && durable.votedFor === core.self;
 }

@@ -1,6 +1,9 @@
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
 import type { Entry } from './types.ts';
 
+/** No term is later: it would take an election each microsecond for nine years to get there. */
+export const TERM_MAX: Term = 2 ** 48;
+
 /** What every message carries. */
 interface Addressed {
   readonly from: PeerId;

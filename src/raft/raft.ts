@@ -50,6 +50,7 @@ import { appendOwn, beginTransfer, leaderPersisted, tickLeader } from './leader.
 import type { ChangeResult } from './membership.ts';
 import { changeConfiguration, leaveWhenRemoved } from './membership.ts';
 import type { Message } from './message.ts';
+import { objectionTo } from './objection.ts';
 import type { RaftOptions } from './options.ts';
 import { validateRaftOptions } from './options.ts';
 import type { FetchRequest, PersistAck, Ready } from './ready.ts';
@@ -137,6 +138,14 @@ export class Raft {
 
   status(): RaftStatus {
     return statusOf(this.#core);
+  }
+
+  /**
+   * What is wrong with `message` where only a peer with a mistake in it can have sent that; `undefined` where nothing is. Such a
+   * message is not to be given to `step`, which asserts what is looked at here.
+   */
+  objectionTo(message: Message): string | undefined {
+    return objectionTo(this.#core, message);
   }
 
   /** Takes a message that a peer sent to this one. Any message may be lost, repeated, late or out of order. */

@@ -174,6 +174,8 @@ export class Cluster {
     const message = decodeMessage(new ByteReader(packet.bytes), packet.from, packet.to);
     // A host hears what another incarnation asks, which may be of a newer configuration, and counts nothing that it answers.
     if (isAnswer(message) && !this.#takesFor(packet.to, packet.from)) return;
+    const objection = receiver.raft.objectionTo(message);
+    if (objection !== undefined) throw new Error(`there is nothing wrong with it, and still: ${objection}`);
     receiver.raft.step(message);
     this.pump(receiver);
   }
