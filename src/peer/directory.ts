@@ -41,6 +41,8 @@ export interface DirectoryParts {
   readonly limits: Pick<PeerLimits, 'applySliceMs'>;
   readonly scheduler: SchedulerOptions & { readonly limits: NonNullable<SchedulerOptions['limits']> };
   readonly budget: ReopenBudget;
+  /** True when a directory that says nothing of it counts as one of which others have a copy. */
+  readonly sharedByDefault: boolean;
 }
 
 /** True when opening the directory anew may get over `error`. */
@@ -62,29 +64,30 @@ export class Directory {
     return this.#storage;
   }
 
+  /** No other peer has what this one has: the directory knows, whatever the file of this peer says of the cluster by now. */
+  get alone(): boolean {
+    return !(this.#storage?.shared ?? this.#parts.sharedByDefault);
+  }
+
   /**
-   * Opens it and reads its state. A state that does not read as it was written is dropped and made anew where there are others, so
-   * when not `alone`. @throws StorageError, DecodeError
+   * Opens it and reads its state. A state that does not read as it was written is dropped and made anew where others have a copy.
+   * @throws StorageError, DecodeError
    */
-  async open(alone: boolean): Promise<OpenedState> {
+  async open(): Promise<OpenedState> {
     const storage = await this.#openStorage();
-    return this.#withState(storage, alone, undefined);
+    return this.#withState(storage, undefined);
   }
 
   /**
    * Opens it again, several times if need be. With `snapshot`, which was installed, its state is taken as it is. Undefined when
    * `goesOn` says no meanwhile; then it is closed. @throws StorageError, DecodeError
    */
-  async openAgain(
-    alone: boolean,
-    snapshot: ReadySnapshot | undefined,
-    goesOn: () => boolean,
-  ): Promise<OpenedState | undefined> {
+  async openAgain(snapshot: ReadySnapshot | undefined, goesOn: () => boolean): Promise<OpenedState | undefined> {
     const { ports, budget } = this.#parts;
     for (;;) {
       try {
         const storage = await this.#openStorage();
-        const opened = await this.#withState(storage, alone, snapshot);
+        const opened = await this.#withState(storage, snapshot);
         if (goesOn()) return opened;
         await this.close();
         return undefined;
@@ -115,13 +118,13 @@ export class Directory {
     return storage;
   }
 
-  async #withState(storage: OpenedStorage, alone: boolean, snapshot: ReadySnapshot | undefined): Promise<OpenedState> {
+  async #withState(storage: OpenedStorage, snapshot: ReadySnapshot | undefined): Promise<OpenedState> {
     try {
       return { storage, scheduler: await this.#stateOf(storage, snapshot) };
     } catch (error) {
       const isDamage =
         error instanceof DecodeError || (error instanceof StorageError && error.code === 'STATE_DAMAGED');
-      if (!isDamage || alone) throw error;
+      if (!isDamage || this.alone) throw error;
       this.#parts.ports.logger.warn('the state is damaged and is made anew', { reason: error.message });
       await storage.distrustState(error.message);
       await storage.close();

@@ -12,6 +12,7 @@ import type { HelloVerdict, OwnFacts, PeerFacts } from '../transport/transport.t
 import type { Admission } from './admission.ts';
 import { FEATURE_LEVEL } from './features.ts';
 import type { FirstStart } from './founding.ts';
+import { isIncarnation } from './member-info.ts';
 import type { MembershipBook } from './membership.ts';
 
 /** What a greeter knows of its host at the moment. */
@@ -77,6 +78,10 @@ export class Greeter {
 
   /** Another peer says hello. */
   hello(from: PeerId, facts: PeerFacts): HelloVerdict {
+    if (!isIncarnation(facts.incarnation)) {
+      // What is no name of a directory could be neither written down nor told to others.
+      return { refuse: `${from} names no data directory`, code: 'INCARNATION' };
+    }
     const { firstStart, membership, storage } = this.#hooks.view();
     if (firstStart !== undefined) {
       firstStart.hears(from, facts);

@@ -16,6 +16,8 @@ import { Circle } from './circle.ts';
 import { Directory, isSurvivable } from './directory.ts';
 import { FirstStart, waitingSentence } from './founding.ts';
 import { Greeter } from './greeter.ts';
+import { HandOver } from './hand-over.ts';
+import { RefusedFrames } from './incoming.ts';
 import { lastStampOf } from './last-stamp.ts';
 import { Member } from './member.ts';
 import { ReopenBudget } from './reopen-budget.ts';
@@ -23,15 +25,6 @@ import type { ReadySnapshot } from './snapshot-receiver.ts';
 import type { StatusParts } from './status.ts';
 import { memberStatuses } from './status.ts';
 import type { Leadership, PeerListener, PeerOptions, PeerPorts, PeerState } from './types.ts';
-
-/** How long a stop waits for proposals under way, in ms; where a majority answers they need a few. */
-const FLUSH_MS = 200;
-
-/** Between two looks whether they are answered, in ms: nobody places tasks until they are and a successor leads. */
-const FLUSH_LOOK_MS = 1;
-
-/** How long a leader whose disk has failed waits for another one to lead, in ms: one that is up to date needs a few. */
-const STEP_ASIDE_MS = 100;
 
 /** See the head of this file. */
 export class Life {
@@ -57,8 +50,8 @@ export class Life {
   /** Set while the transport is to be told, soon, whom to talk to. */
   #talkAsked = false;
   #stopping: Promise<void> | undefined;
-  /** Told when leadership changes, while `stop` waits for a successor. */
-  #successor: (() => void) | undefined;
+  readonly #handOver: HandOver;
+  readonly #refusedFrames: RefusedFrames;
 
   /** @throws InvariantError when limits contradict each other or `self` is no member */
   constructor(options: PeerOptions, ports: PeerPorts) {
@@ -69,9 +62,15 @@ export class Life {
     assert(isMember, 'a peer is a member of its file');
     this.#greeter = this.#makeGreeter();
     this.#circle = new Circle(ports.transport);
-    const { crc32 } = ports;
-    const scheduler = { crc32, limits: options.schedulerLimits ?? {} };
-    this.#directory = new Directory({ ports, limits: this.#limits, scheduler, budget: this.#reopens });
+    this.#handOver = new HandOver(ports);
+    this.#refusedFrames = new RefusedFrames(ports.logger);
+    this.#directory = new Directory({
+      ports,
+      limits: this.#limits,
+      scheduler: { crc32: ports.crc32, limits: options.schedulerLimits ?? {} },
+      budget: this.#reopens,
+      sharedByDefault: options.cluster.members.length > 1,
+    });
   }
 
   get state(): PeerState {
@@ -141,7 +140,9 @@ export class Life {
     const lastStampMs = await lastStampOf(storage.log, recovered, storage.state.checkpoint?.index ?? 0);
     const loader = (): SchedulerLoader =>
       Scheduler.loader({ crc32: this.#ports.crc32, limits: this.#options.schedulerLimits ?? {} });
-    return new Member(
+    // What comes late of one that another has taken the place of says nothing of what is in use now.
+    const isPresent = (): boolean => this.#member === undefined || this.#member === member;
+    const member: Member = new Member(
       { self, cluster, limits: this.#limits, ports: this.#ports, storage, recovered, lastStampMs, scheduler, loader },
       {
         applied: (index, outcome) => {
@@ -163,14 +164,15 @@ export class Life {
           this.#reopen('a snapshot is installed', snapshot);
         },
         damaged: (error) => {
-          this.#scrubbed(error);
+          this.#scrubbed(error, storage);
         },
         failed: (error) => {
-          this.#failed(error);
+          if (isPresent()) this.#failed(error);
         },
       },
       this.#member,
     );
+    return member;
   }
 
   #makeGreeter(): Greeter {
@@ -190,6 +192,7 @@ export class Life {
       },
       heard: () => {
         this.#talkLater();
+        if (this.#state === 'serving') this.#member?.saveBoots();
         this.#member?.neighbours.serves();
       },
       halt: (sentence) => {
@@ -224,7 +227,7 @@ export class Life {
 
   #tellLeadership(change: Leadership): void {
     for (const listener of this.#listeners) listener.leadership(change);
-    if (!change.isLeader) this.#successor?.();
+    if (!change.isLeader) this.#handOver.over();
   }
 
   /** Finds out whether the cluster is founded, or is to be; before anybody is heard. */
@@ -280,8 +283,8 @@ export class Life {
       hello: (from, facts) => this.#greeter.hello(from, facts),
       frame: (from, lane, bytes) => {
         const state = this.#state;
-        if (state === 'serving' || state === 'stopping' || state === 'reopening')
-          this.#member?.frame(from, lane, bytes);
+        if (state !== 'serving' && state !== 'stopping' && state !== 'reopening') return;
+        this.#refusedFrames.watch(from, () => this.#member?.frame(from, lane, bytes));
       },
       // The transport logs who comes and goes.
       connected: () => {},
@@ -327,21 +330,16 @@ export class Life {
     });
   }
 
-  /** What needs no disk is done to the end: whoever can take over is made to lead. Then nothing is said any more. */
-  async #stopMember(member: Member): Promise<void> {
-    member.refuseProposals();
-    if (member.yieldLeadership()) await this.#untilSuccessor(STEP_ASIDE_MS);
-    member.stop();
-  }
-
   async #openAnew(snapshot: ReadySnapshot | undefined): Promise<void> {
     const directory = this.#directory;
-    await this.#stopMember(this.running());
+    const before = this.running();
+    await this.#handOver.stepAside(before);
+    before.stop();
     await snapshot?.staging.install().catch((error: unknown) => {
       this.#ports.logger.warn('a snapshot could not be installed', { reason: sentenceOf(error) });
     });
     await directory.close();
-    const opened = await directory.openAgain(this.#alone, snapshot, () => this.#state === 'reopening');
+    const opened = await directory.openAgain(snapshot, () => this.#state === 'reopening');
     if (opened === undefined) return;
     const member = await this.#makeMember(opened.storage, opened.scheduler);
     if (this.#state !== 'reopening') return directory.close();
@@ -352,26 +350,22 @@ export class Life {
     for (const [peer, { facts }] of membership.heardSoFar()) this.#greeter.hello(peer, facts);
   }
 
-  /** No other peer has what this one has. */
-  get #alone(): boolean {
-    const voters = this.#member?.membership.configuration.members ?? this.#options.cluster.members;
-    return voters.length === 1;
-  }
-
-  /** Runs a read of the state; damage that it meets is repaired, though this read fails. */
+  /** Runs a read of the state that has just begun; damage that it meets is repaired, though this read fails. */
   async reading<Value>(read: Promise<Value>): Promise<Value> {
+    const { storage } = this.#directory;
     try {
       return await read;
     } catch (error) {
-      if (error instanceof StorageError && error.code === 'STATE_DAMAGED' && !this.#alone)
-        await this.#stateDamaged(error);
+      if (error instanceof StorageError && error.code === 'STATE_DAMAGED' && !this.#directory.alone)
+        await this.#stateDamaged(error, storage);
       throw error;
     }
   }
 
-  async #stateDamaged(error: StorageError): Promise<void> {
+  /** A read of `from` met damage. Where the directory was opened anew since the read began, that says nothing of what is there now. */
+  async #stateDamaged(error: StorageError, from: OpenedStorage | undefined): Promise<void> {
     const { storage } = this.#directory;
-    if (this.#state !== 'serving' || storage === undefined) return;
+    if (this.#state !== 'serving' || storage === undefined || storage !== from) return;
     try {
       await storage.distrustState(error.finding);
     } finally {
@@ -380,11 +374,11 @@ export class Life {
   }
 
   /** A read that nobody waits for met something. Where no other peer has what is damaged, the rest is worth more than a stop. */
-  #scrubbed(cause: unknown): void {
+  #scrubbed(cause: unknown, from: OpenedStorage): void {
     if (!(cause instanceof StorageError) || cause.code !== 'STATE_DAMAGED') return this.#failed(cause);
     this.#ports.logger.warn('a record of the state is damaged', { reason: cause.finding });
-    if (this.#alone) return;
-    this.#stateDamaged(cause).catch((failure: unknown) => {
+    if (this.#directory.alone) return;
+    this.#stateDamaged(cause, from).catch((failure: unknown) => {
       this.#failed(failure);
     });
   }
@@ -395,7 +389,7 @@ export class Life {
     this.#state = 'halted';
     this.#reason = sentenceOf(cause);
     this.#ports.logger.error('the peer has halted', { reason: this.#reason });
-    this.#successor?.();
+    this.#handOver.over();
     this.#close().catch((failure: unknown) => {
       this.#ports.logger.warn('closing failed', { reason: sentenceOf(failure) });
     });
@@ -405,7 +399,7 @@ export class Life {
   async #start(): Promise<void> {
     const ports = this.#ports;
     try {
-      const { storage, scheduler } = await this.#directory.open(this.#alone);
+      const { storage, scheduler } = await this.#directory.open();
       this.#state = 'replaying';
       this.#scheduler = scheduler;
       if (storage.founding.founded) this.#member = await this.#makeMember(storage, scheduler);
@@ -426,37 +420,12 @@ export class Life {
     await this.#starting?.catch(() => undefined);
     await this.#reopening?.catch(() => undefined);
     if (this.#state === 'halted') return this.#close();
-    if (this.#state === 'serving') await this.#handOver(this.running());
+    if (this.#state === 'serving') {
+      this.#state = 'stopping';
+      await this.#handOver.finish(this.running(), this.#options.cluster.timings.electionTimeoutMs);
+    }
     this.#state = 'stopped';
     await this.#close();
-  }
-
-  /** Answers those whose proposals were taken, as far as that goes quickly, and makes another peer lead. */
-  async #handOver(member: Member): Promise<void> {
-    this.#state = 'stopping';
-    member.refuseProposals();
-    const { clock, timers } = this.#ports;
-    const untilMs = clock.monotonicMs() + FLUSH_MS;
-    while (member.serving && !member.quiet && clock.monotonicMs() < untilMs) {
-      await new Promise<void>((resolve) => {
-        timers.after(FLUSH_LOOK_MS, resolve);
-      });
-    }
-    if (member.yieldLeadership()) await this.#untilSuccessor(this.#options.cluster.timings.electionTimeoutMs);
-  }
-
-  /** Waits until this peer leads no more, at most for `mostMs`. */
-  #untilSuccessor(mostMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#ports.timers.after(mostMs, () => {
-        this.#successor?.();
-      });
-      this.#successor = (): void => {
-        timer.cancel();
-        this.#successor = undefined;
-        resolve();
-      };
-    });
   }
 
   /** Lets go of everything; each part tolerates being closed twice. */

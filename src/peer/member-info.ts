@@ -24,6 +24,11 @@ const INCARNATION = /^[0-9a-f]{32}$/;
 /** The incarnation that nobody has: it stands for one that is not known. */
 export const NO_INCARNATION: string = '0'.repeat(INCARNATION_BYTES * 2);
 
+/** True for the name of a data directory: 32 hexadecimal digits. */
+export function isIncarnation(text: string): boolean {
+  return INCARNATION.test(text);
+}
+
 /** At most 560 bytes. */
 export function encodeMemberInfo(info: MemberInfo): Uint8Array {
   const writer = new ByteWriter(96);

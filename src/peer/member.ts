@@ -4,18 +4,16 @@
  * opened anew, after a failed write for instance, or to install a snapshot.
  */
 import { assert } from '../base/assert.ts';
+import { DecodeError } from '../base/bytes.ts';
 import type { Timer } from '../base/clock.ts';
 import type { LogIndex, PeerId } from '../base/ids.ts';
-import type { ClusterConfig } from '../config/cluster-config.ts';
-import type { PeerLimits } from '../config/limits.ts';
 import type { ConfigurationChange } from '../raft/configuration.ts';
 import { decodeMembers } from '../raft/configuration.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { Entry } from '../raft/types.ts';
 import { EntryKind } from '../raft/types.ts';
 import type { ApplyOutcome } from '../scheduler/outcome.ts';
-import type { Scheduler } from '../scheduler/scheduler.ts';
-import type { Founding, OpenedStorage, RecoveredLog } from '../storage/storage.ts';
+import type { Founding } from '../storage/storage.ts';
 import type { Lane, RedialResult } from '../transport/transport.ts';
 import { Applier } from './applier.ts';
 import { Batcher } from './batcher.ts';
@@ -25,10 +23,12 @@ import type { AppliedCluster } from './configuration.ts';
 import { applyMembers, decodeApplied, encodeApplied, foundedCluster } from './configuration.ts';
 import { decodeEnvelope, isAnswer } from './envelope.ts';
 import { FEATURE_LEVEL, readFeature } from './features.ts';
+import { checkEntries } from './incoming.ts';
 import type { Instant } from './log-time.ts';
 import { instantOf, LogTime } from './log-time.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { makeRaft } from './make-raft.ts';
+import type { Around, MemberHooks, MemberParts } from './member-parts.ts';
 import { MembershipBook } from './membership.ts';
 import { Neighbours } from './neighbours.ts';
 import { NEWS_KIND } from './news.ts';
@@ -39,57 +39,17 @@ import { QuorumWatch } from './quorum-watch.ts';
 import { ReadQueue } from './reads.ts';
 import { ReadyLoop } from './ready-loop.ts';
 import { SNAPSHOT_KIND } from './snapshot-frames.ts';
-import type { ReadySnapshot } from './snapshot-receiver.ts';
 import { SnapshotDesk } from './snapshot-desk.ts';
 import { Scrubber } from './scrubber.ts';
 import { TaskReader } from './task-reader.ts';
 import { Ticker } from './ticker.ts';
-import type { Leadership, PeerAlarm, PeerPorts, ProposalDone, ProposalLane, ReadDone } from './types.ts';
+import type { Leadership, PeerAlarm, ProposalDone, ProposalLane, ReadDone } from './types.ts';
 
 /** Between two rounds of what is not urgent: HEAD is synced, clocks are compared, the log is cut. In ms. */
 const HOUSEKEEPING_MS = 1_000;
 
 /** Between two lines about a replay, in ms. */
 const REPLAY_LOG_MS = 2_000;
-
-/** What a member is made of. */
-export interface MemberParts {
-  readonly self: PeerId;
-  readonly cluster: ClusterConfig;
-  readonly limits: PeerLimits;
-  readonly ports: PeerPorts;
-  readonly storage: OpenedStorage;
-  readonly recovered: RecoveredLog;
-  /** The stamp of the last batch in the log, in ms; 0 when there is none. No stamp goes below it. */
-  readonly lastStampMs: number;
-  /** The state at the last checkpoint. */
-  readonly scheduler: Scheduler;
-  /** Makes the loader of a state that comes from another peer. */
-  readonly loader: () => ReturnType<typeof Scheduler.loader>;
-}
-
-/** What the parts of a member ask of it. */
-interface Around {
-  guard(action: () => void): void;
-  failed(error: unknown): void;
-  wake(): void;
-}
-
-/** Where a member tells what happens. */
-export interface MemberHooks {
-  applied(index: LogIndex, outcome: ApplyOutcome): void;
-  leadership(change: Leadership): void;
-  /** Who belongs to the cluster, or what others are to be told of it, has changed; `membership` has the details. */
-  membership(): void;
-  /** This peer was removed, and that is committed. */
-  removed(): void;
-  /** A snapshot waits to be installed. */
-  install(snapshot: ReadySnapshot): void;
-  /** A read of the state that nobody waits for failed. */
-  damaged(error: unknown): void;
-  /** Something broke: a failure of the storage may be survived by opening it anew, everything else must not be. */
-  failed(error: unknown): void;
-}
 
 /** See the head of this file. */
 export class Member {
@@ -194,6 +154,8 @@ export class Member {
     this.#running = true;
     this.#ticker.start();
     this.#keepHouse();
+    if (this.#parts.storage.shared === undefined) this.#noteCopies();
+    this.saveBoots();
     this.neighbours.start();
     this.#guard(() => {
       if (this.#parts.storage.stateMissing) this.snapshots.needed(this.raft.status().firstIndex - 1);
@@ -274,11 +236,21 @@ export class Member {
   /** Replaces the founding record on disk. */
   saveFounding(founding: Founding): void {
     this.#guard(() => {
-      this.#loop.saveFounding(founding);
+      this.#loop.saveBeside('founding', () => this.#parts.storage.saveFounding(founding));
     });
   }
 
-  /** A frame of another peer. @throws DecodeError when it is none */
+  /** Writes down what was heard of the directories of others since the last time. */
+  saveBoots(): void {
+    this.#guard(() => {
+      const { boots } = this.membership;
+      if (!boots.unsaved) return;
+      const all = boots.take();
+      this.#loop.saveBeside('boots', () => this.#parts.storage.saveHeardBoots(all));
+    });
+  }
+
+  /** A frame of another peer. @throws DecodeError when it is none, or none that a peer without a mistake in it sends */
   frame(from: PeerId, lane: Lane, bytes: Uint8Array): void {
     // While the directory is opened anew others go on: a snapshot begun for them now would hold what is about to be closed.
     if (!this.#running) return;
@@ -292,6 +264,9 @@ export class Member {
     }
     const { wallMs, message } = decodeEnvelope(bytes, from, this.#parts.self);
     if (this.membership.isForeign(from) && isAnswer(message)) return;
+    const objection = this.raft.objectionTo(message);
+    if (objection !== undefined) throw new DecodeError(objection);
+    checkEntries(message);
     this.#guard(() => {
       // Bulk may lie in buffers for long; what it says of a clock is old.
       if (lane === 'control') this.logTime.heardClock(from, wallMs, this.#now());
@@ -340,6 +315,7 @@ export class Member {
         ...around,
         configuration: (configuration) => {
           this.membership.changed(configuration);
+          this.#noteCopies();
           this.#hooks.membership();
         },
         snapshotNeeded: ({ atLeast }) => {
@@ -443,6 +419,7 @@ export class Member {
     if (next.featureLevel !== applied.featureLevel)
       this.#parts.ports.logger.info('features are switched on', { level: next.featureLevel, known: FEATURE_LEVEL });
     this.membership.appliedTo(next);
+    this.#noteCopies();
     this.#wishes.applied(entry.index, entry.term);
     this.#hooks.membership();
     const { self, storage } = this.#parts;
@@ -451,6 +428,13 @@ export class Member {
     if (!isRemoved || this.#toldRemoved) return;
     this.#toldRemoved = true;
     this.#hooks.removed();
+  }
+
+  /** The directory is to know by itself whether damage to it can be made good by others. */
+  #noteCopies(): void {
+    const { storage } = this.#parts;
+    const { shared } = this.membership;
+    if (shared !== undefined) this.#loop.saveBeside('shared', () => storage.saveShared(shared));
   }
 
   #logReplay(index: LogIndex): void {

@@ -21,6 +21,7 @@ import { peerUrl } from '../transport/timings.ts';
 import type { PeerFacts, PeerUrl } from '../transport/transport.ts';
 import type { Admission } from './admission.ts';
 import { admit } from './admission.ts';
+import { BootBook } from './boot-book.ts';
 import type { AppliedCluster } from './configuration.ts';
 import { knownIncarnation } from './founding.ts';
 import type { MemberInfo } from './member-info.ts';
@@ -48,7 +49,7 @@ export interface MembershipParts {
   readonly self: PeerId;
   readonly cluster: ClusterConfig;
   /** What is on the disk of the founding counts where others are told of it. */
-  readonly storage: Pick<OpenedStorage, 'founding'>;
+  readonly storage: Pick<OpenedStorage, 'founding' | 'heardBoots'>;
   /** What the checkpoint says, or the founding. */
   readonly applied: AppliedCluster;
   /** The newest in the log. */
@@ -71,6 +72,7 @@ export class MembershipBook {
   readonly #guests = new Map<PeerId, PeerAddresses>();
   /** Whose answers do not count. */
   readonly #foreign = new Set<PeerId>();
+  readonly #boots: BootBook;
 
   /** `before` is the book of this process that this one takes the place of: whoever said hello is still connected. */
   constructor(parts: MembershipParts, before?: MembershipBook) {
@@ -81,6 +83,7 @@ export class MembershipBook {
     this.#applied = parts.applied;
     this.#configuration = parts.configuration;
     this.#members = readMembers(parts.configuration);
+    this.#boots = new BootBook(parts.storage.heardBoots, before?.boots);
     for (const [peer, { facts }] of before?.heardSoFar() ?? []) this.#judge(peer, facts);
   }
 
@@ -90,6 +93,20 @@ export class MembershipBook {
 
   get configuration(): Configuration {
     return this.#configuration;
+  }
+
+  /**
+   * True when another peer has all that this one has acknowledged: it votes, and the configuration that says so is applied. False as
+   * soon as no other one votes by the newest. Undefined in between: what was so before still is.
+   */
+  get shared(): boolean | undefined {
+    if (!this.#configuration.voters.some((voter) => voter !== this.#self)) return false;
+    return this.#applied.index === this.#configuration.index ? true : undefined;
+  }
+
+  /** How often the directories of others were opened. */
+  get boots(): BootBook {
+    return this.#boots;
   }
 
   /** The founding with what was learned since the start; the disk may lag behind. */
@@ -215,6 +232,9 @@ export class MembershipBook {
     // What an old copy says must not become what the next one is held against.
     if (oldCopy) return admission;
     this.#heard.set(from, { facts, admission: admission.type });
+    // Anybody who knows the secret can invent directories; members are few.
+    if (admission.type === 'accept' || admission.type === 'learn')
+      this.#boots.heard(facts.incarnation, facts.boot ?? 0);
     // Names are free to invent for whoever knows the secret; the members' and those of the last few others are kept.
     if (this.#heard.size > 4 * GUESTS_MAX) {
       for (const oldest of this.#heard.keys()) {
@@ -237,6 +257,7 @@ export class MembershipBook {
 
   /** True when the directory was opened more often than it says. */
   #isOldCopy(from: PeerId, { incarnation, boot }: PeerFacts): boolean {
+    if (boot !== undefined && this.#boots.isOldCopy(incarnation, boot)) return true;
     const before = this.#heard.get(from)?.facts;
     if (before === undefined || before.incarnation !== incarnation) return false;
     return before.boot !== undefined && boot !== undefined && boot < before.boot;

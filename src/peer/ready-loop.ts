@@ -21,7 +21,7 @@ import type { Raft } from '../raft/raft.ts';
 import type { Configuration } from '../raft/configuration.ts';
 import type { FetchRequest, PersistBatch, SnapshotNeed } from '../raft/ready.ts';
 import type { Entry } from '../raft/types.ts';
-import type { Founding, LogBatch, OpenedStorage } from '../storage/storage.ts';
+import type { LogBatch, OpenedStorage } from '../storage/storage.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Applier } from './applier.ts';
 import { EnvelopeWriter, laneOf } from './envelope.ts';
@@ -55,6 +55,9 @@ export interface LoopHooks {
   snapshotNeeded(need: SnapshotNeed): void;
 }
 
+/** What is written beside the log, by what it is about. */
+export type BesideSubject = 'founding' | 'shared' | 'boots' | 'healed';
+
 /** Most rounds of `ready` in one turn; more go on in the next, so that others get the event loop in between. */
 const ROUNDS_MAX = 64;
 
@@ -66,10 +69,8 @@ export class ReadyLoop {
   #writing = false;
   /** A batch of the core that waits for another write to end. */
   #nextBatch: PersistBatch | undefined;
-  /** The founding record as it is to be written when the log is idle. */
-  #nextFounding: Founding | undefined;
-  /** The record of a damage is to go when the log is idle. */
-  #nextHealed = false;
+  /** What is to be written beside the log before its next batch: the newest of each subject. */
+  readonly #beside = new Map<BesideSubject, () => Promise<void>>();
 
   constructor(parts: LoopParts, hooks: LoopHooks) {
     this.#parts = parts;
@@ -81,15 +82,15 @@ export class ReadyLoop {
     return this.#writing;
   }
 
-  /** Replaces the founding record once no append is in flight. */
-  saveFounding(founding: Founding): void {
-    this.#nextFounding = founding;
+  /** Writes what is no entry as soon as no append is in flight, and before the next one. Of each subject the newest is written. */
+  saveBeside(subject: BesideSubject, write: () => Promise<void>): void {
+    this.#beside.set(subject, write);
     this.#writeNext();
   }
 
   /** Performs what the core wants done. */
   perform(): void {
-    const { raft, applier, reads } = this.#parts;
+    const { raft, applier, reads, storage } = this.#parts;
     let rounds = 0;
     while (raft.hasReady() && rounds < ROUNDS_MAX) {
       rounds += 1;
@@ -102,7 +103,7 @@ export class ReadyLoop {
       reads.confirmed(ready.reads);
       reads.lost(ready.readsLost, applier.appliedIndex);
       if (ready.snapshotNeeded !== undefined) this.#hooks.snapshotNeeded(ready.snapshotNeeded);
-      if (ready.healed) this.#healed();
+      if (ready.healed) this.saveBeside('healed', () => storage.healed());
     }
     this.#envelopes.forget();
     if (applier.waiting) {
@@ -111,12 +112,6 @@ export class ReadyLoop {
     }
     reads.release(applier.appliedIndex);
     if (applier.waiting || raft.hasReady()) this.#hooks.wake();
-  }
-
-  /** What damage took is there again: the record of the damage goes once no append is in flight. */
-  #healed(): void {
-    this.#nextHealed = true;
-    this.#writeNext();
   }
 
   /** Tells `to` by the given message; the transport drops it when it cannot. */
@@ -137,15 +132,11 @@ export class ReadyLoop {
   #writeNext(): void {
     if (this.#writing) return;
     const { raft, storage } = this.#parts;
-    const founding = this.#nextFounding;
-    if (founding !== undefined) {
-      this.#nextFounding = undefined;
-      this.#write(storage.saveFounding(founding), () => {});
-      return;
-    }
-    if (this.#nextHealed) {
-      this.#nextHealed = false;
-      this.#write(storage.healed(), () => {});
+    const [beside] = this.#beside;
+    if (beside !== undefined) {
+      const [subject, write] = beside;
+      this.#beside.delete(subject);
+      this.#write(write(), () => {});
       return;
     }
     const batch = this.#nextBatch;

@@ -3,12 +3,14 @@ import type { Crc32 } from '../base/hash.ts';
 import type { Clock, Timers } from '../base/clock.ts';
 import type { LogIndex, PeerId } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { Scheduler, SchedulerLoader } from '../scheduler/scheduler.ts';
 import type { OpenedStorage } from '../storage/storage.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Checkpointer } from './checkpointer.ts';
+import { decodeApplied } from './configuration.ts';
 import type { MembershipBook } from './membership.ts';
 import type { SnapshotFrame } from './snapshot-frames.ts';
 import { decodeSnapshotFrame, encodeSnapshotFrame } from './snapshot-frames.ts';
@@ -20,6 +22,8 @@ import type { SnapshotProgress } from './types.ts';
 /** What this works with. */
 export interface SnapshotParts {
   readonly self: PeerId;
+  /** The file of this peer: it tells addresses that a checkpoint of the first version lacks. */
+  readonly cluster: ClusterConfig;
   readonly limits: PeerLimits;
   readonly ports: {
     readonly clock: Clock;
@@ -71,7 +75,18 @@ export class SnapshotDesk {
       },
     );
     this.receiver = new SnapshotReceiver(
-      { storage, clock, timers, logger, limits, loader: parts.loader, senders: () => this.#senders() },
+      {
+        storage,
+        clock,
+        timers,
+        logger,
+        limits,
+        loader: parts.loader,
+        checkConfiguration: (configuration) => {
+          decodeApplied(configuration, parts.cluster);
+        },
+        senders: () => this.#senders(),
+      },
       {
         guard,
         failed,

@@ -14,6 +14,7 @@ import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts';
 import type { Crc32, Hash64 } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
+import { TERM_MAX } from '../raft/message.ts';
 import type { Checkpoint, StateRecord } from '../storage/storage.ts';
 import { STATE_KEY_BYTES_MAX } from '../storage/storage.ts';
 
@@ -176,7 +177,7 @@ function decodeChunk(reader: ByteReader): SnapshotChunk {
   for (let at = 0; at < count; at += 1) records.push({ key: readKey(reader), value: reader.bytes() });
   reader.raw(SUM_BYTES);
   reader.end();
-  if (index === 0 || term === 0) throw new DecodeError('a checkpoint of nothing');
+  if (index === 0 || term === 0 || term > TERM_MAX) throw new DecodeError('a checkpoint of nothing');
   const checkpoint = { index, term, logTimeMs, configuration, digest };
   return { type: 'chunk', checkpoint, chain, afterKey, records, last };
 }

@@ -20,7 +20,9 @@ import type { LogIndex, PeerId } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import type { PeerLimits } from '../config/limits.ts';
 import type { Scheduler, SchedulerLoader } from '../scheduler/scheduler.ts';
-import type { Checkpoint, LogPosition, OpenedStorage, SnapshotStaging } from '../storage/storage.ts';
+import { compareKeys } from '../storage/keys.ts';
+import type { Checkpoint, LogPosition, OpenedStorage, SnapshotStaging, StateRecord } from '../storage/storage.ts';
+import { STATE_KEY_BYTES_MAX } from '../storage/storage.ts';
 import { StorageError } from '../storage/storage-error.ts';
 import { putIn, settleLoader, whole } from './load-state.ts';
 import type { SnapshotChunk, SnapshotFrame, SnapshotRequest } from './snapshot-frames.ts';
@@ -49,6 +51,8 @@ export interface ReceiverParts {
   readonly logger: Logger;
   readonly limits: Pick<PeerLimits, 'snapshotPageBytes' | 'applySliceMs'>;
   readonly loader: () => SchedulerLoader;
+  /** What a checkpoint says of the cluster must be readable before it is installed. @throws DecodeError */
+  readonly checkConfiguration: (configuration: Uint8Array) => void;
   /** Peers that may have a state, those to ask first at the head. */
   readonly senders: () => readonly PeerId[];
 }
@@ -224,6 +228,7 @@ export class SnapshotReceiver {
     if (!last) {
       const lastRecord = records.at(-1);
       if (lastRecord === undefined) throw new DecodeError('a page without records is the last');
+      checkKeys(records, this.#lastKey);
       putIn(fetch.loader, records);
       this.#lastKey = lastRecord.key.slice();
       for (const { key, value } of records) this.#receivedBytes += key.length + value.length;
@@ -238,6 +243,7 @@ export class SnapshotReceiver {
   async #begin(chunk: SnapshotChunk, epoch: number): Promise<Fetch | undefined> {
     const { checkpoint, chain } = chunk;
     if (checkpoint.index < this.#atLeast) throw new DecodeError('the checkpoint is older than the one asked for');
+    this.#parts.checkConfiguration(checkpoint.configuration);
     // An answer may come sooner than an earlier staging is gone.
     await this.#cleared;
     if (epoch !== this.#epoch) return undefined;
@@ -301,6 +307,16 @@ export class SnapshotReceiver {
   readonly #notRemoved = (error: unknown): void => {
     this.#parts.logger.warn('what came of a snapshot could not be removed', { reason: String(error) });
   };
+}
+
+/** @throws DecodeError when the keys of `records` do not ascend from behind `lastKey`, or are no keys */
+function checkKeys(records: readonly StateRecord[], lastKey: Uint8Array): void {
+  let before = lastKey;
+  for (const { key } of records) {
+    if (key.length === 0 || key.length > STATE_KEY_BYTES_MAX) throw new DecodeError('a record without a proper key');
+    if (compareKeys(before, key) >= 0) throw new DecodeError('the records of a page are not in order');
+    before = key;
+  }
 }
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {

@@ -2,6 +2,7 @@ import { InvariantError } from '../base/assert.ts';
 import type { Term } from '../base/ids.ts';
 import type { TermRun } from '../raft/types.ts';
 import { BallastKeeper } from './ballast-keeper.ts';
+import { decodeBoots } from './boots.ts';
 import { readCheckpoint } from './checkpoint-record.ts';
 import { damaged, reading, undecodable, unusable } from './damage.ts';
 import { DirectoryRepair } from './directory-repair.ts';
@@ -10,22 +11,23 @@ import type { Database, Disk } from './disk.ts';
 import { stateName } from './disk.ts';
 import { FailureLatch } from './failure-latch.ts';
 import { Head } from './head.ts';
-import type { FoundHead } from './head-recovery.ts';
+import { type FoundHead, sharedByHead } from './head-recovery.ts';
 import { decodeFounding, NOT_FOUNDED } from './identity.ts';
-import { FOUNDING_KEY } from './keys.ts';
+import { BOOTS_KEY, FOUNDING_KEY } from './keys.ts';
 import { LogCodec } from './log-record.ts';
 import { type ScannedLog, scanLog } from './log-recovery.ts';
 import { DatabaseLog } from './log-storage.ts';
 import { OpenDatabases } from './open-databases.ts';
 import { OpenedDirectory } from './opened-directory.ts';
 import { DatabaseState } from './state-storage.ts';
-import type { Checkpoint, Founding, OpenedStorage, RecoveredLog } from './storage.ts';
+import type { Checkpoint, Founding, HeardBoot, OpenedStorage, RecoveredLog } from './storage.ts';
 import { StorageError } from './storage-error.ts';
 
 /** Whose directory is expected, and what the storage is made of. */
 export interface DataDirectoryOptions extends ExpectedOwner {
   /**
-   * True when other peers have what this one has: then damage is cut out, recorded, and left to them to refill. A cluster of
+   * What to take for granted where the directory does not know it by itself, since `OpenedStorage.saveShared` was never called: true
+   * when other peers have what this one has. Then damage is cut out, recorded, and left to them to refill. A cluster of
    * one has no other copy, and refuses to open what is damaged, so that nothing is thrown away that may be saved. Default
    * false.
    */
@@ -56,7 +58,7 @@ const BALLAST_BYTES = 64 * MIB;
  * anywhere: the next start goes on with the incarnation that it finds. So may a repair.
  *
  * @throws StorageError with every code; with `LOG_DAMAGED`, `LOG_TAIL_LOST`, `META_DAMAGED`, `STATE_DAMAGED` and
- *   `IDENTITY_DAMAGED` only when it is not `repairable`, or when a repair does not last
+ *   `IDENTITY_DAMAGED` only when no other peer has a copy, or when a repair does not last
  */
 export async function openDataDirectory(disk: Disk, options: DataDirectoryOptions): Promise<OpenedStorage> {
   try {
@@ -90,7 +92,9 @@ async function openRepaired(disk: Disk, options: DataDirectoryOptions): Promise<
       return await opening.run();
     } catch (error) {
       await opening.abandon();
-      if (options.repairable !== true || !(error instanceof StorageError)) throw error;
+      if (!(error instanceof StorageError)) throw error;
+      const isRepairable = (await sharedByHead(disk, options.crc32)) ?? options.repairable === true;
+      if (!isRepairable) throw error;
       await repair.repair(error);
     }
   }
@@ -117,6 +121,7 @@ class Opening {
     const { identity, found, notes } = await findOwner(this.#disk, databases, this.#options);
     const written = await readCheckpoint(databases.get('state'), crc32, location);
     const checkpoint = written?.checkpoint;
+    const isRepairable = found.record.shared ?? this.#options.repairable === true;
     if (checkpoint !== undefined && found.record.stateDistrusted) {
       throw damaged('STATE_DAMAGED', location, 'the state was found to differ from that of other peers');
     }
@@ -125,8 +130,9 @@ class Opening {
     const scanContext = { database: databases.get('log'), codec, head: found.record, location };
     const scanned = await reading('log', location, () => scanLog(scanContext, budgetBytes, generation.resetTo));
     const stateMissing = checkpoint === undefined && scanned.meta.base.index > 0;
-    if (!stateMissing || this.#options.repairable !== true) checkCheckpoint(checkpoint, scanned, location);
-    const founding = await reading('log', location, () => this.#readFounding(scanned));
+    if (!stateMissing || !isRepairable) checkCheckpoint(checkpoint, scanned, location);
+    const founding = await reading('log', location, () => this.#readFounding(scanned, isRepairable));
+    const heard = await this.#readBoots();
     const ballast = new BallastKeeper(this.#disk, this.#options.ballastBytes ?? BALLAST_BYTES);
     const latch = new FailureLatch(location, () => ballast.release());
     const head = new Head(this.#disk, crc32, latch, found);
@@ -144,11 +150,12 @@ class Opening {
       ballast,
       identity,
       founding,
+      heardBoots: heard.boots,
       recovered: recoveredLog(scanned),
       log: new DatabaseLog(logContext, scanned, generation.resetTo),
       state: new DatabaseState({ database: databases.get('state'), crc32, latch, location }, written),
       stateMissing,
-      notes: [...this.#repairNotes, ...notes, ...leftNotes],
+      notes: [...this.#repairNotes, ...notes, ...heard.notes, ...leftNotes],
     });
   }
 
@@ -157,20 +164,35 @@ class Opening {
     await this.#databases.close();
   }
 
-  async #readFounding(scanned: ScannedLog): Promise<Founding> {
+  async #readFounding(scanned: ScannedLog, isRepairable: boolean): Promise<Founding> {
     const { location } = this.#disk;
     const database: Database = this.#databases.get('log');
     const value = await database.get(FOUNDING_KEY);
     if (value === undefined) {
       // It is written before the first vote.
       const lived = scanned.meta.last.index > 0 || scanned.meta.hardState.term > 0;
-      if (!lived || this.#options.repairable !== true) return NOT_FOUNDED;
+      if (!lived || !isRepairable) return NOT_FOUNDED;
       throw damaged('IDENTITY_DAMAGED', location, 'the record of the founding is missing');
     }
     try {
       return decodeFounding(value, this.#options.crc32);
     } catch (error) {
       throw undecodable(error, 'IDENTITY_DAMAGED', location, 'the record of the founding');
+    }
+  }
+
+  /** What is known of others. Where it does not read it is gone, and said; nothing else rests on it. */
+  async #readBoots(): Promise<{ readonly boots: HeardBoot[]; readonly notes: string[] }> {
+    const { location } = this.#disk;
+    const value = await reading('log', location, () => this.#databases.get('log').get(BOOTS_KEY));
+    if (value === undefined) return { boots: [], notes: [] };
+    try {
+      return { boots: decodeBoots(value, this.#options.crc32), notes: [] };
+    } catch (error) {
+      const what = 'the record of what was heard of other directories';
+      const finding = undecodable(error, 'LOG_DAMAGED', location, what);
+      if (finding.code === 'FORMAT_UNKNOWN') throw finding;
+      return { boots: [], notes: [`${finding.finding}; it is heard again`] };
     }
   }
 

@@ -42,6 +42,18 @@ export async function findHead(disk: Disk, crc32: Crc32, databasesEmpty: boolean
   return found;
 }
 
+/**
+ * Whether others have a copy of what the directory holds, as far as HEAD can be read and tells; see `OpenedStorage.shared`. Never
+ * rejects: where nothing is known, the caller has another way to judge.
+ */
+export async function sharedByHead(disk: Disk, crc32: Crc32): Promise<boolean | undefined> {
+  try {
+    return (await findHead(disk, crc32, false))?.record.shared;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The first HEAD of a directory, durable. */
 export async function makeHead(disk: Disk, record: HeadRecord, crc32: Crc32): Promise<FoundHead> {
   const writer = new ByteWriter(HEAD_SLOT_BYTES);

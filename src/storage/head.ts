@@ -28,6 +28,8 @@ export interface HeadRecord {
   readonly damage: LastEntry | undefined;
   /** True when the state database is not to be used again. */
   readonly stateDistrusted: boolean;
+  /** See `OpenedStorage.shared`. */
+  readonly shared: boolean | undefined;
 }
 
 /** An end of the log as votes compare it. */
@@ -57,6 +59,9 @@ const FORMAT_WITHOUT_DAMAGE = 1;
 const CRC_AT = HEAD_SLOT_BYTES - 4;
 const DAMAGED = 1;
 const STATE_DISTRUSTED = 2;
+/** One of the two is set once it is known; records of an earlier version have neither. */
+const SHARED = 4;
+const NOT_SHARED = 8;
 
 /** The cluster's id as HEAD holds it. */
 export function hashClusterId(clusterId: string, crc32: Crc32): Hash64 {
@@ -78,6 +83,7 @@ export function firstHeadRecord(identity: Identity, crc32: Crc32): HeadRecord {
     boot: 0,
     damage: undefined,
     stateDistrusted: false,
+    shared: undefined,
   };
 }
 
@@ -98,12 +104,17 @@ export function encodeSlot(writer: ByteWriter, sequence: number, record: HeadRec
   writer.u32(record.chain.high);
   writer.u32(record.chain.low);
   writer.u32(record.boot);
-  writer.u8((record.damage === undefined ? 0 : DAMAGED) | (record.stateDistrusted ? STATE_DISTRUSTED : 0));
+  writer.u8(flagsOf(record));
   writer.u64(record.damage?.lastIndex ?? 0);
   writer.u64(record.damage?.lastTerm ?? 0);
   assert(writer.length <= CRC_AT, 'two names of 200 bytes and the rest fit one sector');
   while (writer.length < CRC_AT) writer.u8(0);
   writer.u32(crc32(writer.view()));
+}
+
+function flagsOf({ damage, stateDistrusted, shared }: HeadRecord): number {
+  const copies = shared === undefined ? 0 : shared ? SHARED : NOT_SHARED;
+  return (damage === undefined ? 0 : DAMAGED) | (stateDistrusted ? STATE_DISTRUSTED : 0) | copies;
 }
 
 /** Reads one slot. Never throws: what it finds is data from a disk. */
@@ -145,6 +156,7 @@ function decodeRecord(reader: ByteReader): HeadRecord {
     ...known,
     damage: (flags & DAMAGED) === 0 ? undefined : recorded,
     stateDistrusted: (flags & STATE_DISTRUSTED) !== 0,
+    shared: (flags & (SHARED | NOT_SHARED)) === 0 ? undefined : (flags & SHARED) !== 0,
   };
 }
 

@@ -7,6 +7,7 @@
  *            'e' index 'm'      the meta record of the batch whose last entry this was
  *            'i'                identity
  *            'f'                founding
+ *            'h'                how often others said that their directories were opened
  *            's'                which generation of the state is in use
  *     state  'b' sequence       that a batch of that number was written
  *            'c'                the checkpoint record
@@ -28,6 +29,8 @@ const BATCH_KEY_BYTES = 9;
 export const IDENTITY_KEY: Uint8Array = Uint8Array.of(0x69);
 /** Under it lies the founding record, in the log database. */
 export const FOUNDING_KEY: Uint8Array = Uint8Array.of(0x66);
+/** Under it lies what was heard of the directories of others, in the log database. */
+export const BOOTS_KEY: Uint8Array = Uint8Array.of(0x68);
 /** Under it lies the record of the generation, in the log database. */
 export const GENERATION_KEY: Uint8Array = Uint8Array.of(0x73);
 /** Under it lies the checkpoint record, in the state database. */

@@ -1,19 +1,21 @@
 import { assert } from '../base/assert.ts';
 import type { Crc32 } from '../base/hash.ts';
 import type { BallastKeeper } from './ballast-keeper.ts';
+import { encodeBoots } from './boots.ts';
 import { unusable } from './damage.ts';
 import type { Database, Disk, StateName } from './disk.ts';
 import { generationOf, stateName } from './disk.ts';
 import type { FailureLatch } from './failure-latch.ts';
 import type { Head } from './head.ts';
 import { encodeFounding } from './identity.ts';
-import { FOUNDING_KEY } from './keys.ts';
+import { BOOTS_KEY, FOUNDING_KEY } from './keys.ts';
 import type { DatabaseLog } from './log-storage.ts';
 import { StateStaging } from './snapshot-staging.ts';
 import type { DatabaseState } from './state-storage.ts';
 import type {
   Damage,
   Founding,
+  HeardBoot,
   Identity,
   LogPosition,
   OpenedStorage,
@@ -36,6 +38,7 @@ export interface DirectoryParts {
   readonly ballast: BallastKeeper;
   readonly identity: Identity;
   readonly founding: Founding;
+  readonly heardBoots: readonly HeardBoot[];
   readonly recovered: RecoveredLog;
   readonly log: DatabaseLog;
   readonly state: DatabaseState;
@@ -45,8 +48,9 @@ export interface DirectoryParts {
 
 /** `OpenedStorage` of the parts. */
 export class OpenedDirectory implements OpenedStorage {
-  readonly #parts: Omit<DirectoryParts, 'recovered' | 'founding'>;
+  readonly #parts: Omit<DirectoryParts, 'recovered' | 'founding' | 'heardBoots'>;
   #founding: Founding;
+  #heardBoots: readonly HeardBoot[];
   #damage: Damage | undefined;
   /** Let go of when it is taken: it holds megabytes of entries. */
   #recovered: RecoveredLog | undefined;
@@ -58,10 +62,11 @@ export class OpenedDirectory implements OpenedStorage {
   #lastGeneration = 0;
   #closing: Promise<void> | undefined;
 
-  constructor({ recovered, founding, ...parts }: DirectoryParts) {
+  constructor({ recovered, founding, heardBoots, ...parts }: DirectoryParts) {
     this.#parts = parts;
     this.#recovered = recovered;
     this.#founding = founding;
+    this.#heardBoots = heardBoots;
     const recorded = parts.head.record.damage;
     this.#damage = recorded === undefined ? undefined : { from: parts.log.lastIndex + 1, ...recorded };
   }
@@ -85,8 +90,16 @@ export class OpenedDirectory implements OpenedStorage {
     return this.#founding;
   }
 
+  get heardBoots(): readonly HeardBoot[] {
+    return this.#heardBoots;
+  }
+
   get damage(): Damage | undefined {
     return this.#damage;
+  }
+
+  get shared(): boolean | undefined {
+    return this.#parts.head.record.shared;
   }
 
   get stateMissing(): boolean {
@@ -114,13 +127,18 @@ export class OpenedDirectory implements OpenedStorage {
     this.#founding = founding;
   }
 
+  async saveHeardBoots(boots: readonly HeardBoot[]): Promise<void> {
+    await this.#parts.log.writeBeside(BOOTS_KEY, encodeBoots(boots, this.#parts.crc32));
+    this.#heardBoots = boots;
+  }
+
   async healed(): Promise<void> {
-    const { head, latch } = this.#parts;
-    latch.check();
-    await head.ready();
-    head.write({ damage: undefined });
-    await head.sync();
+    await this.#writeHead({ damage: undefined });
     this.#damage = undefined;
+  }
+
+  async saveShared(shared: boolean): Promise<void> {
+    if (this.shared !== shared) await this.#writeHead({ shared });
   }
 
   async distrustState(reason: string): Promise<void> {
@@ -173,6 +191,14 @@ export class OpenedDirectory implements OpenedStorage {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #writeHead(change: Parameters<Head['write']>[0]): Promise<void> {
+    const { head, latch } = this.#parts;
+    latch.check();
+    await head.ready();
+    head.write(change);
+    await head.sync();
   }
 
   #discarding(staging: StateStaging, removal: Promise<void>): void {

@@ -16,6 +16,7 @@ export const RECORD_KIND = {
   state: 6,
   generation: 7,
   batch: 8,
+  boots: 9,
 } as const;
 
 /** One of `RECORD_KIND`. */

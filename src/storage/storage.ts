@@ -64,6 +64,16 @@ export interface Founding {
   readonly whole?: boolean;
 }
 
+/** What this peer has heard of the data directory of another. */
+export interface HeardBoot {
+  readonly incarnation: string;
+  /** How often it was opened, at least: see `OpenedStorage.boot`. */
+  readonly boot: number;
+}
+
+/** Most directories of which that is remembered. */
+export const HEARD_BOOTS_MAX = 64;
+
 /** Most founders that a record names. */
 export const FOUNDERS_MAX = 16;
 
@@ -269,8 +279,16 @@ export interface OpenedStorage {
    */
   readonly boot: number;
   readonly founding: Founding;
+  /** What `saveHeardBoots` wrote last; empty where that was lost. */
+  readonly heardBoots: readonly HeardBoot[];
   /** Set when entries that this peer had acknowledged were lost and are not yet fetched again. */
   readonly damage: Damage | undefined;
+  /**
+   * True when other peers have a copy of what this one has acknowledged, as `saveShared` said last; undefined before it ever did.
+   * It decides what is done about damage: with copies elsewhere it is cut out and fetched again, without any it is left for a
+   * person to look at.
+   */
+  readonly shared: boolean | undefined;
   /**
    * True when the state was lost and cannot be made anew from the log, which no longer begins at entry 1: then
    * `state.checkpoint` is undefined, and a snapshot at `log.firstIndex - 1` or behind it must be installed.
@@ -286,6 +304,8 @@ export interface OpenedStorage {
   takeRecovered(): RecoveredLog;
   /** Replaces the founding record, durably. Not while an append is in flight. */
   saveFounding(founding: Founding): Promise<void>;
+  /** Replaces what is known of the directories of others, durably; at most `HEARD_BOOTS_MAX`. Not while an append is in flight. */
+  saveHeardBoots(boots: readonly HeardBoot[]): Promise<void>;
   /** All that was lost was fetched again and is durable: forgets `damage`, durably. */
   healed(): Promise<void>;
   /**
@@ -294,6 +314,11 @@ export interface OpenedStorage {
    * @param reason What was found, as a part of a sentence: "its digest at entry 7 differs from that of p2 and p3".
    */
   distrustState(reason: string): Promise<void>;
+  /**
+   * Notes, durably, whether other peers have a copy from here on. False is said before the first entry is written of which there
+   * may be no other copy, true only when all that is acknowledged is elsewhere too. Not while an append is in flight.
+   */
+  saveShared(shared: boolean): Promise<void>;
   /** Begins a state that comes from another peer, when those that were discarded are gone. */
   beginSnapshot(): Promise<SnapshotStaging>;
   /** Asks for the room that is left, and takes the ballast again when there is plenty. */

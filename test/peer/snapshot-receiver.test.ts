@@ -1,11 +1,12 @@
 import { crc32 } from 'node:zlib';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { DecodeError } from '../../src/base/bytes.ts';
 import type { LogIndex, PeerId } from '../../src/base/ids.ts';
 import { peerId } from '../../src/base/ids.ts';
 import { NO_KEY, type SnapshotChunk } from '../../src/peer/snapshot-frames.ts';
 import { SnapshotReceiver } from '../../src/peer/snapshot-receiver.ts';
 import { Scheduler, type SchedulerLoader } from '../../src/scheduler/scheduler.ts';
-import type { SnapshotStaging } from '../../src/storage/storage.ts';
+import type { OpenedStorage, SnapshotStaging } from '../../src/storage/storage.ts';
 
 const P2 = peerId('p2');
 const P3 = peerId('p3');
@@ -54,8 +55,12 @@ const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 };
 
-test('a page that comes while an earlier snapshot is still being removed waits for that', async () => {
-  const room = new OneRoom();
+/** A receiver that has asked for the first page, with what becomes of it. */
+function fetching(room: Pick<OpenedStorage, 'beginSnapshot'>): {
+  readonly receiver: SnapshotReceiver;
+  readonly asked: PeerId[];
+  readonly failures: unknown[];
+} {
   const asked: PeerId[] = [];
   const failures: unknown[] = [];
   const loader = (): SchedulerLoader =>
@@ -68,6 +73,9 @@ test('a page that comes while an earlier snapshot is still being removed waits f
       logger: SILENT,
       limits: { snapshotPageBytes: 1_000, applySliceMs: 2 },
       loader,
+      checkConfiguration: (configuration) => {
+        if (configuration.length > 0) throw new DecodeError('nobody can read who belongs to the cluster');
+      },
       senders: () => [P2, P3],
     },
     {
@@ -79,6 +87,12 @@ test('a page that comes while an earlier snapshot is still being removed waits f
     },
   );
   receiver.needed(5);
+  return { receiver, asked, failures };
+}
+
+test('a page that comes while an earlier snapshot is still being removed waits for that', async () => {
+  const room = new OneRoom();
+  const { receiver, asked, failures } = fetching(room);
   receiver.answered(P2, page(7, NO_KEY));
   await settle();
   // The next page is of another checkpoint, so that what came so far is of no use, and another peer is asked.
@@ -93,4 +107,26 @@ test('a page that comes while an earlier snapshot is still being removed waits f
   expect(failures).toEqual([]);
   expect(room.taken).toBe(1);
   expect(receiver.progress).toMatchObject({ phase: 'fetching', index: 7 });
+});
+
+describe('a page that no peer without a mistake in it sends', () => {
+  const whole = page(7, NO_KEY);
+  const value = Uint8Array.of(1);
+  const keyed = (...keys: Uint8Array[]): SnapshotChunk => ({ ...whole, records: keys.map((key) => ({ key, value })) });
+
+  test.each<readonly [string, SnapshotChunk]>([
+    ['with records that are not in order', keyed(Uint8Array.of(9), Uint8Array.of(8))],
+    ['with the same record twice', keyed(Uint8Array.of(9), Uint8Array.of(9))],
+    ['with a record without a key', keyed(NO_KEY)],
+    [
+      'of a cluster that cannot be read',
+      { ...whole, checkpoint: { ...whole.checkpoint, configuration: Uint8Array.of(7) } },
+    ],
+  ])('%s is of no use, and another peer is asked', async (_, bad) => {
+    const { receiver, asked, failures } = fetching(new OneRoom());
+    receiver.answered(P2, bad);
+    await settle();
+    expect(asked).toEqual([P2, P3]);
+    expect(failures).toEqual([]);
+  });
 });
