@@ -53,6 +53,10 @@ export interface Occurrences {
 /** Candidates of one call that lead to nothing; the rest is left to the next one. Some milliseconds at worst. */
 const FRUITLESS_MAX = 256;
 
+/** Occurrences of one step of a preview, and steps of one: behind exclusions that leave hardly anything it ends early. */
+const PREVIEW_STEP = 64;
+const PREVIEW_SEARCHES_MAX = 256;
+
 /** Names the first instant at or after `fromMs`. */
 type Source = (fromMs: number) => Candidate | undefined;
 
@@ -110,17 +114,27 @@ export class Calendar {
    * exclusions.
    */
   preview(afterMs: number, n: number): readonly PreviewedOccurrence[] {
+    const steps = this.previewSteps(afterMs, n);
+    while (!steps.step()) continue;
+    return steps.shown;
+  }
+
+  /** The same for who must let others go on meanwhile: each `step` is one search, and true when it was the last. */
+  previewSteps(afterMs: number, n: number): { readonly shown: readonly PreviewedOccurrence[]; step(): boolean } {
     const previewer = new Previewer(this.#zone, afterMs);
     const shown: PreviewedOccurrence[] = [];
     const wanted = Math.min(n, PREVIEW_MAX);
     let fromMs = afterMs;
-    for (let calls = 0; shown.length < wanted && calls < PREVIEW_MAX; calls += 1) {
-      const { occurrences, throughMs, exhausted } = this.#search(fromMs, wanted - shown.length, CALENDAR_END_MS);
+    let searches = 0;
+    const step = (): boolean => {
+      const max = Math.min(wanted - shown.length, PREVIEW_STEP);
+      const { occurrences, throughMs, exhausted } = this.#search(fromMs, max, CALENDAR_END_MS);
       for (const { ms, type } of occurrences) shown.push(previewer.show(ms, ms + this.#jitterMs(ms), type === 'moved'));
-      if (exhausted) break;
       fromMs = throughMs;
-    }
-    return shown;
+      searches += 1;
+      return exhausted || shown.length >= wanted || searches >= PREVIEW_SEARCHES_MAX;
+    };
+    return { shown, step };
   }
 
   #search(

@@ -206,7 +206,7 @@ function policyOf(spec: ScheduleSpec): SchedulePolicyRow {
 function choiceOr(value: string | undefined, choices: readonly string[], name: string): number | null {
   if (value === undefined) return null;
   const at = choices.indexOf(value);
-  if (at < 0) throw invalidArgument(`${name} is one of ${choices.join(', ')}, not "${String(value).slice(0, 40)}".`);
+  if (at < 0) throw invalidArgument(`${name} is one of ${choices.join(', ')}.`);
   return at;
 }
 

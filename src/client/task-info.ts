@@ -113,7 +113,7 @@ export function taskInfo(row: TaskViewRow): TaskInfo {
     log: log.map(([level, text]) => ({ level: LEVELS[level] ?? 'info', text })),
     history: history.map(eventOf),
     historyDropped,
-    occurrence: occurrence == null ? undefined : occurrenceOf(occurrence),
+    occurrence: occurrence === undefined || occurrence === null ? undefined : occurrenceOf(occurrence),
   };
 }
 

@@ -41,6 +41,7 @@ import type {
 import type { Assignment, QueueView, StoredBlob, TaskState, TaskView, WorkerView } from '../scheduler/views.ts';
 import { TASK_EPOCH, TASK_GROUP } from './identity.ts';
 import { membershipRow } from './members.ts';
+import { occurrenceRefRow } from './schedule-rows.ts';
 
 /** What a refusal of the state machine says to the client. */
 const REFUSALS: Readonly<Record<SchedulerErrorCode, string>> = {
@@ -57,6 +58,10 @@ const REFUSALS: Readonly<Record<SchedulerErrorCode, string>> = {
   WORKER_ID_IN_USE: 'another live process has this worker id; give each process its own',
   INVALID_TRANSITION: 'the state of the task does not allow this',
   INVALID_ARGUMENT: 'a value is beyond its bound, such as an instant more than ten years ahead',
+  VERSION_CONFLICT: 'the schedule has another version than the one that was expected; look at it before changing it',
+  SCHEDULE_LIMIT: 'the namespace has as many schedules as it may have, or all of them as many bytes; delete some first',
+  SCHEDULE_ENDED: 'the schedule has ended: it fires only when it is triggered; put another definition to let it go on',
+  STALE: 'the schedule was changed meanwhile; ask again',
 };
 
 /** Most of a row of a page apart from its labels: five names, and numbers. */
@@ -93,7 +98,13 @@ export function errorFrame(
 /** The error for what the state machine refused. */
 export function refusalFrame(requestId: number, refusal: Refusal): ErrorFrame {
   const position = refusal.position < 0 ? null : refusal.position;
-  return errorFrame(requestId, refusal.code, REFUSALS[refusal.code], { position });
+  return errorFrame(requestId, wireCode(refusal.code), REFUSALS[refusal.code], { position });
+}
+
+/** The contracts have one word each for some things. */
+function wireCode(code: SchedulerErrorCode): ErrorCode {
+  if (code === 'SCHEDULE_LIMIT') return 'LIMIT';
+  return code === 'STALE' ? 'VERSION_CONFLICT' : code;
 }
 
 /** The answer to a submission that was applied at `logIndex`. */
@@ -233,11 +244,12 @@ export interface ServerFacts {
   readonly cluster: string;
   readonly version: string;
   readonly connections: number;
+  readonly alarms: readonly string[];
 }
 
 /** How a peer sees itself and the cluster; the reason why it does not serve comes first among its alarms. */
 export function statusFrame(requestId: number, status: PeerStatus, facts: ServerFacts): StatusAnswerFrame {
-  const alarms = status.alarms.map((alarm) => alarm.message);
+  const alarms = [...status.alarms.map((alarm) => alarm.message), ...facts.alarms];
   if (status.reason !== undefined) alarms.unshift(status.reason);
   return {
     type: 'statusAnswer',
@@ -327,5 +339,6 @@ function taskRow(task: TaskView, parts: RowParts): TaskViewRow {
       : [],
     full ? task.droppedEvents : 0,
     parts.log,
+    occurrenceRefRow(task.occurrence),
   ];
 }

@@ -147,8 +147,9 @@ export function drainOrResume(session: Session, frame: DrainWorkerFrame | Resume
 
 /** How this very peer is; answered by every one. */
 export function status(session: Session, requestId: number): void {
-  const { peer, options, connections } = session.context;
-  const facts = { cluster: options.clusterId, version: options.version, connections };
+  const { peer, options, connections, keeper } = session.context;
+  const { alarms } = keeper;
+  const facts = { cluster: options.clusterId, version: options.version, connections, alarms };
   session.answer(statusFrame(requestId, peer.status(), facts));
 }
 

@@ -10,6 +10,9 @@ import type { ClientSessions } from './client-sessions.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { LeaseOptions, Leases } from './leases.ts';
 import type { ProgressBoard } from './progress.ts';
+import type { Calendars } from './schedule-calendars.ts';
+import type { ScheduleKeeper } from './schedule-keeper.ts';
+import type { Slices } from './slices.ts';
 import type { Waiters } from './waiters.ts';
 
 /** A member of the cluster as clients reach it. */
@@ -87,6 +90,10 @@ export interface ServerContext {
   readonly waiters: Waiters;
   readonly clientSessions: ClientSessions;
   readonly progress: ProgressBoard;
+  readonly keeper: ScheduleKeeper;
+  readonly calendars: Calendars;
+  /** For work on calendars, of which clients may ask a lot at once. */
+  readonly slices: Slices;
   /** The term that this peer leads in and serves; undefined otherwise. Every client has been told so before. */
   readonly leadingTerm: Term | undefined;
   /** All members with their client URLs as they are known now, by id. */

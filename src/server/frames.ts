@@ -4,6 +4,7 @@ import type { ClientFrame } from '../protocol/client-frame.ts';
 import { awaitResult } from './await-result.ts';
 import * as client from './client-requests.ts';
 import * as members from './member-requests.ts';
+import * as schedules from './schedule-requests.ts';
 import type { Session } from './session.ts';
 import * as worker from './worker-requests.ts';
 
@@ -56,6 +57,23 @@ export function handleFrame(session: Session, frame: ClientFrame): void {
       return members.changeMember(session, frame);
     case 'transferLeadership':
       return members.transferLeadership(session, frame);
+    case 'putSchedule':
+      return schedules.putSchedule(session, frame);
+    case 'getSchedule':
+      return schedules.getSchedule(session, frame);
+    case 'listSchedules':
+      return schedules.listSchedules(session, frame);
+    case 'deleteSchedule':
+      return schedules.deleteSchedule(session, frame);
+    case 'pauseSchedule':
+    case 'resumeSchedule':
+      return schedules.pauseOrResume(session, frame);
+    case 'triggerSchedule':
+      return schedules.triggerSchedule(session, frame);
+    case 'backfillSchedule':
+      return schedules.backfillSchedule(session, frame);
+    case 'nextOccurrences':
+      return schedules.nextOccurrences(session, frame);
     default:
       unreachable(frame);
   }

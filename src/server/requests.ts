@@ -123,7 +123,8 @@ export function requireName(text: string, what: string, position: number | null 
   throw new RequestError('INVALID_ARGUMENT', words, position);
 }
 
-function toTemplate(row: TemplateRow): TaskTemplate {
+/** A template with every default said. @throws RequestError INVALID_ARGUMENT */
+export function toTemplate(row: TemplateRow): TaskTemplate {
   const [type, queue, priority, requires, retry, timeouts, retention] = row;
   return {
     type,
@@ -210,7 +211,8 @@ function requireSize(sizeBytes: number, max: number, what: string, position: num
   throw new RequestError('PAYLOAD_TOO_LARGE', `${what} has ${sizeBytes} bytes, at most ${max} are accepted`, position);
 }
 
-function refuseProblem(problem: RequestProblem | undefined): void {
+/** @throws RequestError when there is one */
+export function refuseProblem(problem: RequestProblem | undefined): void {
   if (problem === undefined) return;
   throw new RequestError(problem.code, problem.message, problem.position < 0 ? null : problem.position);
 }

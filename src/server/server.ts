@@ -8,7 +8,8 @@
  * Frames come in through sessions, one a connection, and are turned into commands by `requests.ts`. What the state machine
  * answers goes back by `answers.ts`; what applying does (placements, aborts, ends of tasks) goes out by `deliveries.ts` and
  * `waiters.ts`. Only the leader proposes, delivers and judges who lives (`leases.ts`, `client-sessions.ts`); every other
- * member answers `hello`, `status` and what only reads, and names the leader.
+ * member answers `hello`, `status` and what only reads, and names the leader. The leader also keeps schedules in instants
+ * (`schedule-keeper.ts`), which it computes from their calendars.
  *
  * Invariants: nothing is proposed that was not checked; a request gets one answer or its connection ends; all that the leader
  * remembers here beside the state is bounded, and is thrown away when it stops leading, for each can be derived anew.
@@ -31,7 +32,10 @@ import { Deliveries } from './deliveries.ts';
 import { Leases } from './leases.ts';
 import { peerRows } from './members.ts';
 import { ProgressBoard } from './progress.ts';
+import { Calendars } from './schedule-calendars.ts';
+import { ScheduleKeeper } from './schedule-keeper.ts';
 import { Session } from './session.ts';
+import { Slices } from './slices.ts';
 import { type Waiter, Waiters } from './waiters.ts';
 
 /** Asked by the cluster itself. */
@@ -91,6 +95,7 @@ export class Server {
   #makeContext(options: ServerOptions, ports: ServerPorts, peer: Peer): ServerContext {
     const { clock, timers, logger } = ports;
     const sessions = this.#sessions;
+    const calendars = new Calendars();
     const leadingTerm = (): Term | undefined => this.#leadingTerm;
     const peers = (): readonly PeerRow[] => this.#peers;
     return {
@@ -109,6 +114,9 @@ export class Server {
         });
       }),
       progress: new ProgressBoard(),
+      keeper: new ScheduleKeeper(peer, ports, calendars),
+      calendars,
+      slices: new Slices(clock, timers),
       get leadingTerm() {
         return leadingTerm();
       },
@@ -133,7 +141,8 @@ export class Server {
   #applied(index: number, outcome: ApplyOutcome): void {
     if (this.#leadingTerm === undefined) return;
     this.#context.deliveries.perform(index, outcome);
-    const { waiters, progress } = this.#context;
+    const { waiters, progress, keeper } = this.#context;
+    keeper.applied(outcome);
     for (const number of outcome.finished) {
       progress.forget(number);
       if (waiters.waitedFor(number)) void this.#tellWaiters(number);
@@ -181,7 +190,8 @@ export class Server {
 
   #lead(term: Term): void {
     this.#leadingTerm = term;
-    const { peer, leases, clientSessions } = this.#context;
+    const { peer, leases, clientSessions, keeper } = this.#context;
+    keeper.begin();
     leases.begin(peer.scheduler.allWorkers().filter((worker) => !worker.lost));
     clientSessions.begin(peer.scheduler.sessionIds());
   }
@@ -189,7 +199,8 @@ export class Server {
   #stepDown(): void {
     if (this.#leadingTerm === undefined) return;
     this.#leadingTerm = undefined;
-    const { leases, clientSessions, deliveries, waiters, progress } = this.#context;
+    const { leases, clientSessions, deliveries, waiters, progress, keeper } = this.#context;
+    keeper.end();
     leases.end();
     clientSessions.end();
     deliveries.clear();
