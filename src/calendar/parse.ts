@@ -230,7 +230,7 @@ function readZone(value: unknown): string {
   } catch {
     const meant = nearMiss(value, zoneNames()) ?? nearMiss(value.replaceAll(' ', '_'), zoneNames());
     throw new CalendarError(
-      `"${value}" is no known time zone: ${meant === undefined ? usage : `did you mean ${meant}?`}`,
+      `"${value}" is no known time zone: ${meant === undefined ? `${usage}.` : `did you mean ${meant}?`}`,
       { path },
     );
   }
