@@ -115,12 +115,21 @@ const TRIGGER_FIELDS: KnownFields<TriggerOptions> = { overlap: true, request: tr
 const BACKFILL_FIELDS: KnownFields<BackfillOptions> = { from: true, to: true, ...TRIGGER_FIELDS };
 const NEXT_FIELDS: KnownFields<NextOptions> = { after: true };
 const NEXT_COUNT_DEFAULT = 10;
+/** Changes that are asked for at a time: fewer than a connection may have unanswered, so that thousands at once are no flood. */
+const UNDER_WAY_MAX = 256;
+/** Changes that wait for those. */
+const WAITING_MAX = 1_000_000;
 const REQUEST_BYTES = 16;
 
 /** The schedules of the client's namespace. All throw TaskraftError: UNAVAILABLE, TIMEOUT or OUTCOME_UNKNOWN, and what each says. */
 export class Schedules {
   readonly #core: ClusterClient;
   readonly #timeoutMs: number;
+  /** Invariant: at most `UNDER_WAY_MAX`, and that many while somebody waits. */
+  #underWay = 0;
+  /** Those whose turn comes as others are answered, first in, first out. */
+  #waiting: (() => void)[] = [];
+  #nextWaiting = 0;
 
   constructor(core: ClusterClient, timeoutMs: number) {
     this.#core = core;
@@ -275,8 +284,18 @@ export class Schedules {
     return this.#core.ask({ make, timeoutMs: this.#timeoutMs, changes: false, anywhere });
   }
 
-  /** A cluster that has just begun may not have switched schedules on yet, and says when to ask again: that is done here. */
+  /** A change, in its turn; its time runs from then. */
   async #change(make: (requestId: number) => RequestFrame): Promise<AnswerFrame> {
+    await this.#turn();
+    try {
+      return await this.#changeNow(make);
+    } finally {
+      this.#passOn();
+    }
+  }
+
+  /** A cluster that has just begun may not have switched schedules on yet, and says when to ask again: that is done here. */
+  async #changeNow(make: (requestId: number) => RequestFrame): Promise<AnswerFrame> {
     const { clock, timers } = this.#core.ports;
     const untilMs = clock.monotonicMs() + this.#timeoutMs;
     for (;;) {
@@ -292,6 +311,32 @@ export class Schedules {
         });
       }
     }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#underWay < UNDER_WAY_MAX) {
+      this.#underWay += 1;
+      return;
+    }
+    if (this.#waiting.length - this.#nextWaiting >= WAITING_MAX) {
+      throw new TaskraftError('TOO_MANY_REQUESTS', 'Too many changes of schedules wait; wait for some of them.');
+    }
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  /** Whoever waits longest has the turn of the one that is over. */
+  #passOn(): void {
+    const next = this.#waiting[this.#nextWaiting];
+    if (next === undefined) {
+      this.#waiting = [];
+      this.#nextWaiting = 0;
+      this.#underWay -= 1;
+      return;
+    }
+    this.#nextWaiting += 1;
+    next();
   }
 }
 
