@@ -264,6 +264,7 @@ async function raiseHead(head: Head, found: FoundHead, scanned: ScannedLog): Pro
     lastIndex: last.index,
     lastTerm: last.term,
     chain: last.chain,
+    entryTerm: Math.max(found.record.entryTerm, last.term),
     boot: found.record.boot + 1,
     stateDistrusted: false,
   });

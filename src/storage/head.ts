@@ -30,6 +30,11 @@ export interface HeadRecord {
   readonly stateDistrusted: boolean;
   /** See `OpenedStorage.shared`. */
   readonly shared: boolean | undefined;
+  /**
+   * No entry that was acknowledged is of a later term; 0 where an earlier version wrote this. Durable before an entry of that term is
+   * acknowledged: so an entry behind `lastIndex` is of this very term, or was never acknowledged.
+   */
+  readonly entryTerm: Term;
 }
 
 /** An end of the log as votes compare it. */
@@ -84,6 +89,7 @@ export function firstHeadRecord(identity: Identity, crc32: Crc32): HeadRecord {
     damage: undefined,
     stateDistrusted: false,
     shared: undefined,
+    entryTerm: 0,
   };
 }
 
@@ -107,6 +113,7 @@ export function encodeSlot(writer: ByteWriter, sequence: number, record: HeadRec
   writer.u8(flagsOf(record));
   writer.u64(record.damage?.lastIndex ?? 0);
   writer.u64(record.damage?.lastTerm ?? 0);
+  writer.u64(record.entryTerm);
   assert(writer.length <= CRC_AT, 'two names of 200 bytes and the rest fit one sector');
   while (writer.length < CRC_AT) writer.u8(0);
   writer.u32(crc32(writer.view()));
@@ -154,6 +161,8 @@ function decodeRecord(reader: ByteReader): HeadRecord {
   const recorded = { lastIndex: reader.u64(), lastTerm: reader.u64() };
   return {
     ...known,
+    // Zeros, where an earlier version wrote it.
+    entryTerm: reader.u64(),
     damage: (flags & DAMAGED) === 0 ? undefined : recorded,
     stateDistrusted: (flags & STATE_DISTRUSTED) !== 0,
     shared: (flags & (SHARED | NOT_SHARED)) === 0 ? undefined : (flags & SHARED) !== 0,

@@ -11,10 +11,10 @@
 import { assert } from '../base/assert.ts';
 import { ByteWriter, DecodeError } from '../base/bytes.ts';
 import { sameHash, ZERO_HASH } from '../base/hash.ts';
-import type { LogIndex } from '../base/ids.ts';
+import type { LogIndex, Term } from '../base/ids.ts';
 import type { HardState } from '../raft/types.ts';
 import { reading, undecodable } from './damage.ts';
-import { furtherEntry, type Head, type LastEntry } from './head.ts';
+import { furtherEntry, type Head, type HeadRecord, type LastEntry } from './head.ts';
 import {
   compareKeys,
   entryKey,
@@ -114,15 +114,23 @@ async function findMeta({ database, codec, head, location }: ScanContext): Promi
       isLast = false;
       if (!isLogKey(key) || !Number.isSafeInteger(indexOfKey(key))) continue;
       const lastIndex = indexOfKey(key);
-      // An entry that does not read may be of any term up to the one that this peer has reached.
       const read = isEntryKey(key) ? readable(() => codec.decodeEntry(value, lastIndex), location) : undefined;
-      const lastTerm = read?.entry.term ?? head.hardState.term;
+      const lastTerm = read?.entry.term ?? lastTermAt(head, lastIndex);
       behind = furtherEntry(behind, { lastIndex, lastTerm });
     }
     const last = page.at(-1);
     if (last === undefined) return { meta: undefined, isLast: false, behind };
     lt = last[0];
   }
+}
+
+/**
+ * The latest term that entry `index` can be of, which does not read, if it was acknowledged. One that is recorded too late keeps this
+ * peer from voting for whoever has everything; one too early lets it vote for whoever has not.
+ */
+function lastTermAt(head: HeadRecord, index: LogIndex): Term {
+  if (index <= head.lastIndex) return head.lastTerm;
+  return head.entryTerm > 0 ? head.entryTerm : head.hardState.term;
 }
 
 /** The last entry behind `base` up to which everything is right, and agrees with HEAD. */

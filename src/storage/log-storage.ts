@@ -23,6 +23,8 @@ const WRITER_BYTES_MAX = 1024 * 1024;
 const WRITER_BYTES_FIRST = 128 * 1024;
 const PAGE_RECORDS = 1024;
 
+type HeadChange = Parameters<Head['write']>[0];
+
 /** What the parts of one data directory share. */
 export interface LogContext {
   readonly database: Database;
@@ -39,7 +41,8 @@ export interface LogContext {
  *
  *     truncation: HEAD lowered to before it, with the new hard state, synced ─┐
  *     else a new hard state: HEAD written, synced ────────────────────────────┤
- *                                                      one batch, synced ─────┴─▶ HEAD at the new end ─▶ fulfilled
+ *                                                      one batch, synced ─────┼─▶ HEAD at the new end ─▶ fulfilled
+ *     the first entry of a term, meanwhile: HEAD with that term, synced ──────┘
  */
 export class DatabaseLog implements LogStorage {
   readonly #context: LogContext;
@@ -175,9 +178,10 @@ export class DatabaseLog implements LogStorage {
     if (entries.length === 0 && hardState === undefined && batch.truncateFrom === undefined) return;
 
     const oldLast = this.#meta.last;
+    const entryTerm = Math.max(head.record.entryTerm, entries.at(-1)?.term ?? 0);
     let end = oldLast;
-    if (from <= oldLast.index) end = await this.#truncateHead(from, hardState);
-    else if (hardState !== undefined) await this.#voteInHead(hardState);
+    if (from <= oldLast.index) end = await this.#truncateHead(from, { ...voted(hardState), entryTerm });
+    else if (hardState !== undefined) await this.#noteInHead({ hardState, entryTerm });
 
     const { database } = this.#context;
     const steps = database.batch();
@@ -193,7 +197,8 @@ export class DatabaseLog implements LogStorage {
     const key = metaKey(end.index);
     this.#context.codec.encodeMeta(this.#metaWriter, key, meta);
     steps.put(key, this.#metaWriter.view());
-    await latch.guard('writing the Raft log', () => steps.write());
+    const write = latch.guard('writing the Raft log', () => steps.write());
+    await (entryTerm > head.record.entryTerm ? this.#together(write, this.#noteInHead({ entryTerm })) : write);
 
     this.#meta = { ...meta, base: this.#meta.base };
     this.#garbage = garbage;
@@ -248,22 +253,24 @@ export class DatabaseLog implements LogStorage {
    * Before entries from `from` on go: HEAD is lowered and synced, else a crash between the two would look like a lost
    * tail. Returns the end that stays.
    */
-  async #truncateHead(from: LogIndex, hardState: HardState | undefined): Promise<LogPosition> {
-    const { head } = this.#context;
+  async #truncateHead(from: LogIndex, beside: HeadChange): Promise<LogPosition> {
     assert(from >= this.firstIndex, 'what was compacted is committed and is not truncated');
     const end = await this.#positionAt(from - 1);
     this.#sizes.truncate(from, await this.#bytesBetween(from, this.lastIndex));
-    await head.ready();
-    const lowered = { lastIndex: end.index, lastTerm: end.term, chain: end.chain };
-    head.write(hardState === undefined ? lowered : { ...lowered, hardState });
-    await head.sync();
+    await this.#noteInHead({ ...beside, lastIndex: end.index, lastTerm: end.term, chain: end.chain });
     return end;
   }
 
-  async #voteInHead(hardState: HardState): Promise<void> {
+  /** Both are over when it ends, whatever became of them. */
+  async #together(...writes: readonly Promise<void>[]): Promise<void> {
+    const results = await Promise.allSettled(writes);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  async #noteInHead(change: HeadChange): Promise<void> {
     const { head } = this.#context;
     await head.ready();
-    head.write({ hardState });
+    head.write(change);
     await head.sync();
   }
 
@@ -326,4 +333,8 @@ export class DatabaseLog implements LogStorage {
     const what = `entry ${index} does not follow the entry before it in the Raft log`;
     return damaged('LOG_DAMAGED', this.#context.location, what, { index });
   }
+}
+
+function voted(hardState: HardState | undefined): HeadChange {
+  return hardState === undefined ? {} : { hardState };
 }

@@ -220,6 +220,55 @@ describe('repair', () => {
   });
 });
 
+/** A disk that knows what of HEAD survives when the power goes: what was synced. */
+class SyncedDisk extends MemoryDisk {
+  readonly #platter: MemoryPlatter;
+  synced: MemoryPlatter['head'];
+
+  constructor(platter: MemoryPlatter) {
+    super(platter, 'peers/p1');
+    this.#platter = platter;
+  }
+
+  override async syncHead(): Promise<void> {
+    await super.syncHead();
+    this.synced = this.#platter.head?.map((slot) => slot.slice()) as unknown as MemoryPlatter['head'];
+  }
+}
+
+describe('an entry that does not read, with what told of it', () => {
+  /** Appends after a vote in term 9, cuts the power, and lets the last entry rot with the record of the batch that it ended. */
+  async function rotten(terms: readonly number[], powerLost: boolean): Promise<OpenedStorage> {
+    const platter = await lived();
+    const disk = new SyncedDisk(platter);
+    const storage = await openOn(disk);
+    await storage.log.append({ hardState: { term: 9, votedFor: peerId('p3') }, entries: [] });
+    for (const term of terms) await storage.log.append({ entries: [command(storage.log.lastIndex + 1, term)] });
+    const { lastIndex } = storage.log;
+    const { synced } = disk;
+    await storage.close();
+    if (powerLost) platter.head = synced;
+    flip(platter, 'log', entryKey(lastIndex));
+    flip(platter, 'log', metaKey(lastIndex));
+    return openPlatter(platter, REPAIRABLE);
+  }
+
+  test('counts with the term that HEAD has for it, not with one in which the peer only voted', async () => {
+    expect((await rotten([], false)).damage).toEqual({ from: 5, lastIndex: 5, lastTerm: 2 });
+    expect((await rotten([2, 2], false)).damage).toEqual({ from: 7, lastIndex: 7, lastTerm: 2 });
+  });
+
+  test('counts with its term too where the power went with the newest of HEAD', async () => {
+    expect((await rotten([2, 2], true)).damage).toEqual({ from: 7, lastIndex: 7, lastTerm: 2 });
+  });
+
+  test('counts with its term where it was the first of that', async () => {
+    for (const powerLost of [true, false]) {
+      expect((await rotten([2, 9], powerLost)).damage).toEqual({ from: 7, lastIndex: 7, lastTerm: 9 });
+    }
+  });
+});
+
 describe('a state that is distrusted', () => {
   test('is dropped at the next open, and made anew from the log', async () => {
     const platter = await lived();
