@@ -1,9 +1,11 @@
 /**
  * The data directory of a peer: opened at the start, and anew when its disk failed, was found damaged, or got a snapshot.
  *
- *     open ─▶ state read ─▶ in use ──failed──▶ closed ─▶ open …      a few times a minute, then the peer gives up
+ *     open ─▶ state read ─▶ in use ──failed──▶ closed ─▶ open …      a few times a minute, then the peer gives up; a lack of
+ *                 │                                                  room is waited out
  *                 └─damaged─▶ distrusted ─▶ closed ─▶ open: the state is made anew, from the log or by a snapshot
  */
+import { assert } from '../base/assert.ts';
 import { DecodeError } from '../base/bytes.ts';
 import { sameHash } from '../base/hash.ts';
 import type { PeerLimits } from '../config/limits.ts';
@@ -12,7 +14,7 @@ import type { OpenedStorage } from '../storage/storage.ts';
 import type { StorageErrorCode } from '../storage/storage-error.ts';
 import { StorageError } from '../storage/storage-error.ts';
 import { loadState } from './load-state.ts';
-import type { ReopenBudget } from './reopen-budget.ts';
+import { ReopenBudget, RoomPause } from './reopen-budget.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
 import type { PeerPorts } from './types.ts';
 
@@ -22,6 +24,7 @@ const REOPEN_PAUSE_MS = 500;
 /** What may be survived by opening the directory anew: its verification then tells what is left. */
 const REOPENABLE: readonly StorageErrorCode[] = [
   'STORAGE_FAILED',
+  'DATA_DIR_UNUSABLE',
   'NO_SPACE',
   'LOG_DAMAGED',
   'META_DAMAGED',
@@ -40,7 +43,6 @@ export interface DirectoryParts {
   readonly ports: Pick<PeerPorts, 'openStorage' | 'clock' | 'timers' | 'logger'>;
   readonly limits: Pick<PeerLimits, 'applySliceMs'>;
   readonly scheduler: SchedulerOptions & { readonly limits: NonNullable<SchedulerOptions['limits']> };
-  readonly budget: ReopenBudget;
   /** True when a directory that says nothing of it counts as one of which others have a copy. */
   readonly sharedByDefault: boolean;
 }
@@ -53,7 +55,11 @@ export function isSurvivable(error: unknown): error is StorageError {
 /** See the head of this file. */
 export class Directory {
   readonly #parts: DirectoryParts;
+  readonly #budget = new ReopenBudget();
+  readonly #room = new RoomPause();
   #storage: OpenedStorage | undefined;
+  /** Ends the pause under way; undefined without one. */
+  #endPause: (() => void) | undefined;
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
@@ -78,13 +84,39 @@ export class Directory {
     return this.#withState(storage, undefined);
   }
 
+  /** How long to wait before it is opened anew after `error`, in ms; undefined when that was done too often lately. */
+  pauseAfter(error: StorageError): number | undefined {
+    const nowMs = this.#parts.ports.clock.monotonicMs();
+    if (error.code === 'NO_SPACE') return this.#room.next(nowMs);
+    return this.#budget.take(nowMs) ? 0 : undefined;
+  }
+
+  /** Waits for `pauseMs`, or until `interrupt`. */
+  pause(pauseMs: number): Promise<void> {
+    assert(this.#endPause === undefined, 'one pause is under way');
+    return new Promise((resolve) => {
+      const timer = this.#parts.ports.timers.after(pauseMs, () => this.#endPause?.());
+      this.#endPause = (): void => {
+        timer.cancel();
+        this.#endPause = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** Nobody wants it opened any more: a pause ends. */
+  interrupt(): void {
+    this.#endPause?.();
+  }
+
   /**
    * Opens it again, several times if need be. With `snapshot`, which was installed, its state is taken as it is. Undefined when
    * `goesOn` says no meanwhile; then it is closed. @throws StorageError, DecodeError
    */
   async openAgain(snapshot: ReadySnapshot | undefined, goesOn: () => boolean): Promise<OpenedState | undefined> {
-    const { ports, budget } = this.#parts;
+    const { ports } = this.#parts;
     for (;;) {
+      let pauseMs;
       try {
         const storage = await this.#openStorage();
         const opened = await this.#withState(storage, snapshot);
@@ -92,13 +124,12 @@ export class Directory {
         await this.close();
         return undefined;
       } catch (error) {
-        if (!isSurvivable(error) || !budget.take(ports.clock.monotonicMs())) throw error;
+        pauseMs = isSurvivable(error) ? this.pauseAfter(error) : undefined;
+        if (!isSurvivable(error) || pauseMs === undefined) throw error;
         ports.logger.warn('the data directory could not be opened', { reason: error.message });
         await this.close();
       }
-      await new Promise<void>((resolve) => {
-        ports.timers.after(REOPEN_PAUSE_MS, resolve);
-      });
+      await this.pause(Math.max(pauseMs, REOPEN_PAUSE_MS));
       if (!goesOn()) return undefined;
     }
   }

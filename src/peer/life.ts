@@ -20,7 +20,6 @@ import { HandOver } from './hand-over.ts';
 import { RefusedFrames } from './incoming.ts';
 import { lastStampOf } from './last-stamp.ts';
 import { Member } from './member.ts';
-import { ReopenBudget } from './reopen-budget.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
 import type { StatusParts } from './status.ts';
 import { memberStatuses } from './status.ts';
@@ -41,7 +40,6 @@ export class Life {
   /** Set while the founding is waited for. */
   #firstStart: FirstStart | undefined;
   readonly #greeter: Greeter;
-  readonly #reopens = new ReopenBudget();
   #generation = 0;
   /** The directory was opened again since the start. */
   #openedAnew = false;
@@ -68,7 +66,6 @@ export class Life {
       ports,
       limits: this.#limits,
       scheduler: { crc32: ports.crc32, limits: options.schedulerLimits ?? {} },
-      budget: this.#reopens,
       sharedByDefault: options.cluster.members.length > 1,
     });
   }
@@ -161,7 +158,7 @@ export class Life {
           });
         },
         install: (snapshot) => {
-          this.#reopen('a snapshot is installed', snapshot);
+          this.#reopen('a snapshot is installed', 0, snapshot);
         },
         damaged: (error) => {
           this.#scrubbed(error, storage);
@@ -310,27 +307,25 @@ export class Life {
       this.#halt(cause);
       return;
     }
-    this.#reopen(sentenceOf(cause));
+    const pauseMs = this.#directory.pauseAfter(cause);
+    if (pauseMs === undefined) this.#halt(cause);
+    else this.#reopen(sentenceOf(cause), pauseMs);
   }
 
   /** Begins again on the own directory, without ending the process: closes it, opens and checks it anew, and takes part again. */
-  #reopen(reason: string, snapshot?: ReadySnapshot): void {
+  #reopen(reason: string, pauseMs: number, snapshot?: ReadySnapshot): void {
     if (this.#state !== 'serving') return;
-    if (snapshot === undefined && !this.#reopens.take(this.#ports.clock.monotonicMs())) {
-      this.#halt(reason);
-      return;
-    }
     this.#state = 'reopening';
     this.#openedAnew = true;
     this.#reason = reason;
-    if (snapshot === undefined) this.#ports.logger.warn('the data directory is opened anew', { reason });
+    if (snapshot === undefined) this.#ports.logger.warn('the data directory is opened anew', { reason, pauseMs });
     else this.#ports.logger.info(reason, { index: snapshot.checkpoint.index });
-    this.#reopening = this.#openAnew(snapshot).catch((error: unknown) => {
+    this.#reopening = this.#openAnew(snapshot, pauseMs).catch((error: unknown) => {
       this.#halt(error);
     });
   }
 
-  async #openAnew(snapshot: ReadySnapshot | undefined): Promise<void> {
+  async #openAnew(snapshot: ReadySnapshot | undefined, pauseMs: number): Promise<void> {
     const directory = this.#directory;
     const before = this.running();
     await this.#handOver.stepAside(before);
@@ -339,6 +334,8 @@ export class Life {
       this.#ports.logger.warn('a snapshot could not be installed', { reason: sentenceOf(error) });
     });
     await directory.close();
+    if (pauseMs > 0) await directory.pause(pauseMs);
+    if (this.#state !== 'reopening') return;
     const opened = await directory.openAgain(snapshot, () => this.#state === 'reopening');
     if (opened === undefined) return;
     const member = await this.#makeMember(opened.storage, opened.scheduler);
@@ -418,6 +415,10 @@ export class Life {
   async #stop(): Promise<void> {
     // What a start under way opens is closed when it has come to its end.
     await this.#starting?.catch(() => undefined);
+    if (this.#state === 'reopening') {
+      this.#state = 'stopping';
+      this.#directory.interrupt();
+    }
     await this.#reopening?.catch(() => undefined);
     if (this.#state === 'halted') return this.#close();
     if (this.#state === 'serving') {
@@ -432,6 +433,7 @@ export class Life {
   async #close(): Promise<void> {
     this.#firstStart = undefined;
     this.#member?.stop();
+    this.#directory.interrupt();
     try {
       await this.#ports.transport.stop();
     } finally {

@@ -145,7 +145,7 @@ export class Member {
   /** What an operator should look at. */
   get alarms(): readonly PeerAlarm[] {
     const { alarm } = this.#clock;
-    return [...(alarm === undefined ? [] : [alarm]), ...this.neighbours.alarms];
+    return [...(alarm === undefined ? [] : [alarm]), ...this.neighbours.alarms, ...this.snapshots.alarms];
   }
 
   /** Takes part from now on. */

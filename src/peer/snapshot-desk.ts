@@ -17,7 +17,7 @@ import { decodeSnapshotFrame, encodeSnapshotFrame } from './snapshot-frames.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
-import type { SnapshotProgress } from './types.ts';
+import type { PeerAlarm, SnapshotProgress } from './types.ts';
 
 /** What this works with. */
 export interface SnapshotParts {
@@ -110,6 +110,15 @@ export class SnapshotDesk {
 
   get progress(): SnapshotProgress | undefined {
     return this.receiver.progress;
+  }
+
+  /** What an operator should look at. */
+  get alarms(): readonly PeerAlarm[] {
+    const { lacksBytes } = this.receiver;
+    if (lacksBytes === undefined) return [];
+    const mib = Math.ceil(lacksBytes / (1024 * 1024));
+    const message = `${this.#parts.self} has no room for the state that it fetches from the others: give its disk ${mib} MiB or more. It waits.`;
+    return [{ code: 'SPACE_LOW', message }];
   }
 
   /** A checkpoint at `atLeast` or later is needed. */

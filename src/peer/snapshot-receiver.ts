@@ -6,6 +6,9 @@
  *       no answer, refused│  │ another sender      │ the records do not make the state that the mark says
  *                        └──┘◀────── anew ────────┘
  *
+ * Where the disk has no room for it, and for half of what counts as low beside, what has come is given up, so that the peer itself
+ * goes on, and nothing is asked for before there is more room than was needed so far.
+ *
  * Pages are asked for one after the other, from any peer; when a sender falls silent another one that has the same checkpoint goes
  * on where it stopped. What comes goes to the disk, into a directory of its own, and into a loader at the same time, so that the
  * whole is verified against its digest before anything of the peer's own is touched.
@@ -35,6 +38,16 @@ export const ANSWER_MS = 3_000;
 /** When no peer could help they are asked again after this time, in ms. */
 export const RETRY_MS = 500;
 
+/** Between two looks whether there is room, in ms: the first one, and each when it has gone on for long. */
+const ROOM_LOOK_MS = 1_000;
+const ROOM_LOOK_MAX_MS = 30_000;
+
+/** Room is looked at when so many more bytes have come. */
+const ROOM_LOOK_BYTES: number = 32 * 1024 * 1024;
+
+/** Room beyond what has come before it gave out, in bytes: for what LevelDB rewrites, and for the log that grows meanwhile. */
+const ROOM_SPARE_BYTES: number = 64 * 1024 * 1024;
+
 /** A snapshot that is whole, verified, and on the disk beside the own state. */
 export interface ReadySnapshot {
   readonly staging: SnapshotStaging;
@@ -45,11 +58,11 @@ export interface ReadySnapshot {
 
 /** What a receiver works with. */
 export interface ReceiverParts {
-  readonly storage: Pick<OpenedStorage, 'beginSnapshot'>;
+  readonly storage: Pick<OpenedStorage, 'beginSnapshot' | 'space'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
-  readonly limits: Pick<PeerLimits, 'snapshotPageBytes' | 'applySliceMs'>;
+  readonly limits: Pick<PeerLimits, 'snapshotPageBytes' | 'applySliceMs' | 'spaceLowBytes'>;
   readonly loader: () => SchedulerLoader;
   /** What a checkpoint says of the cluster must be readable before it is installed. @throws DecodeError */
   readonly checkConfiguration: (configuration: Uint8Array) => void;
@@ -96,6 +109,11 @@ export class SnapshotReceiver {
   #timer: Timer | undefined;
   /** Fulfilled when the storage has room for a staging: what came of an earlier checkpoint is gone. */
   #cleared: Promise<void> = Promise.resolve();
+  /** Free room without which it is not tried again, in bytes; undefined while there is no want of it. */
+  #lacksBytes: number | undefined;
+  #roomLookMs = ROOM_LOOK_MS;
+  /** Room is looked at before more than so many bytes come. */
+  #roomLookBytes = 0;
   /** Who could not help since the last page, with the newest checkpoint that each named. */
   readonly #refusedBy = new Map<PeerId, { readonly hasAny: boolean; readonly other: boolean }>();
 
@@ -112,6 +130,11 @@ export class SnapshotReceiver {
       index: this.#index,
       receivedBytes: this.#receivedBytes,
     };
+  }
+
+  /** How much room there must be before this goes on, in bytes; undefined while there is no want of it. */
+  get lacksBytes(): number | undefined {
+    return this.#lacksBytes;
   }
 
   /** True until everything has come. */
@@ -133,6 +156,8 @@ export class SnapshotReceiver {
     if (this.#phase === 'idle') return;
     this.#phase = 'idle';
     this.#atLeast = 0;
+    this.#lacksBytes = undefined;
+    this.#roomLookMs = ROOM_LOOK_MS;
     this.#drop();
   }
 
@@ -219,6 +244,8 @@ export class SnapshotReceiver {
   /** False when that was the last page, and all is loaded. */
   async #taken(chunk: SnapshotChunk): Promise<boolean> {
     const epoch = this.#epoch;
+    if (this.#receivedBytes >= this.#roomLookBytes) await this.#checkRoom();
+    if (epoch !== this.#epoch) return false;
     const fetch = this.#fetch ?? (await this.#begin(chunk, epoch));
     if (fetch === undefined || epoch !== this.#epoch) return false;
     const { index, digest } = fetch.checkpoint;
@@ -238,6 +265,19 @@ export class SnapshotReceiver {
     this.#phase = 'loading';
     await this.#load(fetch, epoch);
     return false;
+  }
+
+  /** What the log of this peer needs meanwhile is not taken by a snapshot. */
+  get #reserveBytes(): number {
+    return Math.floor(this.#parts.limits.spaceLowBytes / 2);
+  }
+
+  /** @throws StorageError NO_SPACE */
+  async #checkRoom(): Promise<void> {
+    this.#roomLookBytes = this.#receivedBytes + ROOM_LOOK_BYTES;
+    if (this.#reserveBytes === 0) return;
+    const { freeBytes } = await this.#parts.storage.space();
+    if (freeBytes < this.#reserveBytes) throw new StorageError('NO_SPACE', `only ${freeBytes} bytes are free`);
   }
 
   async #begin(chunk: SnapshotChunk, epoch: number): Promise<Fetch | undefined> {
@@ -279,6 +319,14 @@ export class SnapshotReceiver {
 
   /** What came is of no use, or could not be written. */
   #broken(from: PeerId, error: unknown): void {
+    if (error instanceof StorageError && error.code === 'NO_SPACE') {
+      this.#parts.logger.warn('there is no room for a snapshot', { receivedBytes: this.#receivedBytes });
+      this.#lacksBytes = this.#receivedBytes + ROOM_SPARE_BYTES + this.#reserveBytes;
+      this.#drop();
+      this.#phase = 'fetching';
+      this.#lookForRoom();
+      return;
+    }
     const isDisk = error instanceof StorageError && error.code !== 'STATE_DAMAGED';
     if (isDisk || !(error instanceof StorageError || error instanceof DecodeError)) {
       this.#hooks.failed(error);
@@ -291,6 +339,31 @@ export class SnapshotReceiver {
     this.#hooks.guard(() => this.#ask());
   }
 
+  /** Waits until there is room, and begins anew then. */
+  #lookForRoom(): void {
+    const { storage, timers, logger } = this.#parts;
+    const epoch = this.#epoch;
+    const waits = (): boolean => epoch === this.#epoch && this.#phase === 'fetching';
+    const looked = (freeBytes: number): void => {
+      if (!waits()) return;
+      this.#hooks.guard(() => {
+        if (freeBytes < (this.#lacksBytes ?? 0)) return this.#lookForRoom();
+        logger.info('there is room for a snapshot again', { freeBytes });
+        this.#lacksBytes = undefined;
+        this.#ask();
+      });
+    };
+    this.#timer = timers.after(this.#roomLookMs, () => {
+      if (!waits()) return;
+      // What cannot be asked is asked again.
+      storage.space().then(
+        (space) => looked(space.freeBytes),
+        () => looked(0),
+      );
+    });
+    this.#roomLookMs = Math.min(ROOM_LOOK_MAX_MS, 2 * this.#roomLookMs);
+  }
+
   /** Forgets what has come so far. */
   #drop(): void {
     this.#epoch += 1;
@@ -299,6 +372,7 @@ export class SnapshotReceiver {
     this.#index = 0;
     this.#lastKey = NO_KEY;
     this.#receivedBytes = 0;
+    this.#roomLookBytes = 0;
     const fetch = this.#fetch;
     this.#fetch = undefined;
     if (fetch !== undefined) this.#cleared = fetch.staging.discard().catch(this.#notRemoved);

@@ -177,7 +177,7 @@ describe('what a disk or an entry does to a peer', () => {
       'the peer to halt',
       () => cluster.process(victim).halted.length > 0 || cluster.peer(victim).status().state === 'halted',
     );
-    expect(cluster.peer(victim).status().reason).toContain('no space left on device');
+    expect(cluster.peer(victim).status().reason).toContain('input/output error');
     expect(await cluster.propose(cluster.leader!, submit(11))).toMatchObject({ type: 'applied' });
   });
 

@@ -6,7 +6,7 @@ import { peerId } from '../../src/base/ids.ts';
 import { NO_KEY, type SnapshotChunk } from '../../src/peer/snapshot-frames.ts';
 import { SnapshotReceiver } from '../../src/peer/snapshot-receiver.ts';
 import { Scheduler, type SchedulerLoader } from '../../src/scheduler/scheduler.ts';
-import type { OpenedStorage, SnapshotStaging } from '../../src/storage/storage.ts';
+import type { OpenedStorage, SnapshotStaging, Space } from '../../src/storage/storage.ts';
 
 const P2 = peerId('p2');
 const P3 = peerId('p3');
@@ -35,6 +35,10 @@ class OneRoom {
     });
   }
 
+  space(): Promise<Space> {
+    return Promise.resolve({ freeBytes: 0, ballast: false });
+  }
+
   rid(): void {
     for (const done of this.#rid.splice(0)) done();
   }
@@ -56,7 +60,7 @@ const settle = async (): Promise<void> => {
 };
 
 /** A receiver that has asked for the first page, with what becomes of it. */
-function fetching(room: Pick<OpenedStorage, 'beginSnapshot'>): {
+function fetching(room: Pick<OpenedStorage, 'beginSnapshot' | 'space'>): {
   readonly receiver: SnapshotReceiver;
   readonly asked: PeerId[];
   readonly failures: unknown[];
@@ -71,7 +75,7 @@ function fetching(room: Pick<OpenedStorage, 'beginSnapshot'>): {
       clock: { monotonicMs: () => 0, wallMs: () => 0 },
       timers: { after: () => ({ cancel: () => {} }), soon: () => {} },
       logger: SILENT,
-      limits: { snapshotPageBytes: 1_000, applySliceMs: 2 },
+      limits: { snapshotPageBytes: 1_000, applySliceMs: 2, spaceLowBytes: 0 },
       loader,
       checkConfiguration: (configuration) => {
         if (configuration.length > 0) throw new DecodeError('nobody can read who belongs to the cluster');

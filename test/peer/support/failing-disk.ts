@@ -4,8 +4,10 @@ import type { Database, DatabaseBatch, DatabaseName, Disk, HeadSlot, StateName }
 export class FailingDisk implements Disk {
   readonly location: string;
   readonly #inner: Disk;
-  /** The database whose writes fail. */
-  failing: DatabaseName | undefined;
+  /** The database whose writes fail; `staging` stands for every state but the first. */
+  failing: DatabaseName | 'staging' | undefined;
+  /** What they fail with. */
+  error = 'input/output error';
 
   constructor(inner: Disk) {
     this.#inner = inner;
@@ -65,7 +67,9 @@ export class FailingDisk implements Disk {
 
   #batch(name: DatabaseName, batch: DatabaseBatch): DatabaseBatch {
     const write = batch.write.bind(batch);
-    batch.write = () => (this.failing === name ? Promise.reject(new Error('no space left on device')) : write());
+    const fails = (): boolean =>
+      this.failing === name || (this.failing === 'staging' && name !== 'log' && name !== 'state');
+    batch.write = () => (fails() ? Promise.reject(new Error(this.error)) : write());
     return batch;
   }
 }
