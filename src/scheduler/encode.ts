@@ -3,7 +3,7 @@ import { assert } from '../base/assert.ts';
 import type { ByteWriter } from '../base/bytes.ts';
 import type { Command, Completion, HeldAttempt, TaskSubmission } from './command.ts';
 import { encodeBlob, encodeLabels, encodeTemplate } from './encode-parts.ts';
-import { encodeScheduleCommand } from './schedules/encode.ts';
+import { encodeScheduleCommand, isScheduleCommand, scheduleMoves } from './schedules/encode.ts';
 import { COMMAND_CODES, COMMAND_FORMAT, FAILED_BITS, OUTCOME_CODES, TASK_BITS } from './version.ts';
 
 /** Appends `command`, asked for by `principal`, to `writer`; the length before it is the batch's affair. */
@@ -69,9 +69,7 @@ export function commandMoves(command: Command): number {
   if (command.type === 'complete') return Math.max(1, command.completions.length);
   if (command.type === 'cancel') return Math.max(1, command.numbers.length);
   if (command.type === 'workerAttached') return Math.max(1, command.held.length + command.unanswered.length);
-  // A task of a schedule costs a row and an answer.
-  if (command.type === 'backfillSchedule') return Math.max(1, 2 * command.plannedMs.length);
-  return 1;
+  return isScheduleCommand(command) ? scheduleMoves(command) : 1;
 }
 
 function encodeSubmit(writer: ByteWriter, command: Extract<Command, { type: 'submit' }>): void {

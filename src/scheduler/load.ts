@@ -32,8 +32,7 @@ export function* settleLoad(state: State): Generator<void, void> {
   queues.settle();
   templates.settle();
   yield* records.settle();
-  schedules.settle();
-  yield;
+  yield* schedules.settle();
   workers.settle();
   for (const worker of workers.slots) {
     refresh(worker);

@@ -1,9 +1,35 @@
 /** Commands about schedules as bytes; `decode.ts` is the other direction. */
 import type { ByteWriter } from '../../base/bytes.ts';
-import type { Blob } from '../command.ts';
+import type { Blob, Command } from '../command.ts';
 import { encodeBlob, encodeTemplate } from '../encode-parts.ts';
 import { CATCH_UP_CODES, OVERLAP_CODES } from '../version.ts';
 import type { Overlap, PlannedOccurrence, ScheduleCommand, SchedulePolicy } from './commands.ts';
+
+/** True for commands about schedules. */
+export function isScheduleCommand(command: Command): command is ScheduleCommand {
+  return command.type in SCHEDULE_MOVES;
+}
+
+/** What a command weighs in its batch, see `commandMoves`. */
+export function scheduleMoves(command: ScheduleCommand): number {
+  const moves = SCHEDULE_MOVES[command.type];
+  // A task costs a row and an answer.
+  return command.type === 'backfillSchedule' ? Math.max(moves, 2 * command.plannedMs.length) : moves;
+}
+
+/**
+ * As many moves of tasks as take about the time of the command. One that ends what waits in a buffer rarely finds anything there,
+ * but may find a thousand; so there are not many of them in an entry.
+ */
+const SCHEDULE_MOVES: Readonly<Record<ScheduleCommand['type'], number>> = {
+  putSchedule: 10,
+  deleteSchedule: 50,
+  pauseSchedule: 1,
+  resumeSchedule: 1,
+  triggerSchedule: 50,
+  backfillSchedule: 50,
+  advanceSchedule: 4,
+};
 
 /** Appends what follows the principal. */
 export function encodeScheduleCommand(writer: ByteWriter, command: ScheduleCommand): void {

@@ -29,6 +29,7 @@
 import { assert } from '../../base/assert.ts';
 import { DecodeError } from '../../base/bytes.ts';
 import type { Crc32 } from '../../base/hash.ts';
+import { LOAD_STEP } from '../load-steps.ts';
 import { DueHeap } from '../memory/due-heap.ts';
 import { NumberMap } from '../memory/number-map.ts';
 import { RecordTable } from '../memory/records.ts';
@@ -243,8 +244,9 @@ export class Schedules {
     this.slots.remove(slot);
   }
 
-  /** Ends a restore, when the tasks of all schedules were linked. @throws DecodeError */
-  settle(): void {
+  /** Ends a restore, when the tasks of all schedules were linked. Yields now and then. @throws DecodeError */
+  *settle(): Generator<void, void> {
+    let done = 0;
     // In this order an id is added behind all others.
     for (const schedule of [...this.slots].sort((left, right) => (left.id < right.id ? -1 : 1))) {
       if (schedule.definition === EMPTY || schedule.settledThroughMs === 0) {
@@ -258,6 +260,8 @@ export class Schedules {
       }
       this.sizeBytes += definitionBytes(schedule.definition);
       this.refresh(schedule);
+      done += 1;
+      if (done % LOAD_STEP === 0) yield;
     }
   }
 

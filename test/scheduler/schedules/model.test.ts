@@ -219,7 +219,14 @@ function viewOf(scheduler: Scheduler, of: string): unknown {
   if (view === undefined) return undefined;
   const { number, version, ended, next, unfinished, runs, failures, computedThroughMs } = view;
   return {
-    ...{ number, version, ended, next, unfinished, runs, failures, computedThroughMs },
+    number,
+    version,
+    ended,
+    next,
+    unfinished,
+    runs,
+    failures,
+    computedThroughMs,
     paused: view.pause !== undefined,
     tasks: view.tasks,
     buffered: view.buffered,
@@ -247,7 +254,14 @@ function modelView(model: ScheduleModel, of: string): unknown {
   const late = settled.filter((one) => one.kind === 'planned' && typeof one.what === 'number').map((one) => one.lateMs);
   const unfinished = model.unfinished(schedule).map((task) => task.number);
   return {
-    ...{ number, version, ended, next, unfinished: unfinished.length, runs, failures, computedThroughMs: computedMs },
+    number,
+    version,
+    ended,
+    next,
+    unfinished: unfinished.length,
+    runs,
+    failures,
+    computedThroughMs: computedMs,
     paused,
     tasks: unfinished,
     buffered: schedule.buffer.map(({ version: of_, plannedMs, kind }) => ({ version: of_, plannedMs, kind })),
@@ -351,9 +365,9 @@ class Ledger {
       const view = scheduler.schedule('default', of);
       if (view === undefined || view.ended) continue;
       const seen = new Set(
-        [...view.next.map((one) => key(view.number, view.version, one.plannedMs))].concat(
-          view.buffered.map((one) => key(view.number, one.version, one.plannedMs)),
-        ),
+        view.next
+          .map((one) => key(view.number, view.version, one.plannedMs))
+          .concat(view.buffered.map((one) => key(view.number, one.version, one.plannedMs))),
       );
       const own = [...this.#pending].filter((name) => name.startsWith(`${view.number}/${view.version}/`));
       // What an advance brought beyond the room was not taken.

@@ -233,25 +233,14 @@ export class ScheduleModel {
   // Commands.
 
   #command(command: Command): Reply {
-    switch (command.type) {
-      case 'putSchedule':
-        return this.#put(command);
-      case 'advanceSchedule':
-        return this.#advance(command);
-      case 'complete':
-        for (const { number, outcome } of command.completions) {
-          if (outcome.type !== 'snoozed') this.complete(number, outcome.type);
-        }
-        return OK;
-      case 'deleteSchedule':
-      case 'pauseSchedule':
-      case 'resumeSchedule':
-      case 'triggerSchedule':
-      case 'backfillSchedule':
-        return this.#aboutOne(command);
-      default:
-        return OK;
+    if (command.type === 'putSchedule') return this.#put(command);
+    if (command.type === 'advanceSchedule') return this.#advance(command);
+    if (command.type === 'complete') {
+      for (const { number, outcome } of command.completions) {
+        if (outcome.type !== 'snoozed') this.complete(number, outcome.type);
+      }
     }
+    return 'schedule' in command ? this.#aboutOne(command) : OK;
   }
 
   #aboutOne(
