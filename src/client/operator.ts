@@ -48,10 +48,10 @@ export class Operator {
 
   /**
    * Changes who belongs to the cluster; resolves with the position in the log once that is committed. What comes too early (another
-   * change is under way) is asked again by itself until the time is up.
+   * change is under way) is asked again by itself until the time is up; refused all that time it rejects with CHANGE_PENDING.
    *
    * @throws TaskraftError NOT_FOUND, ALREADY_MEMBER, ALREADY_VOTER, NOT_HEARD, NOT_CAUGHT_UP, LAST_VOTER, QUORUM_AT_RISK,
-   * MEMBER_LIMIT, FEATURE_OFF, OUTCOME_UNKNOWN
+   * MEMBER_LIMIT, FEATURE_OFF, CHANGE_PENDING, OUTCOME_UNKNOWN
    */
   async changeMember(change: MemberChange, peer: string, incarnation?: string): Promise<number> {
     const answer = await this.#ask(

@@ -27,6 +27,8 @@ const RETRY_MS: Readonly<Partial<Record<ErrorCode, number>>> = {
   NOT_READY: 50,
   CHANGE_PENDING: 200,
 };
+/** Of these, what says for certain that the request changed nothing, and why: who asks is better off with that than with no answer. */
+const REFUSES: ReadonlySet<ErrorCode> = new Set(['CHANGE_PENDING', 'OVERLOADED', 'TOO_MANY_REQUESTS']);
 const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(['NOT_LEADER', 'NO_LEADER', 'SHUTTING_DOWN']);
 
 /** Something to ask. */
@@ -51,6 +53,10 @@ interface Pending {
   /** Where it was sent last and may still be answered. */
   link: PeerLink | undefined;
   sends: number;
+  /** The last one; undefined before. */
+  refusal: ErrorFrame | undefined;
+  /** Some sending may have been executed. */
+  doubtful: boolean;
   /** Waits before it is sent again. */
   retry: Timer | undefined;
   deadline: Timer | undefined;
@@ -85,7 +91,16 @@ export class Requests {
     }
     this.#lastId += 1;
     const requestId = this.#lastId;
-    const pending: Pending = { requestId, request, link: undefined, sends: 0, retry: undefined, deadline: undefined };
+    const pending: Pending = {
+      requestId,
+      request,
+      link: undefined,
+      sends: 0,
+      refusal: undefined,
+      doubtful: false,
+      retry: undefined,
+      deadline: undefined,
+    };
     this.#pending.set(requestId, pending);
     if (request.timeoutMs > 0) {
       pending.deadline = this.#ports.timers.after(request.timeoutMs, () => this.#timedOut(pending));
@@ -131,6 +146,7 @@ export class Requests {
   /** What was sent on `link` will not be answered there, or it cannot be opened. */
   linkClosed(link: PeerLink): void {
     for (const pending of Array.from(this.#pending.values())) {
+      if (pending.link === link) pending.doubtful = true;
       if (pending.link !== link && pending.request.only !== link) continue;
       pending.link = undefined;
       if (pending.request.only !== undefined) {
@@ -149,6 +165,8 @@ export class Requests {
     }
     if (pending.link !== link) return;
     pending.link = undefined;
+    if (frame.code === 'OUTCOME_UNKNOWN') pending.doubtful = true;
+    pending.refusal = frame;
     const afterMs = this.#retryDelay(link, frame);
     if (afterMs === undefined || pending.request.only !== undefined) this.#settle(pending, errorOf(frame));
     // Hearing who leads may have sent it there already.
@@ -178,6 +196,8 @@ export class Requests {
     pending.retry?.cancel();
     pending.retry = undefined;
     if (link === undefined || !link.isOpen) return;
+    // Where it was sent before it is not answered yet.
+    if (pending.link !== undefined) pending.doubtful = true;
     pending.link = link;
     pending.sends += 1;
     link.send(pending.request.make(pending.requestId));
@@ -202,6 +222,8 @@ export class Requests {
             : 'No leader could be reached in time; nothing was sent.',
         ),
       );
+    } else if (request.changes && isRefused(pending)) {
+      this.#settle(pending, errorOf(pending.refusal));
     } else if (request.changes) {
       const message =
         'No answer in time: whether it was executed is unknown. With a key it can be submitted again safely.';
@@ -219,6 +241,12 @@ export class Requests {
     pending.retry?.cancel();
     pending.deadline?.cancel();
   }
+}
+
+/** True when it is certain that a request was not executed, wherever it was sent, and why not. */
+function isRefused(pending: Pending): pending is Pending & { readonly refusal: ErrorFrame } {
+  const { link, doubtful, refusal } = pending;
+  return link === undefined && !doubtful && refusal !== undefined && REFUSES.has(refusal.code);
 }
 
 /** What a refusal is for who asked. */

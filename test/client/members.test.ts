@@ -145,6 +145,32 @@ describe('an operator', () => {
     expect(p1.got('transferLeadership')).toMatchObject([{ peer: null }]);
   });
 
+  it('hears of a change that others kept from beginning that nothing was changed', async () => {
+    const { cluster, client } = await connected();
+    cluster.peer(0).script.changeMember = (connection, { requestId }) => connection.refuse(requestId, 'CHANGE_PENDING');
+    expect(await codeOf(cluster, new Operator(client).changeMember('remove', 'p2'))).toBe('CHANGE_PENDING');
+    expect(cluster.peer(0).got('changeMember').length).toBeGreaterThan(10);
+  });
+
+  it.each([
+    ['is not answered', undefined],
+    ['may have been begun', 'OUTCOME_UNKNOWN'],
+  ] as const)('hears that nothing is known as soon as one sending %s', async (_, code) => {
+    const { cluster, client } = await connected();
+    let sendings = 0;
+    const changeMember: FakePeer['script']['changeMember'] = (connection, { requestId }) => {
+      sendings += 1;
+      if (sendings !== 2) return connection.refuse(requestId, 'CHANGE_PENDING');
+      if (code !== undefined) return connection.refuse(requestId, code);
+      connection.peer.kill();
+      cluster.elect(cluster.peer(1));
+      return true;
+    };
+    for (const peer of cluster.peers) peer.script.changeMember = changeMember;
+    expect(await codeOf(cluster, new Operator(client).changeMember('remove', 'p2'))).toBe('OUTCOME_UNKNOWN');
+    expect(sendings).toBeGreaterThan(2);
+  });
+
   it('hears why not', async () => {
     const { cluster, client } = await connected();
     cluster.peer(0).script.changeMember = (connection, { requestId }) => connection.refuse(requestId, 'QUORUM_AT_RISK');
