@@ -233,7 +233,11 @@ function viewOf(scheduler: Scheduler, of: string): unknown {
     skipped: Object.entries(view.counters.skipped).filter(([, count]) => count > 0),
     fired: view.counters.fired,
     late: [view.counters.lateLastMs, view.counters.lateMaxMs, view.counters.lateSumMs],
-    recent: view.recent.map(({ settledAtMs: _, task, skipped, ended: end, ...rest }) => [rest, task ?? skipped, end]),
+    recent: view.recent.map((one) => [
+      { version: one.version, plannedMs: one.plannedMs, kind: one.kind },
+      one.task ?? one.skipped,
+      one.ended,
+    ]),
   };
 }
 

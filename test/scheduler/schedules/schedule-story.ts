@@ -57,7 +57,7 @@ export class ScheduleStory extends Story {
   }
 
   /** One entry, and what it makes the leader do. */
-  then(...commands: Command[]): this {
+  tell(...commands: Command[]): this {
     this.apply(...commands);
     return this.keep();
   }

@@ -24,52 +24,52 @@ function trigger(schedule: string, request: string): Extract<Command, { type: 't
 describe('overlap', () => {
   test('skip: while a task is not final, occurrences are skipped', async () => {
     const story = new ScheduleStory('Overlap: skip');
-    story.then(story.driver.attachCommand('w1', { slots: 9 }), put('report'));
+    story.tell(story.driver.attachCommand('w1', { slots: 9 }), put('report'));
     story.say('Every minute. The task of the first minute runs for two and a half.');
-    story.run(150_000).then(end(story, 1)).run(MINUTE_MS).schedule('report');
+    story.run(150_000).tell(end(story, 1)).run(MINUTE_MS).schedule('report');
     await story.matches('overlap-skip');
   });
 
   test('bufferOne: one waits, the others are skipped', async () => {
     const story = new ScheduleStory('Overlap: bufferOne');
-    story.then(story.driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferOne' } }));
+    story.tell(story.driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferOne' } }));
     story.run(3 * MINUTE_MS).schedule('report');
     story.say('With the end of the first the one that waits starts in the same entry. It names the minute it is for.');
-    story.then(end(story, 1)).schedule('report');
+    story.tell(end(story, 1)).schedule('report');
     story.line(story.relative(JSON.stringify(story.driver.task(2).occurrence)));
-    story.then(end(story, 2)).schedule('report');
+    story.tell(end(story, 2)).schedule('report');
     await story.matches('overlap-buffer-one');
   });
 
   test('bufferAll: they wait up to the bound, and start one after the other', async () => {
     const story = new ScheduleStory('Overlap: bufferAll, here with room for two', { scheduleBufferMax: 2 });
-    story.then(story.driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferAll' } }));
+    story.tell(story.driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferAll' } }));
     story.run(4 * MINUTE_MS).schedule('report');
-    for (const number of [1, 2, 3]) story.then(end(story, number));
+    for (const number of [1, 2, 3]) story.tell(end(story, number));
     story.schedule('report');
     await story.matches('overlap-buffer-all');
   });
 
   test('cancelOther: what runs is told to stop, the newest takes its place', async () => {
     const story = new ScheduleStory('Overlap: cancelOther');
-    story.then(story.driver.attachCommand('w1', { slots: 1 }), put('report', { policy: { overlap: 'cancelOther' } }));
+    story.tell(story.driver.attachCommand('w1', { slots: 1 }), put('report', { policy: { overlap: 'cancelOther' } }));
     story.run(2 * MINUTE_MS).schedule('report');
     story.say('The handler does not heed it. The next one replaces the one that waits.');
-    story.run(20_000).then(trigger('report', 'r1')).schedule('report');
+    story.run(20_000).tell(trigger('report', 'r1')).schedule('report');
     story.say('It hands the task back, which is cancelled; the trigger starts.');
     story
-      .then(end(story, 1, RETURNED))
+      .tell(end(story, 1, RETURNED))
       .schedule('report')
       .task(1);
     story.say('A task that only waits for a slot is cancelled at once.');
-    story.then(story.driver.submitCommand([{}]), end(story, 2), trigger('report', 'r2'), trigger('report', 'r3'));
+    story.tell(story.driver.submitCommand([{}]), end(story, 2), trigger('report', 'r2'), trigger('report', 'r3'));
     story.schedule('report');
     await story.matches('overlap-cancel-other');
   });
 
   test('allow: they run side by side', async () => {
     const story = new ScheduleStory('Overlap: allow');
-    story.then(story.driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'allow' } }));
+    story.tell(story.driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'allow' } }));
     story.run(3 * MINUTE_MS).schedule('report');
     await story.matches('overlap-allow');
   });
@@ -78,12 +78,12 @@ describe('overlap', () => {
 describe('catching up', () => {
   test('latest: of the missed only the newest fires', async () => {
     const story = new ScheduleStory('Catching up: latest');
-    story.then(put('report', { policy: { overlap: 'allow' } })).run(MINUTE_MS);
+    story.tell(put('report', { policy: { overlap: 'allow' } })).run(MINUTE_MS);
     story.say('Ten minutes of outage. The newest is not a minute late, so it fires as any other.');
     story.outage(10 * MINUTE_MS).schedule('report');
     story.say('Of one that is due every ten minutes the newest is more than a minute late, and fires as the only one.');
-    story.then({ type: 'deleteSchedule', ...of('report'), expectedVersion: 1 });
-    story.then(put('slow', { every: 'every 600000', policy: { overlap: 'allow' } }));
+    story.tell({ type: 'deleteSchedule', ...of('report'), expectedVersion: 1 });
+    story.tell(put('slow', { every: 'every 600000', policy: { overlap: 'allow' } }));
     story.outage(30.5 * MINUTE_MS).schedule('slow');
     await story.matches('catch-up-latest');
   });
@@ -91,7 +91,7 @@ describe('catching up', () => {
   test('latest: the newest is only known once the leader has computed on', async () => {
     const story = new ScheduleStory('Catching up: latest, with instants missing', { scheduleInstantsMax: 4 });
     const { driver } = story;
-    story.then(put('report', { every: 'every 240000', policy: { overlap: 'allow' } }));
+    story.tell(put('report', { every: 'every 240000', policy: { overlap: 'allow' } }));
     story.say(
       'Nothing is computed for a quarter of an hour. The last known instant is missed, and others may be due by now.',
     );
@@ -104,7 +104,7 @@ describe('catching up', () => {
 
   test('all: at a distance, and not without end', async () => {
     const story = new ScheduleStory('Catching up: all, here at most four in a row', { catchUpMax: 4 });
-    story.then(put('report', { policy: { overlap: 'allow', catchUp: 'all' } })).run(MINUTE_MS);
+    story.tell(put('report', { policy: { overlap: 'allow', catchUp: 'all' } })).run(MINUTE_MS);
     story
       .outage(8 * MINUTE_MS)
       .run(MINUTE_MS)
@@ -114,8 +114,8 @@ describe('catching up', () => {
 
   test('none, and the window', async () => {
     const story = new ScheduleStory('Catching up: none, and a window of three minutes');
-    story.then(put('never', { policy: { overlap: 'allow', catchUp: 'none' } }));
-    story.then(put('window', { policy: { overlap: 'allow', catchUp: 'all', catchUpWindowMs: 180_000 } }));
+    story.tell(put('never', { policy: { overlap: 'allow', catchUp: 'none' } }));
+    story.tell(put('window', { policy: { overlap: 'allow', catchUp: 'all', catchUpWindowMs: 180_000 } }));
     story
       .run(MINUTE_MS)
       .outage(5.5 * MINUTE_MS)
@@ -129,43 +129,43 @@ describe('standing still and going on', () => {
   test('pause and resume', async () => {
     const story = new ScheduleStory('Pause and resume');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferAll' } }));
+    story.tell(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferAll' } }));
     story.run(2 * MINUTE_MS);
     story.say('What is due while it is paused is skipped; what waits goes on waiting, though the task has ended.');
-    story.then({ type: 'pauseSchedule', ...of('report'), note: blob('maintenance') }).run(MINUTE_MS);
-    story.then(end(story, 1)).schedule('report');
-    story.say('A trigger is explicit.').then(trigger('report', 'r1')).then(end(story, 2));
+    story.tell({ type: 'pauseSchedule', ...of('report'), note: blob('maintenance') }).run(MINUTE_MS);
+    story.tell(end(story, 1)).schedule('report');
+    story.say('A trigger is explicit.').tell(trigger('report', 'r1')).tell(end(story, 2));
     story
-      .then({ type: 'resumeSchedule', ...of('report'), note: blob('') })
+      .tell({ type: 'resumeSchedule', ...of('report'), note: blob('') })
       .schedule('report')
       .run(MINUTE_MS);
     story.say('One that is made paused, and one that is not there.');
     story
-      .then(put('later', { paused: true }))
+      .tell(put('later', { paused: true }))
       .run(MINUTE_MS)
       .schedule('later');
-    story.then({ type: 'pauseSchedule', ...of('nobody'), note: blob('') });
+    story.tell({ type: 'pauseSchedule', ...of('nobody'), note: blob('') });
     await story.matches('pause');
   });
 
   test('failures in a row', async () => {
     const story = new ScheduleStory('Failures in a row pause a schedule');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { pauseOnFailure: 2 } }));
+    story.tell(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { pauseOnFailure: 2 } }));
     story
       .run(MINUTE_MS)
-      .then(end(story, 1, FAILED))
+      .tell(end(story, 1, FAILED))
       .run(MINUTE_MS)
-      .then(end(story, 2));
+      .tell(end(story, 2));
     story.say('A task that ended well in between begins the count anew.');
     story
       .run(MINUTE_MS)
-      .then(end(story, 3, FAILED))
+      .tell(end(story, 3, FAILED))
       .run(MINUTE_MS)
-      .then(end(story, 4, FAILED));
+      .tell(end(story, 4, FAILED));
     story.run(MINUTE_MS).schedule('report');
     story
-      .then({ type: 'resumeSchedule', ...of('report'), note: blob('mended') })
+      .tell({ type: 'resumeSchedule', ...of('report'), note: blob('mended') })
       .run(MINUTE_MS)
       .schedule('report');
     await story.matches('pause-on-failure');
@@ -175,15 +175,15 @@ describe('standing still and going on', () => {
     const story = new ScheduleStory('Runs are counted, those that wait among them');
     const { driver } = story;
     const policy = { overlap: 'bufferAll', maxRuns: 3 } as const;
-    story.then(driver.attachCommand('w1', { slots: 9 }), put('report', { policy }));
+    story.tell(driver.attachCommand('w1', { slots: 9 }), put('report', { policy }));
     story.run(5 * MINUTE_MS).schedule('report');
-    story.then(end(story, 1)).then(end(story, 2)).schedule('report');
+    story.tell(end(story, 1)).tell(end(story, 2)).schedule('report');
     story.say('A trigger still works, and is not counted. A pause has nothing to hold back.');
-    story.then(end(story, 3), trigger('report', 'r1'));
-    story.then({ type: 'pauseSchedule', ...of('report'), note: blob('') });
+    story.tell(end(story, 3), trigger('report', 'r1'));
+    story.tell({ type: 'pauseSchedule', ...of('report'), note: blob('') });
     story.say('A new version with more runs goes on.');
     story
-      .then(put('report', { policy: { ...policy, maxRuns: 4 } }))
+      .tell(put('report', { policy: { ...policy, maxRuns: 4 } }))
       .run(2 * MINUTE_MS)
       .schedule('report');
     await story.matches('max-runs');
@@ -192,7 +192,7 @@ describe('standing still and going on', () => {
   test('a calendar that ends', async () => {
     const story = new ScheduleStory('A calendar that ends');
     story
-      .then(put('once', { every: 'at 999990000', policy: { overlap: 'allow' } }))
+      .tell(put('once', { every: 'at 999990000', policy: { overlap: 'allow' } }))
       .run(MINUTE_MS)
       .schedule('once');
     await story.matches('calendar-ends');
@@ -203,21 +203,21 @@ describe('changing', () => {
   test('a new version while an occurrence is due and while one waits', async () => {
     const story = new ScheduleStory('A new version');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferOne' } }));
+    story.tell(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferOne' } }));
     story.run(2 * MINUTE_MS).schedule('report');
     story.say('The occurrence that waits keeps its version, and fires with the newest task.');
-    story.then(
+    story.tell(
       put('report', { every: 'every 90000', payload: 'new', policy: { overlap: 'bufferOne' }, expectedVersion: 1 }),
     );
     story
-      .then(end(story, 1))
-      .then(end(story, 2))
+      .tell(end(story, 1))
+      .tell(end(story, 2))
       .run(2 * MINUTE_MS)
       .schedule('report');
     story.say('The same again changes nothing, an outdated expectation is refused.');
-    story.then(put('report', { every: 'every 90000', payload: 'new', policy: { overlap: 'bufferOne' } }));
-    story.then(put('report', { expectedVersion: 1 })).then(put('report', { expectedVersion: 0 }));
-    story.then(put('other', { expectedVersion: 3 }));
+    story.tell(put('report', { every: 'every 90000', payload: 'new', policy: { overlap: 'bufferOne' } }));
+    story.tell(put('report', { expectedVersion: 1 })).tell(put('report', { expectedVersion: 0 }));
+    story.tell(put('other', { expectedVersion: 3 }));
     story.say('Instants that were computed for the version before are refused.');
     const { number } = story.view('report');
     const fromMs = story.view('report').computedThroughMs;
@@ -236,13 +236,13 @@ describe('changing', () => {
   test('a jittered occurrence that has not fired is named anew by the new version', async () => {
     const story = new ScheduleStory('A new version while an occurrence is held back by jitter');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 9 }));
-    story.then(put('report', { every: 'every 60000 jitter 30000', policy: { overlap: 'allow' } }));
+    story.tell(driver.attachCommand('w1', { slots: 9 }));
+    story.tell(put('report', { every: 'every 60000 jitter 30000', policy: { overlap: 'allow' } }));
     const [first] = story.view('report').next;
     story.run((first?.plannedMs ?? 0) - driver.nowMs + 1);
     story.line(story.relative(`planned ${first?.plannedMs ?? 0}, to fire at ${first?.fireAtMs ?? 0}`));
     story
-      .then(put('report', { policy: { overlap: 'allow' } }))
+      .tell(put('report', { policy: { overlap: 'allow' } }))
       .run(MINUTE_MS)
       .schedule('report');
     await story.matches('new-version-jitter');
@@ -251,14 +251,14 @@ describe('changing', () => {
   test('deleted while a task runs and another waits', async () => {
     const story = new ScheduleStory('A schedule is deleted');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferOne' } }));
+    story.tell(driver.attachCommand('w1', { slots: 9 }), put('report', { policy: { overlap: 'bufferOne' } }));
     story.run(2 * MINUTE_MS);
-    story.then({ type: 'deleteSchedule', ...of('report'), expectedVersion: 7 });
-    story.then({ type: 'deleteSchedule', ...of('report'), expectedVersion: -1 }).run(MINUTE_MS);
+    story.tell({ type: 'deleteSchedule', ...of('report'), expectedVersion: 7 });
+    story.tell({ type: 'deleteSchedule', ...of('report'), expectedVersion: -1 }).run(MINUTE_MS);
     story.say('Its id is free for another one, which knows nothing of the task that still runs.');
-    story.then(put('report')).run(MINUTE_MS).schedule('report');
+    story.tell(put('report')).run(MINUTE_MS).schedule('report');
     story
-      .then(end(story, 1))
+      .tell(end(story, 1))
       .task(1)
       .line(story.relative(JSON.stringify(story.driver.task(1).occurrence)));
     await story.matches('delete');
@@ -269,10 +269,10 @@ describe('on request', () => {
   test('a trigger, again, and under another policy', async () => {
     const story = new ScheduleStory('A trigger');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 9 }), put('report', { every: 'every 86400000' }));
-    story.then(trigger('report', 'r1')).then(trigger('report', 'r1')).then(trigger('report', 'r2'));
-    story.then({ ...trigger('report', 'r3'), overlap: 'bufferOne' }).then(trigger('report', 'r3'));
-    story.then({ ...trigger('report', 'r4'), overlap: 'allow' }).then(trigger('nobody', 'r5'));
+    story.tell(driver.attachCommand('w1', { slots: 9 }), put('report', { every: 'every 86400000' }));
+    story.tell(trigger('report', 'r1')).tell(trigger('report', 'r1')).tell(trigger('report', 'r2'));
+    story.tell({ ...trigger('report', 'r3'), overlap: 'bufferOne' }).tell(trigger('report', 'r3'));
+    story.tell({ ...trigger('report', 'r4'), overlap: 'allow' }).tell(trigger('nobody', 'r5'));
     story.schedule('report');
     await story.matches('trigger');
   });
@@ -280,14 +280,14 @@ describe('on request', () => {
   test('a backfill', async () => {
     const story = new ScheduleStory('A backfill');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 9 }), put('report'));
+    story.tell(driver.attachCommand('w1', { slots: 9 }), put('report'));
     const past = [driver.nowMs - 120_000, driver.nowMs - 60_000];
     const backfill = { type: 'backfillSchedule', ...of('report'), version: 1, request: 'b1', plannedMs: past } as const;
-    story.then(backfill).schedule('report').then(backfill);
+    story.tell(backfill).schedule('report').tell(backfill);
     story.say('Side by side, where that is asked for. An outdated version, and the future, are refused.');
-    story.then({ ...backfill, request: 'b2', overlap: 'allow' });
-    story.then({ ...backfill, request: 'b3', version: 2 });
-    story.then({ ...backfill, request: 'b4', plannedMs: [driver.nowMs + 1] });
+    story.tell({ ...backfill, request: 'b2', overlap: 'allow' });
+    story.tell({ ...backfill, request: 'b3', version: 2 });
+    story.tell({ ...backfill, request: 'b4', plannedMs: [driver.nowMs + 1] });
     story.say('What is planned goes on beside it.').run(MINUTE_MS).schedule('report');
     await story.matches('backfill');
   });
@@ -295,9 +295,9 @@ describe('on request', () => {
   test('no room for another task', async () => {
     const story = new ScheduleStory('As many tasks as may be', { liveTasksMax: 1 });
     story
-      .then(put('report', { policy: { overlap: 'allow' } }))
+      .tell(put('report', { policy: { overlap: 'allow' } }))
       .run(2 * MINUTE_MS)
-      .then(trigger('report', 'r1'));
+      .tell(trigger('report', 'r1'));
     story.schedule('report');
     await story.matches('task-limit');
   });
@@ -307,8 +307,8 @@ describe('a lost worker', () => {
   test('keeps the overlap slot until its lease is over', async () => {
     const story = new ScheduleStory('A worker is lost while it runs a task of a schedule');
     const { driver } = story;
-    story.then(driver.attachCommand('w1', { slots: 3 }), put('report'), put('free', { policy: { overlap: 'allow' } }));
-    story.run(MINUTE_MS).then(driver.submitCommand([{}]));
+    story.tell(driver.attachCommand('w1', { slots: 3 }), put('report'), put('free', { policy: { overlap: 'allow' } }));
+    story.run(MINUTE_MS).tell(driver.submitCommand([{}]));
     story.say(
       'The handler may run on until 75 s. Nobody gets the task before, unless its schedule lets tasks overlap.',
     );
