@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { Client } from '../index.ts';
 import { readSecret } from '../system/secrets.ts';
-import type { OutputFormat } from './output.ts';
+import { OUTPUT_FORMATS, type OutputFormat } from './output.ts';
 import { duration, words } from './parse.ts';
 
 /** What `withCluster` adds to a command. */
@@ -40,7 +40,7 @@ export function withCluster(command: Command): Command {
 export function withConnection(command: Command): Command {
   const options = [
     new Option('--timeout <duration>', 'how long to wait for the cluster').default('10s').argParser(duration),
-    new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'),
+    new Option('-o, --output <format>', 'how to print').choices(OUTPUT_FORMATS).default('table'),
   ];
   withCluster(command);
   for (const option of options) command.addOption(option.helpGroup(GROUP));

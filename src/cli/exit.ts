@@ -14,6 +14,8 @@ export const EXIT = {
   forbidden: 4,
   conflict: 5,
   unavailable: 6,
+  /** Of `diff` and of a dry run: something would change. */
+  wouldChange: 10,
 } as const;
 
 /** Ends the command with a sentence and an exit code. */

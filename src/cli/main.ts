@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
  * `taskraft`, the operator's tool: runs members of a cluster (`server`, `dev`), workers (`worker run`), and asks a cluster for
- * things (`task`, `queue`, `worker`, `cluster`). Commands are a noun and a verb.
+ * things (`task`, `schedule`, `apply`, `queue`, `worker`, `cluster`). Commands are a noun and a verb.
  *
  * What comes in: arguments, a few variables of the environment, secrets from files. What goes out: results on standard output,
  * as a table or with `-o json` as JSON and nothing else; everything else on standard error; an exit status.
  *
- * Invariants: exit status 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 conflict, 6 unavailable, held by
- * `exit.ts`; with `-o json` an error is an object `{error: {code, message, retryable}}` on standard output; no secret is ever an
+ * Invariants: exit status 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 conflict, 6 unavailable, 10 something would
+ * change, held by `exit.ts`; with `-o json` an error is an object `{error: {code, message, retryable}}` on standard output; no secret is ever an
  * argument; nothing asks questions, so nothing waits for a terminal; text from the cluster cannot steer the terminal.
  *
  * What it does not do: there is no logic of scheduling or consensus here. This folder puts parts together: `member.ts` a real
@@ -46,9 +46,8 @@ function tellError({ code, message, retryable }: Ending): void {
 function wantsJson(argv: readonly string[]): boolean {
   return argv.some(
     (word, at) =>
-      word === '-ojson' ||
-      word === '--output=json' ||
+      /^(?:-o|--output=)jsonl?$/.test(word) ||
       word === '--json' ||
-      (word === 'json' && (argv[at - 1] === '-o' || argv[at - 1] === '--output')),
+      (/^jsonl?$/.test(word) && (argv[at - 1] === '-o' || argv[at - 1] === '--output')),
   );
 }

@@ -1,7 +1,10 @@
 /** What commands print: tables for people, JSON for programs. JSON alone goes to standard output; all else to standard error. */
 
 /** How a command prints its result. */
-export type OutputFormat = 'table' | 'json';
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/** The formats: a table for people, one JSON value, or one JSON value a line. */
+export const OUTPUT_FORMATS = ['table', 'json', 'jsonl'] as const;
 
 /** One column of a table. */
 export interface Column<Row> {
@@ -81,9 +84,38 @@ export function formatBytes(sizeBytes: number): string {
   return `${at === 0 ? value : value.toFixed(1)} ${units[at]}`;
 }
 
-/** Prints a result in the asked format: `value` as it is for programs, `table` for people. */
-export function print(format: OutputFormat, value: unknown, table: () => string): void {
-  process.stdout.write(format === 'json' ? `${JSON.stringify(value, jsonValue, 2)}\n` : table());
+/**
+ * Prints a result in the asked format: `value` as it is for programs, `table` for people. `rows` are what has a line of its own in
+ * `jsonl`; where there are none the value has one.
+ */
+export function print(
+  format: OutputFormat,
+  value: unknown,
+  table: () => string,
+  rows: readonly unknown[] = [value],
+): void {
+  process.stdout.write(formatted(format, value, table, rows));
+}
+
+function formatted(format: OutputFormat, value: unknown, table: () => string, rows: readonly unknown[]): string {
+  switch (format) {
+    case 'table':
+      return table();
+    case 'json':
+      return `${JSON.stringify(value, jsonValue, 2)}\n`;
+    case 'jsonl':
+      return rows.map((row) => `${JSON.stringify(row, jsonValue)}\n`).join('');
+  }
+}
+
+/** Characters of a value in a table. */
+const SHOWN_CHARS = 200;
+
+/** A value in a table: not all of it when it is long. */
+export function shorten(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const text = value instanceof Uint8Array ? `${value.length} bytes` : JSON.stringify(value);
+  return printable(text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (-o json shows all)` : text);
 }
 
 /** Bytes as base 64 and integers over 2^53 as text: JSON has neither. */

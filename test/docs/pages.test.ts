@@ -87,7 +87,7 @@ test('the limits told to operators are those of the code, each with a code that 
 
 test('exit codes and ports told to operators are those of the code', () => {
   const [, table = ''] = /## Exit codes\n([\s\S]*?)\n## /.exec(operating) ?? [];
-  const listed = [...table.matchAll(/^\| (\d) /gm)].map(([, code]) => Number(code));
+  const listed = [...table.matchAll(/^\| (\d+) /gm)].map(([, code]) => Number(code));
   expect(listed).toEqual(Object.values(EXIT));
   expect(operating).toContain(`| ${CLIENT_PORT_DEFAULT} `);
   expect(operating).toContain(`| ${PEER_PORT_DEFAULT} `);

@@ -1,11 +1,11 @@
 /** `taskraft task …`: submit, look, wait, cancel. */
-import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { Client, TaskInfo, TaskSpec } from '../../index.ts';
 import { TASK_STATES, type TaskState } from '../../protocol/rows.ts';
 import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
 import { CliError, EXIT, required } from '../exit.ts';
-import { formatAge, formatFields, formatInstant, formatTable, pairsText, print, printable } from '../output.ts';
+import { parseInstant, parsePayload, readText } from '../input.ts';
+import { formatAge, formatFields, formatInstant, formatTable, pairsText, print, shorten } from '../output.ts';
 import { duration, pair, wholeNumber } from '../parse.ts';
 
 /** Nothing makes a task wait for another one yet, so that no task is ever blocked. */
@@ -155,7 +155,7 @@ async function specOf(flags: SubmitFlags): Promise<TaskSpec> {
   const text = flags.payloadFile === undefined ? flags.payload : await readText(flags.payloadFile);
   return {
     type: required(flags.type, '--type <type>'),
-    ...(text === undefined ? {} : { payload: parseJson(text) }),
+    ...(text === undefined ? {} : { payload: parsePayload(text) }),
     ...(flags.queue === undefined ? {} : { queue: flags.queue }),
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
     ...(flags.key === undefined ? {} : { key: flags.key }),
@@ -271,48 +271,4 @@ function history(flags: ConnectionFlags, task: TaskInfo): void {
     );
   });
   if (historyDropped > 0) process.stderr.write(`${historyDropped} events behind the first ten are not kept\n`);
-}
-
-const SHOWN_CHARS = 200;
-const INPUT_BYTES_MAX = 8 * 1024 * 1024;
-
-function shorten(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  const text = value instanceof Uint8Array ? `${value.length} bytes` : JSON.stringify(value);
-  return printable(text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (-o json shows all)` : text);
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return file === '-' ? await readInput() : readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CliError('USAGE', `cannot read ${file}: ${error instanceof Error ? error.message : ''}`, EXIT.usage);
-  }
-}
-
-/** All of standard input. More than any payload may have is not read. */
-async function readInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    sizeBytes += chunk.length;
-    if (sizeBytes > INPUT_BYTES_MAX) throw new Error(`it has more than ${INPUT_BYTES_MAX} bytes`);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : '';
-    throw new CliError('USAGE', `the payload is no JSON: ${why}`, EXIT.usage);
-  }
-}
-
-function parseInstant(text: string): number {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new CliError('USAGE', `"${text}" is no instant: 2026-11-23T10:00:00Z is one`, EXIT.usage);
-  return ms;
 }

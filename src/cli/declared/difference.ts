@@ -1,0 +1,132 @@
+/** What it takes to make the schedules of a cluster what files declare. */
+import { isDeepStrictEqual } from 'node:util';
+import { blobValue } from '../../client/task-info.ts';
+import type { Client, ScheduleDetail, ScheduleInfo } from '../../index.ts';
+import { toTemplate } from '../../server/requests.ts';
+import { toPolicy } from '../../server/schedule-rows.ts';
+import type { Mistake } from './documents.ts';
+import type { DeclaredSchedule } from './schedules.ts';
+
+/** One field that differs, with what it is and what it will be. */
+export interface FieldChange {
+  readonly field: string;
+  readonly from: unknown;
+  readonly to: unknown;
+}
+
+/** What happens to one schedule. */
+export interface ScheduleChange {
+  readonly change: 'create' | 'change' | 'delete';
+  readonly id: string;
+  readonly fields: readonly FieldChange[];
+  /** That it has now; 0 where there is none. */
+  readonly version: number;
+  /** What is to be put; undefined for what is to be deleted. */
+  readonly declared: DeclaredSchedule | undefined;
+}
+
+/** What happens to all of them. */
+export interface Difference {
+  /** Puts in the order of the files, then deletions by id. */
+  readonly changes: readonly ScheduleChange[];
+  readonly unchanged: number;
+  /** What cannot be put though its form is right. */
+  readonly mistakes: readonly Mistake[];
+}
+
+/** Schedules that are asked for at a time. */
+const TOGETHER = 64;
+
+/**
+ * Compares. With `prune` schedules are to go that are managed by that name and not declared. Nothing is changed here.
+ *
+ * @throws TaskraftError
+ */
+export async function differenceOf(
+  client: Client,
+  declared: readonly DeclaredSchedule[],
+  prune: string | undefined,
+): Promise<Difference> {
+  const existing = await allSchedules(client);
+  const changes: ScheduleChange[] = [];
+  const mistakes: Mistake[] = [];
+  const nowMs = Date.now();
+  for (let from = 0; from < declared.length; from += TOGETHER) {
+    const some = declared.slice(from, from + TOGETHER);
+    const details = await Promise.all(
+      some.map(({ spec }) => (existing.has(spec.id) ? client.schedules.get(spec.id) : undefined)),
+    );
+    some.forEach((one, at) => {
+      const detail = details[at];
+      const fields = detail === undefined ? [] : fieldChanges(detail, one);
+      const isNew = detail === undefined || fields.some(({ field }) => field === 'calendar');
+      if (isNew && !one.fires(nowMs))
+        mistakes.push({ at: one.at, message: 'It never fires: no instant after now fits.' });
+      if (detail !== undefined && fields.length === 0) return;
+      const change = detail === undefined ? 'create' : 'change';
+      changes.push({ change, id: one.spec.id, fields, version: detail?.version ?? 0, declared: one });
+    });
+  }
+  const unchanged = declared.length - changes.length;
+  if (prune !== undefined) changes.push(...deletions(existing, declared, prune));
+  return { changes, unchanged, mistakes };
+}
+
+function deletions(
+  existing: ReadonlyMap<string, ScheduleInfo>,
+  declared: readonly DeclaredSchedule[],
+  prune: string,
+): ScheduleChange[] {
+  const kept = new Set(declared.map(({ spec }) => spec.id));
+  return [...existing.values()]
+    .filter(({ id, managedBy }) => managedBy === prune && !kept.has(id))
+    .map(({ id, version }) => ({ change: 'delete', id, fields: [], version, declared: undefined }));
+}
+
+async function allSchedules(client: Client): Promise<Map<string, ScheduleInfo>> {
+  const all = new Map<string, ScheduleInfo>();
+  let cursor: string | undefined;
+  do {
+    const page = await client.schedules.list(cursor === undefined ? {} : { cursor });
+    for (const schedule of page.schedules) all.set(schedule.id, schedule);
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  return all;
+}
+
+/** Fields in which what is there differs from what is declared, both with every default said. */
+function fieldChanges(detail: ScheduleDetail, { frame, calendar }: DeclaredSchedule): FieldChange[] {
+  const { type, queue, priority, requires, retry, timeouts, retention } = toTemplate(frame.template);
+  const policy = toPolicy(frame.policy);
+  const { task } = detail;
+  const compared: readonly (readonly [field: string, from: unknown, to: unknown])[] = [
+    ['calendar', detail.calendar, JSON.parse(calendar)],
+    ['overlap', detail.overlap, policy.overlap],
+    ['catchUp', detail.catchUp, policy.catchUp],
+    ['catchUpWindowMs', detail.catchUpWindowMs, policy.catchUpWindowMs],
+    ['maxRuns', detail.maxRuns, policy.maxRuns],
+    ['pauseOnFailure', detail.pauseOnFailure, policy.pauseOnFailure],
+    ['managedBy', detail.managedBy ?? null, frame.managedBy],
+    ['task.type', task.type, type],
+    ['task.queue', task.queue, queue],
+    ['task.priority', task.priority, priority],
+    ['task.requires', task.requires, Object.fromEntries(requires)],
+    ['task.retry', task.retry, retry],
+    ['task.timeouts', task.timeouts, timeouts],
+    [
+      'task.retention',
+      task.retention,
+      { doneMs: retention.doneMs, failedMs: retention.failedMs, payload: retention.keepPayload },
+    ],
+    ['task.payload', plain(detail.payload), plain(blobValue(frame.payload))],
+    ['task.headers', plain(detail.headers), plain(blobValue(frame.headers))],
+  ];
+  return compared
+    .filter(([, from, to]) => !isDeepStrictEqual(from, to))
+    .map(([field, from, to]) => ({ field, from: from ?? null, to: to ?? null }));
+}
+
+/** Bytes as one class of them, so that equal ones are equal. */
+function plain(value: unknown): unknown {
+  return value instanceof Uint8Array ? new Uint8Array(value) : value;
+}

@@ -1,0 +1,59 @@
+/** What commands read besides their arguments: files, standard input, JSON and instants in options. */
+import { readFileSync, statSync } from 'node:fs';
+import { CliError, EXIT } from './exit.ts';
+
+/** More than any payload may have, and than anybody writes by hand. */
+const INPUT_BYTES_MAX = 8 * 1024 * 1024;
+
+/** The text of a file, or of standard input for `-`. @throws CliError USAGE */
+export async function readText(file: string): Promise<string> {
+  if (file !== '-') return readTextNow(file);
+  try {
+    return await readInput();
+  } catch (error) {
+    throw new CliError('USAGE', `cannot read -: ${error instanceof Error ? error.message : ''}`, EXIT.usage);
+  }
+}
+
+/** The text of a file. @throws CliError USAGE */
+export function readTextNow(file: string): string {
+  try {
+    return readFile(file);
+  } catch (error) {
+    throw new CliError('USAGE', `cannot read ${file}: ${error instanceof Error ? error.message : ''}`, EXIT.usage);
+  }
+}
+
+/** The value that `text` says as JSON. @throws CliError USAGE */
+export function parsePayload(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : '';
+    throw new CliError('USAGE', `the payload is no JSON: ${why}`, EXIT.usage);
+  }
+}
+
+/** Ms since 1970 of an instant as ISO 8601. @throws CliError USAGE */
+export function parseInstant(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new CliError('USAGE', `"${text}" is no instant: 2026-11-23T10:00:00Z is one`, EXIT.usage);
+  return ms;
+}
+
+function readFile(file: string): string {
+  if (statSync(file).size > INPUT_BYTES_MAX) throw new Error(`it has more than ${INPUT_BYTES_MAX} bytes`);
+  return readFileSync(file, 'utf8');
+}
+
+/** All of standard input. More than any payload may have is not read. */
+async function readInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > INPUT_BYTES_MAX) throw new Error(`it has more than ${INPUT_BYTES_MAX} bytes`);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

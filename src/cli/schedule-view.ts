@@ -1,0 +1,155 @@
+/** Schedules as people read them. */
+import type { NextOccurrence, NextOccurrences, ScheduleDetail, ScheduleInfo, SettledOccurrence } from '../index.ts';
+import { formatAge, formatFields, formatInstant, formatTable, pairsText, shorten } from './output.ts';
+
+const CLOCK_WORDS: Readonly<Record<string, string>> = {
+  gap: 'moved: the clock skips this time',
+  overlap: 'the clock shows this time twice',
+  offset: 'the clock has changed',
+};
+
+/** Schedules, one a line. */
+export function scheduleTable(schedules: readonly ScheduleInfo[]): string {
+  return formatTable(
+    [
+      { title: 'ID', of: (one) => one.id },
+      { title: 'STATE', of: (one) => (one.problem === undefined ? one.state : 'problem') },
+      { title: 'WHEN', of: (one) => whenText(one.calendar) },
+      { title: 'ZONE', of: (one) => fieldsOf(one.calendar)['timeZone'] as string | undefined },
+      { title: 'TYPE', of: (one) => one.task.type },
+      { title: 'NEXT', of: (one) => formatInstant(one.next[0]?.plannedMs) },
+      { title: 'FIRED', of: (one) => one.fired.planned, align: 'right' },
+      { title: 'SKIPPED', of: (one) => skippedTotal(one), align: 'right' },
+      {
+        title: 'LAST LATE',
+        of: (one) => (one.fired.planned === 0 ? undefined : formatAge(one.lateness.lastMs)),
+        align: 'right',
+      },
+      { title: 'RUNNING', of: (one) => one.unfinished, align: 'right' },
+    ],
+    schedules,
+  );
+}
+
+/** One schedule with what it did last and will do next. */
+export function scheduleText(one: ScheduleDetail, upcoming: NextOccurrences | undefined): string {
+  const parts = [formatFields(scheduleFields(one))];
+  if (one.occurrences.length > 0) parts.push(`\nLast occurrences:\n${settledTable(one.occurrences)}`);
+  if (upcoming !== undefined && upcoming.occurrences.length > 0) parts.push(`\nNext:\n${nextTable(upcoming)}`);
+  return parts.join('');
+}
+
+/** Instants to come, with changes of the clock marked. */
+export function nextTable({ timeZone, occurrences }: NextOccurrences): string {
+  const hasJitter = occurrences.some(({ plannedMs, fireAtMs }) => fireAtMs !== plannedMs);
+  return formatTable<NextOccurrence>(
+    [
+      { title: 'PLANNED', of: (one) => formatInstant(one.plannedMs) },
+      { title: timeZone.toUpperCase(), of: (one) => `${one.wallClock} ${one.utcOffset}` },
+      ...(hasJitter ? [{ title: 'FIRES', of: (one: NextOccurrence) => formatInstant(one.fireAtMs) }] : []),
+      {
+        title: 'CLOCK',
+        of: (one) => (one.clockChange === undefined ? '' : (CLOCK_WORDS[one.clockChange] ?? one.clockChange)),
+      },
+    ],
+    occurrences,
+  );
+}
+
+function scheduleFields(one: ScheduleDetail): (readonly [string, string | number | undefined])[] {
+  const fired = one.fired.planned + one.fired.trigger + one.fired.backfill;
+  const averageMs = one.fired.planned === 0 ? 0 : one.lateness.sumMs / one.fired.planned;
+  const skipped = Object.entries(one.skipped).map(([reason, count]) => `${count} ${reason}`);
+  return [
+    ['id', one.id],
+    ['version', one.version],
+    ['state', one.state],
+    ...(one.problem === undefined ? [] : [['problem', one.problem] as const]),
+    ...(one.pauseReason === undefined ? [] : [['paused by', one.pauseReason] as const]),
+    ...(one.note === undefined ? [] : [['note', one.note] as const]),
+    ['when', whenText(one.calendar)],
+    ['calendar', JSON.stringify(one.calendar)],
+    ['overlap', one.overlap],
+    ['catch up', one.catchUp === 'none' ? 'none' : `${one.catchUp}, within ${formatAge(one.catchUpWindowMs) ?? ''}`],
+    ['max runs', one.maxRuns === 0 ? undefined : one.maxRuns],
+    ['pause on failure', one.pauseOnFailure === 0 ? undefined : `after ${one.pauseOnFailure} in a row`],
+    ['managed by', one.managedBy],
+    ['task type', one.task.type],
+    ['queue', one.task.queue],
+    ['priority', one.task.priority],
+    ['requires', pairsText(one.task.requires)],
+    ['payload', shorten(one.payload)],
+    ['headers', shorten(one.headers)],
+    ['created', formatInstant(one.createdAtMs)],
+    ['changed', formatInstant(one.changedAtMs)],
+    ['settled through', formatInstant(one.settledThroughMs)],
+    [
+      'fired',
+      `${fired}: ${one.fired.planned} planned, ${one.fired.trigger} triggered, ${one.fired.backfill} backfilled`,
+    ],
+    ['skipped', skipped.length === 0 ? '0' : `${skippedTotal(one)}: ${skipped.join(', ')}`],
+    [
+      'lateness',
+      one.fired.planned === 0
+        ? undefined
+        : `last ${formatAge(one.lateness.lastMs)}, mean ${formatAge(averageMs)}, worst ${formatAge(one.lateness.maxMs)}`,
+    ],
+    ['running', one.unfinished],
+    ['waiting', one.buffered],
+    ['failed in a row', one.consecutiveFailures],
+  ];
+}
+
+function settledTable(occurrences: readonly SettledOccurrence[]): string {
+  return formatTable(
+    [
+      { title: 'PLANNED', of: (one) => formatInstant(one.plannedMs) },
+      { title: 'KIND', of: (one) => one.kind },
+      { title: 'SETTLED', of: (one) => formatInstant(one.settledAtMs) },
+      {
+        title: 'LATE',
+        of: (one) => (one.kind === 'planned' ? formatAge(one.settledAtMs - one.plannedMs) : undefined),
+        align: 'right',
+      },
+      { title: 'TASK', of: (one) => one.taskId },
+      {
+        title: 'OUTCOME',
+        of: (one) => (one.skipped === undefined ? (one.ended ?? 'running') : `skipped: ${one.skipped}`),
+      },
+    ],
+    occurrences,
+  );
+}
+
+function skippedTotal({ skipped }: ScheduleInfo): number {
+  return Object.values(skipped).reduce((sum, count) => sum + count, 0);
+}
+
+function fieldsOf(calendar: unknown): Readonly<Record<string, unknown>> {
+  return typeof calendar === 'object' && calendar !== null ? (calendar as Record<string, unknown>) : {};
+}
+
+/** The specs of a calendar in a few words. */
+function whenText(calendar: unknown): string | undefined {
+  const { specs } = fieldsOf(calendar);
+  if (!Array.isArray(specs)) return undefined;
+  const texts = specs.map((spec: unknown) => {
+    const { cron, every, at } = fieldsOf(spec);
+    if (typeof cron === 'string') return cron;
+    if (typeof every === 'number') return `every ${everyText(every)}`;
+    return typeof at === 'number' ? `at ${formatInstant(at) ?? ''}` : '?';
+  });
+  return texts.join(' | ');
+}
+
+function everyText(ms: number): string {
+  for (const [unit, unitMs] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1_000],
+  ] as const) {
+    if (ms % unitMs === 0) return `${ms / unitMs}${unit}`;
+  }
+  return `${ms}ms`;
+}
