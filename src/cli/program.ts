@@ -1,8 +1,11 @@
 /** The tree of commands. */
 import { Command } from 'commander';
+import { applyCommand, diffCommand } from './commands/apply.ts';
 import { clusterCommand } from './commands/cluster.ts';
 import { devCommand } from './commands/dev.ts';
+import { importCommand } from './commands/import.ts';
 import { queueCommand } from './commands/queue.ts';
+import { scheduleCommand } from './commands/schedule.ts';
 import { serverCommand } from './commands/server.ts';
 import { simCommand } from './commands/sim.ts';
 import { taskCommand } from './commands/task.ts';
@@ -19,7 +22,8 @@ export function makeProgram(): Command {
     .addHelpText(
       'after',
       `
-Exit status: 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 conflict, 6 unavailable.
+Exit status: 0 ok, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 conflict, 6 unavailable;
+10 when diff or a dry run finds something to change.
 
 Start here:
   taskraft dev`,
@@ -27,8 +31,12 @@ Start here:
     .addCommand(devCommand())
     .addCommand(serverCommand())
     .addCommand(taskCommand())
+    .addCommand(scheduleCommand())
+    .addCommand(applyCommand())
+    .addCommand(diffCommand())
     .addCommand(queueCommand())
     .addCommand(workerCommand())
+    .addCommand(importCommand())
     .addCommand(clusterCommand())
     .addCommand(simCommand())
     .addCommand(demoCommand())

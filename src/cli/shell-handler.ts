@@ -26,6 +26,9 @@ export interface ShellResult {
 interface ShellCommand {
   readonly file: string;
   readonly args: readonly string[];
+  /** What the command sees beside what the worker allows. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: string | undefined;
 }
 
 /** Between asking a command to end and ending it. Shorter than what is left of a lease when its handler is told to stop. */
@@ -57,14 +60,16 @@ export class ShellHandler {
           ...environment,
           HOME: directory,
           TMPDIR: directory,
+          ...command.env,
           TASKRAFT_TASK_ID: context.taskId,
           TASKRAFT_ATTEMPT: String(context.attempt),
           TASKRAFT_FENCING_TOKEN: String(context.fencingToken),
         },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: [command.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
         // A process group of its own, so that what the command starts can be ended with it.
         detached: true,
       });
+      feed(child, command.stdin);
       return await this.#watch(child, context.signal);
     } finally {
       await rm(directory, { recursive: true, force: true });
@@ -129,6 +134,12 @@ function exitOf(child: ChildProcess): Promise<readonly [code: number | null, sig
   });
 }
 
+/** Writes the standard input of `child`; one that does not read it all ends as it likes. */
+function feed(child: ChildProcess, text: string | undefined): void {
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(text);
+}
+
 function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
@@ -165,19 +176,49 @@ class BoundedText {
   }
 }
 
-/** `{argv: [program, ...arguments]}`, or `{shell: text}` for `sh -c`. @throws NonRetryable */
+const USAGE =
+  'the payload is {"argv": ["program", "argument", …]} or {"shell": "text for sh -c"}, and may have env and stdin besides';
+const FIELDS: readonly string[] = ['argv', 'shell', 'env', 'stdin'];
+
+/** Variables of one command. */
+const VARIABLES_MAX = 100;
+
+/**
+ * `{argv: [program, ...arguments]}`, or `{shell: text}` for `sh -c`; with `env`, an object of variables, and `stdin`, the standard input.
+ * Whoever may say a command may say its variables; only those that tell it about its task are kept from it. @throws NonRetryable
+ */
 function commandOf(payload: unknown): ShellCommand {
-  const usage = 'the payload is {"argv": ["program", "argument", …]} or {"shell": "text for sh -c"}, and nothing else';
-  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) throw new NonRetryable(usage);
-  const [field, ...others] = Object.keys(payload);
-  if (others.length > 0) throw new NonRetryable(usage);
-  if (field === 'shell' && 'shell' in payload && isText(payload.shell))
-    return { file: '/bin/sh', args: ['-c', payload.shell] };
-  if (field !== 'argv' || !('argv' in payload) || !Array.isArray(payload.argv)) throw new NonRetryable(usage);
-  const texts: readonly unknown[] = payload.argv;
-  const [file, ...args] = texts.filter((text) => isText(text));
-  if (file === undefined || file === '' || args.length + 1 !== texts.length) throw new NonRetryable(usage);
-  return { file, args };
+  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) throw new NonRetryable(USAGE);
+  const fields: Readonly<Record<string, unknown>> = { ...payload };
+  if (Object.keys(fields).some((name) => !FIELDS.includes(name))) throw new NonRetryable(USAGE);
+  const { argv, shell, stdin } = fields;
+  if ((argv === undefined) === (shell === undefined)) throw new NonRetryable(USAGE);
+  if (stdin !== undefined && typeof stdin !== 'string') throw new NonRetryable('stdin is text');
+  const [file, ...args] = shell === undefined ? textsOf(argv) : ['/bin/sh', '-c', ...textsOf([shell])];
+  if (file === undefined || file === '') throw new NonRetryable(USAGE);
+  return { file, args, env: variablesOf(fields['env']), stdin };
+}
+
+function textsOf(value: unknown): string[] {
+  const texts: readonly unknown[] = Array.isArray(value) ? value : [undefined];
+  const found = texts.filter((text) => isText(text));
+  if (found.length < texts.length) throw new NonRetryable(USAGE);
+  return found;
+}
+
+function variablesOf(value: unknown): Readonly<Record<string, string>> {
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new NonRetryable('env is an object of texts');
+  const found: [string, string][] = [];
+  for (const [name, text] of Object.entries(value as Readonly<Record<string, unknown>>)) {
+    if (!/^[A-Za-z_]\w*$/.test(name)) throw new NonRetryable(`"${name.slice(0, 100)}" is no name of a variable`);
+    if (name.startsWith('TASKRAFT_')) throw new NonRetryable(`${name.slice(0, 100)} is told by the worker`);
+    if (!isText(text)) throw new NonRetryable(`env.${name.slice(0, 100)} is text`);
+    found.push([name, text]);
+  }
+  if (found.length > VARIABLES_MAX) throw new NonRetryable(`env has at most ${VARIABLES_MAX} variables`);
+  return Object.fromEntries(found);
 }
 
 function isText(value: unknown): value is string {

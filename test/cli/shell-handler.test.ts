@@ -66,6 +66,32 @@ test('a command sees only what is allowed, and the facts of its task', async () 
   expect(stdout).toContain('TASKRAFT_FENCING_TOKEN=77\n');
 });
 
+test('a command gets the variables and the standard input of its payload', async () => {
+  const env = { GREETING: 'goodbye', HOME: '/srv' };
+  expect((await run({ shell: 'echo $GREETING $HOME; cat', env, stdin: 'one\ntwo\n' })).stdout).toBe(
+    'goodbye /srv\none\ntwo\n',
+  );
+  // One that reads nothing of it ends as it likes.
+  expect(await run({ argv: ['true'], stdin: 'x'.repeat(1_000_000) })).toMatchObject({ exitCode: 0 });
+});
+
+test.each([
+  [{ env: 'X=1' }, 'env is an object of texts'],
+  [{ env: { X: 1 } }, 'env.X is text'],
+  [{ env: { 'X Y': '1' } }, '"X Y" is no name of a variable'],
+  [{ env: { TASKRAFT_TASK_ID: '1' } }, 'TASKRAFT_TASK_ID is told by the worker'],
+  [
+    { env: Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`X${at}`, ''])) },
+    'env has at most 100 variables',
+  ],
+  [{ stdin: 5 }, 'stdin is text'],
+  [{ argv: ['true'] }, 'the payload is'],
+])('a command is not run with %j', async (more, words) => {
+  const failed = run({ shell: 'true', ...more });
+  await expect(failed).rejects.toThrow(words);
+  await expect(failed).rejects.toBeInstanceOf(NonRetryable);
+});
+
 test('each attempt has an empty directory of its own, which goes with it', async () => {
   const [one, other] = await Promise.all([run({ shell: 'pwd; ls; touch f' }), run({ shell: 'pwd; ls; touch f' })]);
   expect(one.stdout).toMatch(/^\/.*attempt-\w+\n$/);
