@@ -113,8 +113,9 @@ function runCommand(): Command {
     .addHelpText(
       'after',
       `
-The payload is {"argv": ["program", "argument", …]}, or {"shell": "text"} for sh -c. The result is
-{exitCode, stdout, stderr, truncated}; any other status than 0 is a failure and is tried again.
+The payload is {"argv": ["program", "argument", …]}, or {"shell": "text"} for sh -c; either may have
+"env", variables of the command, and "stdin", its standard input. The result is {exitCode, stdout,
+stderr, truncated}; any other status than 0 is a failure and is tried again.
 
 Example:
   taskraft worker run --allow-exec --label zone=a --slots 8`,
