@@ -98,7 +98,9 @@ function heartbeatReceived(core: Core, message: Heartbeat): void {
   const { lastIndex } = core.log;
   // The leader names at most what this peer acknowledged to it, and that is still here unless damage took it.
   assert(message.commit <= lastIndex || core.damage !== undefined, 'this peer holds what it acknowledged');
-  core.commitTo(Math.min(message.commit, lastIndex));
+  // What damage has left may be an older log than the one that was acknowledged, with entries that were overwritten since: nothing of
+  // it is committed before an append has found it right.
+  if (core.damage === undefined) core.commitTo(message.commit);
   core.snapshotOffered = message.snapshotNeeded;
   // A log that reaches so far may agree with the leader's; the next append finds out.
   if (lastIndex < message.snapshotNeeded) needSnapshot(core, message.from);

@@ -56,8 +56,16 @@ describe('a peer that lost entries to damage', () => {
       { type: 'append-rejected', rejectedIndex: 5, hintIndex: 2, hintTerm: 1, damaged: true },
     ]);
     expect(lab.hears('n2', { type: 'heartbeat', term: 1, commit: 5, readRound: 0 })).toMatchObject([{ damaged: true }]);
-    expect(lab.raft.commitIndex, 'committed is what is here').toBe(2);
     expect(lab.hears('n2', append(1, 2, 1, [1, 1]))).toMatchObject([{ type: 'append-accepted', matchIndex: 4 }]);
+  });
+
+  it('takes nothing of what is left for committed before an append has found it right: it may be an older log', () => {
+    // It had acknowledged 3/t2, which another leader had put in the place of 2/t1. That batch is lost, and 2/t1 is back.
+    const lab = damaged([1, 1], { lastIndex: 3, lastTerm: 2 }, 2);
+    lab.hears('n2', { type: 'heartbeat', term: 2, commit: 3, readRound: 0 });
+    expect(lab.raft.commitIndex).toBe(0);
+    expect(lab.hears('n2', append(2, 1, 1, [2, 2], 3))).toMatchObject([{ type: 'append-accepted', matchIndex: 3 }]);
+    expect(lab.raft.commitIndex).toBe(3);
   });
 
   it('of the term that goes on needs as much as it had: acknowledgements of before may still count', () => {
