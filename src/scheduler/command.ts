@@ -8,7 +8,6 @@
 import type { ScheduleCommand } from './schedules/commands.ts';
 
 export type {
-  CatchUp,
   Overlap,
   PlannedOccurrence,
   ScheduleCommand,

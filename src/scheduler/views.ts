@@ -3,14 +3,7 @@ import type { Blob, Labels } from './command.ts';
 import type { TaskOccurrence } from './schedules/views.ts';
 import type { TaskState } from './states.ts';
 
-export type {
-  RecentOccurrence,
-  ScheduleCounters,
-  SchedulePause,
-  ScheduleView,
-  TaskOccurrence,
-  WantingSchedule,
-} from './schedules/views.ts';
+export type { RecentOccurrence, ScheduleView, TaskOccurrence, WantingSchedule } from './schedules/views.ts';
 export type { TaskState } from './states.ts';
 
 /** Opaque bytes, or the word that they left memory: read the record `payloadKey(number)` of the state database for them. */
