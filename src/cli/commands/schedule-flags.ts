@@ -45,11 +45,11 @@ export function withWhen(command: Command): Command {
     new Option(
       '--cron <pattern>',
       'minute hour day month weekday; seconds in front and a year behind may be added; may be repeated',
-    ).argParser(several),
+    ).argParser(collected),
     new Option('--every <duration>', 'a period of 1s at least').argParser(duration),
     new Option('--phase <duration>', 'with --every: so long after 1970-01-01T00:00Z').argParser(duration),
-    new Option('--at <instant>', 'once, ISO 8601 with its offset; may be repeated').argParser(several),
-    new Option('--exclude <pattern>', 'not when this cron pattern matches; may be repeated').argParser(several),
+    new Option('--at <instant>', 'once, ISO 8601 with its offset; may be repeated').argParser(collected),
+    new Option('--exclude <pattern>', 'not when this cron pattern matches; may be repeated').argParser(collected),
     new Option('--tz <zone>', 'IANA time zone of patterns (default UTC)'),
     new Option('--day-match <how>', 'how day of month and weekday combine (default or)').choices(['or', 'and']),
     new Option('--dst-gap <how>', 'a local time that is skipped (default after)').choices(['after', 'skip']),
@@ -89,15 +89,19 @@ export function hasWhen(flags: WhenFlags): boolean {
 /** When, as the options say. */
 export function whenOf(flags: WhenFlags): ScheduleWhen {
   const { cron = [], every, phase, at = [], exclude, tz, dayMatch, dstGap, dstOverlap, startAt, endAt, jitter } = flags;
-  const times: ScheduleTimes[] = [
-    ...cron.map((pattern) => ({ cron: pattern })),
-    ...(every === undefined && phase === undefined ? [] : [{ ...given('every', every), ...given('phase', phase) }]),
-    ...at.map((instant) => ({ at: instant })),
-  ];
-  const [only] = times;
+  // Several of one sort are a union; of two sorts one is a slip, and the peers say which.
+  const several =
+    cron.length > 1 ? cron.map((one) => ({ cron: one })) : at.length > 1 ? at.map((one) => ({ at: one })) : [];
+  const times: ScheduleTimes & { readonly specs?: readonly ScheduleTimes[] } = {
+    ...(several.length > 0 ? { specs: several } : {}),
+    ...(cron.length === 1 ? given('cron', cron[0]) : {}),
+    ...given('every', every),
+    ...given('phase', phase),
+    ...(at.length === 1 ? given('at', at[0]) : {}),
+  };
   const dst = { ...given('gap', dstGap), ...given('overlap', dstOverlap) };
   return {
-    ...(times.length > 1 ? { specs: times } : only),
+    ...times,
     ...given('exclude', exclude),
     ...given('timeZone', tz),
     ...given('dayMatch', dayMatch),
@@ -140,6 +144,6 @@ function given<Name extends string, Value>(name: Name, value: Value | undefined)
   return value === undefined ? {} : ({ [name]: value } as { readonly [Key in Name]?: Value });
 }
 
-function several(text: string, before: readonly string[] | undefined): readonly string[] {
+function collected(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), text];
 }

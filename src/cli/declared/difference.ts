@@ -34,6 +34,8 @@ export interface Difference {
   readonly mistakes: readonly Mistake[];
 }
 
+/** Before the fields of what says when. */
+const CALENDAR = 'calendar.';
 /** Schedules that are asked for at a time. */
 const TOGETHER = 64;
 
@@ -54,12 +56,12 @@ export async function differenceOf(
   for (let from = 0; from < declared.length; from += TOGETHER) {
     const some = declared.slice(from, from + TOGETHER);
     const details = await Promise.all(
-      some.map(({ spec }) => (existing.has(spec.id) ? client.schedules.get(spec.id) : undefined)),
+      some.map(async ({ spec }) => (existing.has(spec.id) ? await client.schedules.get(spec.id) : undefined)),
     );
     some.forEach((one, at) => {
       const detail = details[at];
       const fields = detail === undefined ? [] : fieldChanges(detail, one);
-      const isNew = detail === undefined || fields.some(({ field }) => field === 'calendar');
+      const isNew = detail === undefined || fields.some(({ field }) => field.startsWith(CALENDAR));
       if (isNew && !one.fires(nowMs))
         mistakes.push({ at: one.at, message: 'It never fires: no instant after now fits.' });
       if (detail !== undefined && fields.length === 0) return;
@@ -100,7 +102,7 @@ function fieldChanges(detail: ScheduleDetail, { frame, calendar }: DeclaredSched
   const policy = toPolicy(frame.policy);
   const { task } = detail;
   const compared: readonly (readonly [field: string, from: unknown, to: unknown])[] = [
-    ['calendar', detail.calendar, JSON.parse(calendar)],
+    ...calendarFields(detail.calendar, JSON.parse(calendar) as unknown),
     ['overlap', detail.overlap, policy.overlap],
     ['catchUp', detail.catchUp, policy.catchUp],
     ['catchUpWindowMs', detail.catchUpWindowMs, policy.catchUpWindowMs],
@@ -124,6 +126,16 @@ function fieldChanges(detail: ScheduleDetail, { frame, calendar }: DeclaredSched
   return compared
     .filter(([, from, to]) => !isDeepStrictEqual(from, to))
     .map(([field, from, to]) => ({ field, from: from ?? null, to: to ?? null }));
+}
+
+/** What says when, field by field. */
+function calendarFields(from: unknown, to: unknown): (readonly [field: string, from: unknown, to: unknown])[] {
+  const [before, after] = [from, to].map((one) => (typeof one === 'object' && one !== null ? one : {})) as [
+    Readonly<Record<string, unknown>>,
+    Readonly<Record<string, unknown>>,
+  ];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return names.map((name) => [CALENDAR + name, before[name], after[name]] as const);
 }
 
 /** Bytes as one class of them, so that equal ones are equal. */

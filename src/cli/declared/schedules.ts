@@ -40,19 +40,19 @@ export function readDeclarations(
   for (const [file, text] of files) {
     const read = readDocuments(file, text);
     mistakes.push(...read.mistakes);
-    for (const document of read.documents) {
+    read.documents.forEach((document, index) => {
+      const wrong = ({ at, message }: Mistake): void => {
+        mistakes.push({ at, message: read.documents.length === 1 ? message : `document ${index + 1}: ${message}` });
+      };
       const declared = declaredSchedule(document, managedBy);
-      if (!('spec' in declared)) {
-        mistakes.push(declared);
-        continue;
-      }
+      if (!('spec' in declared)) return wrong(declared);
       const { id } = declared.spec;
+      const at = document.where('/id');
       const before = places.get(id);
-      if (before === undefined) schedules.push(declared);
-      else
-        mistakes.push({ at: document.where('/id'), message: `The schedule ${id} is declared at ${before} already.` });
-      places.set(id, before ?? document.where('/id'));
-    }
+      if (before !== undefined) return wrong({ at, message: `The schedule ${id} is declared at ${before} already.` });
+      places.set(id, at);
+      schedules.push(declared);
+    });
   }
   return { schedules, mistakes };
 }
