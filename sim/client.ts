@@ -211,6 +211,7 @@ export class SimClient extends Program {
     wish.answeredUs = this.context.world.nowUs;
     this.#waiting.delete(wish);
     this.context.visible.acknowledged(wish);
+    this.context.ledger.given(handle.id);
     this.#handles.push(handle.id);
     if (this.#handles.length > HANDLES_KEPT) this.#handles.shift();
   }
@@ -252,6 +253,12 @@ export class SimClient extends Program {
     this.#call(process, `get ${numberOf(id)}`, async () => {
       const { ledger, world, visible } = this.context;
       const callUs = world.nowUs;
+      if (below(process.random, 5) === 0) {
+        const seen = await client.get(id, { stale: true });
+        ledger.staleReads += 1;
+        visible.shownAt(numberOf(id), seen.state, seen.index, 0);
+        return;
+      }
       const task = await client.get(id);
       visible.shown(numberOf(id), task.state, knewFinal);
       ledger.shown(process.name, numberOf(id), callUs, world.nowUs, { id, state: task.state, result: undefined });

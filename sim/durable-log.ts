@@ -10,6 +10,12 @@ import { LogCodec } from '../src/storage/log-record.ts';
 import { CHAIN_START, type ChainLink, extendChain } from './chain.ts';
 import type { Step } from './sorted-store.ts';
 
+/** A log as it was at some moment. */
+export interface DurableCopy {
+  readonly links: readonly (ChainLink | undefined)[];
+  readonly hardState: HardState;
+}
+
 /** See the head of this file. */
 export class DurableLog {
   readonly #codec: LogCodec;
@@ -96,10 +102,25 @@ export class DurableLog {
 
   /** The disk is another one now, with nothing on it. What was acknowledged before may be counted until it is replaced. */
   wiped(): void {
-    this.#remembered = this.links();
+    this.#remember();
     this.#links.length = 0;
     this.#lastIndex = 0;
     this.#hardState = { term: 0, votedFor: undefined };
+    this.#version += 1;
+  }
+
+  /** What would be found if the disk were copied now. */
+  copy(): DurableCopy {
+    return { links: this.links(), hardState: this.#hardState };
+  }
+
+  /** The disk is as it was when `copy` was made. What was acknowledged since may be counted until the peer is replaced. */
+  restored({ links, hardState }: DurableCopy): void {
+    this.#remember();
+    this.#links.length = 0;
+    this.#links.push(...links);
+    this.#lastIndex = Math.max(0, links.length - 1);
+    this.#hardState = hardState;
     this.#version += 1;
   }
 
@@ -132,6 +153,7 @@ export class DurableLog {
     if (this.#links.length !== last.index + 1) this.#links.length = last.index + 1;
     this.#hardState = hardState;
   }
+
   /** Where the log begins anew behind a state of which it did not hold the entries, these are what was committed. */
   #beginBehind(meta: Uint8Array, lastIndex: LogIndex): void {
     const { base } = this.#codec.decodeMeta(meta, lastIndex);

@@ -27,6 +27,9 @@ export interface HeardEnd {
   readonly result: unknown;
 }
 
+/** Ids that are remembered for those who only look. */
+const IDS_KEPT = 40;
+
 /** See the head of this file. */
 export class Ledger {
   readonly wishes: Map<string, Wish> = new Map();
@@ -40,8 +43,19 @@ export class Ledger {
   answers = 0;
   /** By code: how calls ended. */
   readonly codes: Map<string, number> = new Map();
+  /** The newest ids that were given out. */
+  readonly ids: string[] = [];
+  /** Answers that may be stale, and answers of any peer that may not. */
+  staleReads = 0;
+  readsAnywhere = 0;
   /** Acknowledged wishes that the checkers have not compared yet. */
   acknowledged: Wish[] = [];
+
+  /** A client was given the id of a task. */
+  given(id: string): void {
+    this.ids.push(id);
+    if (this.ids.length > IDS_KEPT) this.ids.shift();
+  }
 
   /** A client was shown a task. */
   shown(process: string, number: number, callUs: number, nowUs: number, task: ShownTask): void {

@@ -21,7 +21,7 @@ import { SocketTransport } from '../src/transport/socket-transport.ts';
 import { PEER_PATH } from '../src/transport/timings.ts';
 import type { PeerView } from './checkers/checker.ts';
 import { type DiskOptions, SimDisk } from './disk.ts';
-import { type CrashLoss, SimPlatter } from './platter.ts';
+import { type CrashLoss, type DiskCopy, SimPlatter } from './platter.ts';
 import type { DurableLog } from './durable-log.ts';
 import type { ChainLink } from './chain.ts';
 import { LogMirror } from './history.ts';
@@ -89,6 +89,7 @@ export class SimMember implements PeerView {
   #lives = 1;
   #incarnation: string | undefined;
   stranger = false;
+  #isOldCopy = false;
   /** What each write takes longer at present, in µs. */
   stallUs = 0;
 
@@ -99,7 +100,8 @@ export class SimMember implements PeerView {
     this.#context = context;
     const { world, options } = context;
     const history = (index: LogIndex): ChainLink | undefined => context.history(index);
-    const damageable = options.faults.rates.lostBatches > 0;
+    const { lostBatches, lostTails, staleRecords } = options.faults.rates;
+    const damageable = lostBatches + lostTails + staleRecords > 0;
     this.platter = new SimPlatter(world.random(`platter of ${id}`), crc32, history, damageable);
   }
 
@@ -112,6 +114,11 @@ export class SimMember implements PeerView {
     return this.#incarnation;
   }
 
+  /** True while its data directory is one that was put back from a copy: it has forgotten what it promised since. */
+  get isOldCopy(): boolean {
+    return this.#isOldCopy;
+  }
+
   /** True when a write of the run that goes on, or that ended last, was made to fail. */
   get diskFailed(): boolean {
     return this.#run?.diskFailed === true;
@@ -122,6 +129,20 @@ export class SimMember implements PeerView {
     assert(this.#run === undefined, 'the directory of a process that runs is not emptied');
     this.#context.world.line(this.id, 'loses its data directory');
     this.platter.wipe();
+    this.#isOldCopy = false;
+    this.#becomeAnother();
+  }
+
+  /** The data directory is replaced by what it was when `copy` was made. */
+  restore(copy: DiskCopy): void {
+    assert(this.#run === undefined, 'the directory of a process that runs is not replaced');
+    this.#context.world.line(this.id, 'gets an old copy of its data directory');
+    this.platter.restore(copy);
+    this.#isOldCopy = true;
+    this.#becomeAnother();
+  }
+
+  #becomeAnother(): void {
     this.#lives += 1;
     this.#incarnation = undefined;
     this.stranger = true;
@@ -165,6 +186,12 @@ export class SimMember implements PeerView {
     return this.#run?.peer.inspect()?.batcher.queuedBytes ?? 0;
   }
 
+  get stateCount(): number {
+    let count = 0;
+    for (const name of this.platter.stores.keys()) if (name !== 'log') count += 1;
+    return count;
+  }
+
   get checkpointIndex(): LogIndex {
     return this.#run?.peer.status().checkpointIndex ?? 0;
   }
@@ -203,7 +230,8 @@ export class SimMember implements PeerView {
         .then(() => {
           const { checkpointIndex, identity } = peer.status();
           if (checkpointIndex > 0) this.#checkpointsLoaded += 1;
-          this.#incarnation = identity?.incarnation;
+          // The cluster knows that of a copy as the one of the whole directory, which it is not.
+          if (!this.#isOldCopy) this.#incarnation = identity?.incarnation;
           this.#context.plants.started?.(peer, this.id);
         })
         .catch(failed);

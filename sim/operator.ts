@@ -5,13 +5,14 @@
  *     grow:    not a member ──add──▶ learner ──promote──▶ votes         (another directory under its name: ──remove──▶ first)
  *     shrink:  member ──remove──▶ none ──it ends itself, its directory is emptied──▶ waits to be added again
  */
-import { below } from '../src/base/random.ts';
+import { below, type Random } from '../src/base/random.ts';
 import { Client } from '../src/client/client.ts';
 import { TaskraftError } from '../src/client/errors.ts';
 import { Operator } from '../src/client/operator.ts';
 import type { MemberChange } from '../src/protocol/rows.ts';
 import type { SimCluster } from './cluster.ts';
 import type { Hosts } from './faults/hosts.ts';
+import type { SimMember } from './member.ts';
 import type { HostClock, SimProcess } from './process.ts';
 import { Program } from './program.ts';
 import { sleep } from './tasks.ts';
@@ -20,7 +21,12 @@ import { Violation } from './world.ts';
 
 /** What is to be done. */
 export type Errand =
-  | { readonly type: 'grow' | 'shrink'; readonly peer: string }
+  | {
+      readonly type: 'grow' | 'shrink';
+      readonly peer: string;
+      /** What befalls the cluster when a change for it is asked for. */
+      readonly asked?: (() => void) | undefined;
+    }
   | { readonly type: 'transfer'; readonly peer: string | undefined };
 
 /** Errands that wait. */
@@ -46,6 +52,10 @@ export class SimOperator extends Program {
   readonly #cluster: SimCluster;
   readonly #hosts: Hosts;
   readonly #errands: Errand[] = [];
+  /** Looks at a peer that is to be added and does not wait for that. */
+  #untold = 0;
+  /** The errand that had what befalls it. */
+  #troubled: Errand | undefined;
 
   constructor(host: string, clock: HostClock, context: WorkloadContext, cluster: SimCluster, hosts: Hosts) {
     super(host, clock, context);
@@ -96,7 +106,9 @@ export class SimOperator extends Program {
         const ports = { dialer: network.dialer(process), clock, timers, random };
         operator ??= new Operator(await Client.connect({ urls, logger, timeoutMs: 4_000 }, ports));
         const done =
-          errand.type === 'transfer' ? await this.#transfer(operator, errand.peer) : await this.#step(operator, errand);
+          errand.type === 'transfer'
+            ? await this.#transfer(operator, errand.peer)
+            : await this.#step(operator, errand, random);
         if (!done && !(errand.type === 'shrink' && tries > TRIES_MAX)) continue;
       } catch (error) {
         const code = error instanceof TaskraftError ? error.code : undefined;
@@ -121,7 +133,8 @@ export class SimOperator extends Program {
   /** One step of making somebody a voter, or no member. True when there is none left. */
   async #step(
     operator: Operator,
-    errand: { readonly type: 'grow' | 'shrink'; readonly peer: string },
+    errand: Exclude<Errand, { readonly type: 'transfer' }>,
+    random: Random,
   ): Promise<boolean> {
     const member = this.#cluster.members.find(({ id }) => id === errand.peer);
     if (member === undefined) return true;
@@ -131,7 +144,7 @@ export class SimOperator extends Program {
       if (this.#cluster.voters.length <= 1) return true;
       // Nobody makes a cluster smaller of which a disk is broken.
       if (this.#hosts.atlas.wounded > 0 || this.#cluster.members.some(({ stranger }) => stranger)) return true;
-      await this.#change(operator, 'remove', member.id);
+      await this.#change(operator, 'remove', errand, random);
       this.counts.membersRemoved += 1;
       return true;
     }
@@ -139,23 +152,61 @@ export class SimOperator extends Program {
     if (standing !== 'none' && member.stranger) {
       // The new one is there before the old one goes.
       if (member.peer?.state !== 'founding') return false;
-      await this.#change(operator, 'remove', member.id);
+      await this.#change(operator, 'remove', errand, random);
       return false;
     }
     if (standing === 'none') {
-      if (member.up && member.peer?.state !== 'founding') return false;
-      await this.#change(operator, 'add', member.id);
+      if (member.up && member.peer?.state !== 'founding') {
+        this.#untold += 1;
+        // It was removed and nobody told it, as nobody knew its directory by more than its name.
+        if (this.#untold > TRIES_MAX) this.#hosts.empty(member);
+        return false;
+      }
+      this.#untold = 0;
+      await this.#change(operator, 'add', errand, random);
       return false;
     }
-    await this.#change(operator, 'promote', member.id);
+    await this.#change(operator, 'promote', errand, random);
     this.counts.learnersPromoted += 1;
     return false;
   }
 
-  async #change(operator: Operator, change: MemberChange, peer: string): Promise<void> {
+  async #change(operator: Operator, change: MemberChange, errand: Errand, random: Random): Promise<void> {
+    const peer = errand.peer ?? '';
     this.context.world.line(this.host, () => `asks to ${change} ${peer}`);
-    const index = await operator.changeMember(change, peer);
+    const changing = operator.changeMember(change, peer);
+    this.#beside(operator, peer);
+    this.#trouble(errand, random);
+    const index = await changing;
     this.context.world.line(this.host, () => `${change} ${peer} is done at ${index}`);
+  }
+
+  /** Another operator wants something at the same time: one of the two has to wait. */
+  #beside(operator: Operator, peer: string): void {
+    const other = this.#cluster.members.find((one) => one.id !== peer && this.#waits(one));
+    if (other === undefined || this.context.calm()) return;
+    const change = this.#cluster.standingOf(other.id) === 'learns' ? 'promote' : 'add';
+    this.context.world.line(this.host, () => `asks to ${change} ${other.id} at the same time`);
+    operator.changeMember(change, other.id).catch((error: unknown) => {
+      const code = error instanceof TaskraftError ? error.code : undefined;
+      if (code === undefined || NEVER.has(code)) {
+        this.context.world.fail(new Violation('operator', `the operator was answered ${String(error)}`, error));
+      }
+    });
+  }
+
+  /** True when the member could be added or promoted. */
+  #waits(member: SimMember): boolean {
+    if (!member.up) return false;
+    const standing = this.#cluster.standingOf(member.id);
+    return standing === 'learns' ? !member.stranger : standing === 'none' && member.peer?.state === 'founding';
+  }
+
+  /** At the first change of an errand, or at a later one. */
+  #trouble(errand: Errand, random: Random): void {
+    if (errand.type === 'transfer' || this.#troubled === errand || below(random, 2) === 0) return;
+    this.#troubled = errand;
+    errand.asked?.();
   }
 
   async #transfer(operator: Operator, peer: string | undefined): Promise<boolean> {

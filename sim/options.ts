@@ -44,6 +44,11 @@ export const FAULTS = [
   'workerStops',
   'clientCrashes',
   'clientPauses',
+  'oldCopies',
+  'headRot',
+  'staleRecords',
+  'lonelyLeaders',
+  'hubs',
 ] as const;
 
 /** A family of faults. */
@@ -80,6 +85,8 @@ export interface WorkloadOptions {
   readonly workers: number;
   /** Workers that break the rules of the contract, see `rogue-worker.ts`. */
   readonly rogues: number;
+  /** Clients that look at tasks on any peer, see `reader.ts`. */
+  readonly readers: number;
   readonly slotsMax: number;
   /** Mean pause of a client between two calls, in ms. */
   readonly thinkMs: number;
@@ -137,7 +144,8 @@ export function drawOptions(seed: number): SimOptions {
   const draw = new Draw(new SeededRandom(deriveSeed(seed, 'options')));
   const tight = draw.chance(35);
   const leaseMs = draw.between(1_800, 6_000);
-  const workload = drawWorkload(draw);
+  const later = new Draw(new SeededRandom(deriveSeed(seed, 'later options')));
+  const workload = drawWorkload(draw, later);
   const peers = draw.pick([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 2, 1]);
   return {
     seed,
@@ -159,7 +167,7 @@ export function drawOptions(seed: number): SimOptions {
     clockRatePerThousand: draw.pick([0, 0, 1, 20, 50, 300]),
     clockSkewMsMax: draw.pick([0, 20, 400, 3_000, 3_600_000]),
     lookUs: draw.pick([0, 0, 20, 400]),
-    faults: drawFaults(draw, leaseMs),
+    faults: drawFaults(draw, later, leaseMs),
     workload,
     leases: { leaseMs, heartbeatMs: Math.floor(leaseMs / 5), lostAfterAwayMs: Math.floor(leaseMs / 3) },
     sessionIdleMs: draw.pick([4_000, 20_000, 3_600_000]),
@@ -170,18 +178,15 @@ export function drawOptions(seed: number): SimOptions {
   };
 }
 
-function drawFaults(draw: Draw, leaseMs: number): FaultOptions {
+/** Here and below `later` is for what came later, so that the other options of a seed stay as they were. */
+function drawFaults(draw: Draw, later: Draw, leaseMs: number): FaultOptions {
   // Now and then a single family, so that nothing hides what it does.
   const alone = draw.chance(10) ? draw.pick(FAULTS) : undefined;
-  const on = (family: FaultName, percent = 50): boolean => {
-    const chosen = draw.chance(percent);
-    return alone === undefined ? chosen : alone === family;
-  };
   const rates = Object.fromEntries(FAULTS.map((family) => [family, 0])) as Record<FaultName, number>;
-  const rate = (family: FaultName, low: number, high: number, percent?: number): void => {
-    const isOn = on(family, percent);
-    const drawn = draw.logarithmic(low * 1_000, high * 1_000) / 1_000;
-    rates[family] = isOn ? drawn : 0;
+  const rate = (family: FaultName, low: number, high: number, percent = 50, by = draw): void => {
+    const chosen = by.chance(percent);
+    const drawn = by.logarithmic(low * 1_000, high * 1_000) / 1_000;
+    rates[family] = (alone === undefined ? chosen : alone === family) ? drawn : 0;
   };
   // Most processes are met without a write on their way, and spared then.
   rate('crashes', 0.1, 3);
@@ -204,7 +209,7 @@ function drawFaults(draw: Draw, leaseMs: number): FaultOptions {
   rate('lostBatches', 0.02, 0.2, 30);
   rate('lostTails', 0.02, 0.2, 20);
   rate('wipes', 0.01, 0.1, 25);
-  rate('changes', 0.02, 0.4, 40);
+  rate('changes', 0.1, 0.8, 45);
   rate('transfers', 0.02, 0.5, 40);
   rate('rollingRestarts', 0.01, 0.05, 20);
   rate('doubleStarts', 0.02, 0.2, 15);
@@ -214,6 +219,11 @@ function drawFaults(draw: Draw, leaseMs: number): FaultOptions {
   rates.workerStops = draw.pick([0, 0.02, 0.06]);
   rates.clientCrashes = draw.pick([0, 0.02, 0.08]);
   rates.clientPauses = draw.pick([0, 0, 0.1]);
+  rate('oldCopies', 0.02, 0.1, 25, later);
+  rate('headRot', 0.02, 0.2, 20, later);
+  rate('staleRecords', 0.02, 0.3, 25, later);
+  rate('lonelyLeaders', 0.05, 0.4, 45, later);
+  rate('hubs', 0.03, 0.2, 35, later);
   return {
     rates,
     powerPercent: draw.pick([0, 30, 100]),
@@ -235,11 +245,12 @@ function drawDatagrams(draw: Draw): DatagramOptions {
   };
 }
 
-function drawWorkload(draw: Draw): WorkloadOptions {
+function drawWorkload(draw: Draw, later: Draw): WorkloadOptions {
   return {
     clients: draw.between(2, 4),
     workers: draw.between(2, 4),
     rogues: draw.between(0, 1),
+    readers: later.between(0, 2),
     slotsMax: draw.pick([1, 3, 10, 40]),
     thinkMs: draw.logarithmic(200, 600),
     batchMax: draw.pick([3, 10, 40]),

@@ -9,11 +9,12 @@ import { below, type SeededRandom } from '../src/base/random.ts';
 import type { Entry } from '../src/raft/types.ts';
 import type { DatabaseName, HeadSlot } from '../src/storage/disk.ts';
 import { HEAD_SLOT_BYTES } from '../src/storage/disk.ts';
-import { entryKey } from '../src/storage/keys.ts';
+import { decodeSlot } from '../src/storage/head.ts';
+import { entryKey, indexOfKey, isMetaKey } from '../src/storage/keys.ts';
 import { LogCodec } from '../src/storage/log-record.ts';
 import type { ChainLink } from './chain.ts';
 import { Copies } from './copies.ts';
-import { DurableLog } from './durable-log.ts';
+import { type DurableCopy, DurableLog } from './durable-log.ts';
 import type { SimProcess } from './process.ts';
 import { SortedStore, type Step } from './sorted-store.ts';
 
@@ -43,6 +44,17 @@ export interface InFlight {
   readonly steps: readonly Step[];
 }
 
+/** A whole disk as it was once. */
+export interface DiskCopy {
+  readonly stores: ReadonlyMap<DatabaseName, SortedStore>;
+  readonly head: Slots | undefined;
+  readonly durable: DurableCopy;
+  /** How often it had been opened. */
+  readonly boot: number;
+  /** Which of the directories under the peer's name it is of. */
+  readonly wipes: number;
+}
+
 /** What a crash left of the writes that were on their way. */
 export interface CrashLoss {
   readonly inFlight: number;
@@ -59,11 +71,14 @@ export class SimPlatter {
   readonly durableLog: DurableLog;
   readonly #random: SeededRandom;
   readonly #codec: LogCodec;
+  readonly #crc32: Crc32;
   /** HEAD as it reads now; undefined before the first write. */
   head: Slots | undefined;
   /** HEAD as it was when it was synced last, and what was written since. */
   syncedHead: Slots | undefined;
   unsyncedHead: HeadWrite[] = [];
+  /** How often it was replaced by an empty one, or by a copy. */
+  wipes = 0;
   holder: SimProcess | undefined;
   readonly inFlight: Set<InFlight> = new Set();
   /** What can still be written, in bytes. Taken up by writes once it is less than plenty. */
@@ -82,6 +97,7 @@ export class SimPlatter {
   ) {
     this.#random = random;
     this.#codec = new LogCodec(crc32);
+    this.#crc32 = crc32;
     this.durableLog = new DurableLog(crc32, history);
     this.#keepsRecent = damageable;
   }
@@ -144,6 +160,89 @@ export class SimPlatter {
     this.#recent.delete(name);
   }
 
+  /** What a record of `name` held before one of the newest batches wrote it, oldest first. */
+  *earlierValues(name: DatabaseName): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
+    for (const { steps, before } of this.#recent.get(name) ?? []) {
+      for (const [at, [key, value]] of steps.entries()) {
+        const was = before[at];
+        if (value !== undefined && was !== undefined) yield [key, was];
+      }
+    }
+  }
+
+  /** Where the log would end without its `count` newest batches; undefined when that is not known. */
+  endWithout(count: number): LogIndex | undefined {
+    const recent = this.#recent.get('log') ?? [];
+    const meta = recent[recent.length - 1 - count]?.steps.find(([key, value]) => value !== undefined && isMetaKey(key));
+    return meta === undefined ? undefined : indexOfKey(meta[0]);
+  }
+
+  /** Up to which entry HEAD tells of the log, whatever a loss of power leaves of it: the newest that was synced, or one written since. */
+  get headEnd(): LogIndex {
+    let newest = 0;
+    let end = 0;
+    for (const sector of this.syncedHead ?? []) {
+      const slot = decodeSlot(sector, this.#crc32);
+      if (slot.state === 'valid' && slot.sequence > newest)
+        ({
+          sequence: newest,
+          record: { lastIndex: end },
+        } = slot);
+    }
+    for (const { sector } of this.unsyncedHead) {
+      const slot = decodeSlot(sector, this.#crc32);
+      if (slot.state === 'valid') end = Math.min(end, slot.record.lastIndex);
+    }
+    return end;
+  }
+
+  /** True when both slots of HEAD were written, and read. */
+  get isHeadWhole(): boolean {
+    return this.head?.every((sector) => decodeSlot(sector, this.#crc32).state === 'valid') === true;
+  }
+
+  /** How often the directory was opened, as HEAD says. */
+  get boot(): number {
+    const slots = this.head?.map((sector) => decodeSlot(sector, this.#crc32)) ?? [];
+    return Math.max(0, ...slots.map((slot) => (slot.state === 'valid' ? slot.record.boot : 0)));
+  }
+
+  /** Changes a slot of HEAD. Nobody has the disk open. */
+  spoilHead(slot: HeadSlot, spoil: (sector: Uint8Array) => Uint8Array): void {
+    assert(!this.locked, 'HEAD of a running process is written anew before it is read');
+    const { head } = this;
+    if (head === undefined) return;
+    head[slot] = spoil(head[slot]);
+    this.syncedHead = [head[0], head[1]];
+    this.unsyncedHead = [];
+  }
+
+  /** All of it as it is now. Nobody has it open. */
+  copy(): DiskCopy {
+    assert(!this.locked, 'a directory is copied while no process has it open');
+    const { head } = this;
+    return {
+      stores: new Map([...this.stores].map(([name, store]) => [name, store.clone()])),
+      head: head === undefined ? undefined : [head[0], head[1]],
+      durable: this.durableLog.copy(),
+      boot: this.boot,
+      wipes: this.wipes,
+    };
+  }
+
+  /** Puts back what `copy` made. */
+  restore({ stores, head, durable }: DiskCopy): void {
+    assert(!this.locked, 'a directory in use is not replaced');
+    this.stores.clear();
+    for (const [name, store] of stores) this.stores.set(name, store.clone());
+    this.#recent.clear();
+    this.head = head === undefined ? undefined : [head[0], head[1]];
+    this.syncedHead = head === undefined ? undefined : [head[0], head[1]];
+    this.unsyncedHead = [];
+    this.wipes += 1;
+    this.durableLog.restored(durable);
+  }
+
   /** The disk is another one now: empty. */
   wipe(): void {
     assert(!this.locked, 'a directory in use is not emptied');
@@ -153,6 +252,7 @@ export class SimPlatter {
     this.syncedHead = undefined;
     this.unsyncedHead = [];
     this.ballastBytes = undefined;
+    this.wipes += 1;
     this.durableLog.wiped();
   }
 

@@ -139,10 +139,18 @@ export class RogueWorker extends Program {
       const { world, leases } = this.context;
       world.check(() => leases.started({ number, token, term, worker: this.#id }));
     }
+    const earlier = this.#seen.findLast(([other, before]) => other === number && before !== token);
     this.#seen.push(row);
     if (this.#seen.length > TOKENS_KEPT) this.#seen.shift();
+    // A task that it has once more: it reports what it made of it the last time.
+    if (earlier !== undefined) this.#report([doneRow(earlier, earlier[1])]);
     const lot = below(process.random, 10);
     if (lot === 0) return;
+    // What it gives back comes to it again as likely as to another.
+    if (lot === 9) {
+      process.timers.after(below(process.random, 200), () => this.#giveBack(row));
+      return;
+    }
     const report = (): void => this.#report([doneRow(row, token)]);
     process.timers.after(below(process.random, lot < 3 ? 8_000 : 100), () => {
       report();
@@ -165,6 +173,11 @@ export class RogueWorker extends Program {
       ledger.mayHappen(this.host, number, world.nowUs, done);
     }
     this.#send({ type: 'complete', requestId: this.#nextId(), completions });
+  }
+
+  #giveBack([number, token]: AssignRow): void {
+    const row: CompletionRow = [number, token, OUTCOME.returned, 0, null, null];
+    this.#send({ type: 'complete', requestId: this.#nextId(), completions: [row] });
   }
 
   #nextId(): number {

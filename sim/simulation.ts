@@ -210,6 +210,10 @@ export class Simulation {
         powerLosses: this.#hosts.powerLosses,
         halts: this.#hosts.halts,
         repairs: this.#atlas.repairs,
+        copiesRecognised: this.#hosts.copiesRecognised,
+        headsLost: this.#hosts.headsLost,
+        staleReads: this.#ledger.staleReads,
+        readsAnywhere: this.#ledger.readsAnywhere,
         configurations: this.#cluster.configurations,
         ...this.#operator.counts,
         configurationsRolledBack: this.#purity.rolledBack,
@@ -326,6 +330,7 @@ export class Simulation {
 
   /** What somebody still waits for, or undefined when everything has come to its end. */
   #unfinished(): string | undefined {
+    if (this.#hosts.runsCopy) return 'a peer runs on an old copy of its directory, and nobody has told it';
     if (!this.#operator.idle) return 'the operator is not done';
     for (const story of this.#witness.stories.values()) {
       if (story.end !== undefined) continue;

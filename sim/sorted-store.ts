@@ -18,6 +18,13 @@ export class SortedStore {
     return this.#entries.length;
   }
 
+  /** Another one with the same records; a change to one of them is none to the other. */
+  clone(): SortedStore {
+    const copy = new SortedStore();
+    copy.#entries.push(...this.#entries);
+    return copy;
+  }
+
   apply(steps: readonly Step[]): void {
     const entries = this.#entries;
     for (let step = 0; step < steps.length; step += 1) {

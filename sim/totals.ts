@@ -20,6 +20,13 @@ export interface RareEvents {
   readonly halts: number;
   /** Disks that were damaged and are whole again. */
   readonly repairs: number;
+  /** Peers that were told that they run on an old copy of their directory. */
+  readonly copiesRecognised: number;
+  /** Peers that did not know any more how they had voted, and were replaced. */
+  readonly headsLost: number;
+  /** Answers that may be old, and answers of whichever peer that may not. */
+  readonly staleReads: number;
+  readonly readsAnywhere: number;
   /** Changes of who belongs to the cluster. */
   readonly configurations: number;
   readonly learnersPromoted: number;

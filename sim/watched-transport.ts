@@ -139,7 +139,14 @@ export class WatchedTransport implements Transport {
 
   #later(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array, options: DatagramOptions): void {
     const atUs = this.#world.nowUs + 1 + below(this.#random, options.lateUsMax);
-    this.#world.schedule(atUs, 'delivery', this.#process, () => this.#hear(handlers, from, lane, bytes));
+    this.#world.schedule(atUs, 'delivery', this.#process, () => {
+      try {
+        this.#hear(handlers, from, lane, bytes);
+      } catch (error) {
+        // It was garbled, too. The connection on which it came would be closed, and is another one by now.
+        if (!(error instanceof DecodeError)) throw error;
+      }
+    });
   }
 }
 

@@ -7,6 +7,7 @@ import type { Ledger } from './ledger.ts';
 import { clientUrl } from './member.ts';
 import type { SimNetwork } from './network.ts';
 import type { SimOptions } from './options.ts';
+import { Reader } from './reader.ts';
 import { RogueWorker } from './rogue-worker.ts';
 import { SimWorker } from './worker.ts';
 import type { World } from './world.ts';
@@ -38,6 +39,7 @@ export class Workload {
   readonly clients: readonly SimClient[];
   readonly workers: readonly SimWorker[];
   readonly rogues: readonly RogueWorker[];
+  readonly readers: readonly Reader[];
   /** What programs of users share. */
   readonly context: WorkloadContext;
   #asking = true;
@@ -67,13 +69,14 @@ export class Workload {
       workers: () => this.#workerIds(),
     };
     const { context } = this;
-    const { clients, workers, rogues } = options.workload;
+    const { clients, workers, rogues, readers } = options.workload;
     const make = <T>(count: number, letter: string, one: (host: string) => T): T[] =>
       Array.from({ length: count }, (_, at) => one(`${letter}${at + 1}`));
     const clockOf = (host: string): ReturnType<typeof hostClock> => hostClock(world, host, options);
     this.clients = make(clients, 'c', (host) => new SimClient(host, clockOf(host), context));
     this.workers = make(workers, 'w', (host) => new SimWorker(host, clockOf(host), context, host === 'w1'));
     this.rogues = make(rogues, 'r', (host) => new RogueWorker(host, clockOf(host), context));
+    this.readers = make(readers, 'g', (host) => new Reader(host, clockOf(host), context));
   }
 
   /** Hosts that are no peers. */
@@ -86,7 +89,7 @@ export class Workload {
   }
 
   begin(): void {
-    for (const one of [...this.clients, ...this.workers, ...this.rogues]) one.boot();
+    for (const one of [...this.clients, ...this.workers, ...this.rogues, ...this.readers]) one.boot();
   }
 
   /** Everybody is there again and behaves. */
@@ -101,5 +104,6 @@ export class Workload {
   /** Clients begin nothing new. */
   rest(): void {
     this.#asking = false;
+    for (const reader of this.readers) reader.leave();
   }
 }

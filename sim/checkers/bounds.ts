@@ -4,6 +4,9 @@ import type { LogChange } from '../history.ts';
 import type { ClusterView } from './checker.ts';
 import { type PeerView, PropertyChecker } from './checker.ts';
 
+/** The state in use, and a staging or what a removal has left of one. */
+const STATES_MAX = 2;
+
 /** What is bounded stays within its bounds; leaks are found by them. */
 export class Bounds extends PropertyChecker {
   override readonly name = 'bounds';
@@ -20,7 +23,8 @@ export class Bounds extends PropertyChecker {
     const { raft } = peer;
     if (raft === undefined) return;
     this.#within(peer, 'bytes queued', peer.queuedBytes, this.#peer.queueBytesMax);
-    const { role } = raft.inspect();
+    const { role, forwarded } = raft.inspect();
+    this.#within(peer, 'reads asked of the leader', forwarded.pending, this.#peer.readsMax);
     if (role.name !== 'leader') return;
     this.#within(peer, 'reads waiting', role.reads.pending, this.#peer.readsMax);
     // One entry may pass the bound, or it could never be appended.
@@ -33,6 +37,7 @@ export class Bounds extends PropertyChecker {
 
   whole(): void {
     for (const peer of this.cluster.peers) {
+      this.#within(peer, 'databases of states', peer.stateCount, STATES_MAX);
       const { scheduler } = peer;
       if (scheduler === undefined) continue;
       const counters = scheduler.counters();

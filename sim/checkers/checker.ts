@@ -32,6 +32,8 @@ export interface PeerView {
   /** Where the state on its disk stands. */
   readonly checkpointIndex: LogIndex;
   readonly queuedBytes: number;
+  /** Databases of states on its disk: the one in use, and one that arrives or is being removed. */
+  readonly stateCount: number;
   /** What of its log would survive a crash now. */
   readonly durable: DurableLog;
   /** Its log as it stands. */

@@ -3,6 +3,8 @@ import type { HeardEnd, Ledger, Wish } from '../ledger.ts';
 import type { Witness } from '../witness.ts';
 import { type ClusterView, PropertyChecker } from './checker.ts';
 
+const FINAL: ReadonlySet<string> = new Set(['done', 'failed', 'cancelled']);
+
 /**
  * What clients hear is so. A submission that was acknowledged is in the log, under the number that the client was given, behind
  * everything that was acknowledged before it was asked; one that was refused is not there; one of which nobody knows is there
@@ -55,6 +57,34 @@ export class ClientVisible extends PropertyChecker {
       state === story?.end?.state,
       () => `task ${number} is shown as ${state}, and had ended as ${story?.end?.state}`,
     );
+  }
+
+  /**
+   * A peer showed a task by a state that had applied the log up to `index` at least, after one up to `before` on the same connection.
+   * Such an answer may be old. It is still a moment of the one history, and not one before the last.
+   */
+  shownAt(number: number, state: string, index: LogIndex, before: LogIndex): void {
+    this.compare(
+      index >= before,
+      () => `task ${number} is shown by a state at ${index}, after one at ${before} on the same connection`,
+    );
+    const story = this.#witness.stories.get(number);
+    this.compare(story !== undefined, () => `task ${number} was shown, which nobody committed`);
+    const end = story?.end;
+    if (end !== undefined && end.index <= index) {
+      this.compare(
+        state === end.state,
+        () => `task ${number} is shown as ${state} at ${index}, and ended as ${end.state} at ${end.index}`,
+      );
+    } else if (FINAL.has(state)) {
+      this.compare(state === end?.state, () => `task ${number} is shown as ${state}, and ends as ${end?.state}`);
+    }
+  }
+
+  /** A peer said, as of now, that there is no such task, which a client was given the id of: it ended, and was not kept longer. */
+  notShown(number: number): void {
+    const story = this.#witness.stories.get(number);
+    this.compare(story?.end !== undefined, () => `task ${number} is not found, and has not ended`);
   }
 
   whole(): void {

@@ -1,7 +1,7 @@
 import { checkLinearizability } from '../linearizability/linearizability.ts';
 import { NEVER, type Operation } from '../linearizability/operation.ts';
 import { taskModel, type TaskInput, type TaskOutput } from '../linearizability/task.ts';
-import type { Ledger } from '../ledger.ts';
+import type { Ledger, Wish } from '../ledger.ts';
 import type { Witness } from '../witness.ts';
 import { Violation } from '../world.ts';
 import { type ClusterView, PropertyChecker } from './checker.ts';
@@ -11,7 +11,7 @@ const CONFIGURATIONS_MAX = 20_000;
 
 /**
  * Everything that clients saw of a task can be explained by one order of all calls in which none comes before one that had ended
- * before it was made. Looked at once, at the end, for every task that was submitted without a key.
+ * before it was made, whichever peer answered. Looked at once, at the end, for every task.
  */
 export class Linearizability extends PropertyChecker {
   override readonly name = 'linearizability';
@@ -44,8 +44,9 @@ export class Linearizability extends PropertyChecker {
   #submissions(): Operation<TaskInput, TaskOutput>[] {
     const operations: Operation<TaskInput, TaskOutput>[] = [];
     for (const wish of this.#ledger.wishes.values()) {
+      if (wish.key !== undefined) continue;
       const number = wish.number ?? this.#witness.storyOfMark.get(wish.mark)?.number;
-      if (wish.key !== undefined || number === undefined || wish.deduplicated) continue;
+      if (number === undefined) continue;
       const base = { process: wish.mark, key: `${number}`, call: wish.askedUs };
       const isKnown = wish.outcome === 'acknowledged' && wish.id !== undefined && wish.answeredUs !== undefined;
       const output: TaskOutput | undefined = isKnown
@@ -57,9 +58,50 @@ export class Linearizability extends PropertyChecker {
         output,
         return: isKnown ? (wish.answeredUs as number) : NEVER,
       });
-      const fails: TaskInput = { f: 'complete', state: 'failed', result: 'null' };
-      operations.push({ ...base, process: 'the scheduler', input: fails, output: undefined, return: NEVER });
+      operations.push(failing(number, wish.askedUs));
+    }
+    operations.push(...this.#keyedSubmissions());
+    return operations;
+  }
+
+  /**
+   * Tasks with a key are made by one of several submissions, and the others are told of it. One of which nobody knows the outcome may
+   * be the one that made any of the tasks of its key, or none.
+   */
+  #keyedSubmissions(): Operation<TaskInput, TaskOutput>[] {
+    const operations: Operation<TaskInput, TaskOutput>[] = [];
+    const numbers = new Map<string, Map<number, number>>();
+    const unknown: Wish[] = [];
+    for (const wish of this.#ledger.wishes.values()) {
+      const { key, number, id, answeredUs, deduplicated, outcome } = wish;
+      if (key === undefined) continue;
+      if (outcome === 'open' || outcome === 'unknown') unknown.push(wish);
+      if (outcome !== 'acknowledged' || number === undefined || id === undefined || answeredUs === undefined) continue;
+      const first = numbers.get(key) ?? new Map<number, number>();
+      numbers.set(key, first);
+      first.set(number, Math.min(first.get(number) ?? wish.askedUs, wish.askedUs));
+      const output: TaskOutput = { f: 'submit', id, deduplicated };
+      const base = { process: wish.mark, key: `${number}`, input: { f: 'submit' } as const };
+      operations.push({ ...base, output, call: wish.askedUs, return: answeredUs });
+    }
+    for (const [key, first] of numbers) {
+      for (const [number, firstUs] of first) {
+        let earliestUs = firstUs;
+        for (const wish of unknown) {
+          if (wish.key !== key) continue;
+          earliestUs = Math.min(earliestUs, wish.askedUs);
+          const base = { process: wish.mark, key: `${number}`, input: { f: 'submit' } as const };
+          operations.push({ ...base, output: undefined, call: wish.askedUs, return: NEVER });
+        }
+        operations.push(failing(number, earliestUs));
+      }
     }
     return operations;
   }
+}
+
+/** The scheduler may let a task fail by itself, from when it can be there on. */
+function failing(number: number, fromUs: number): Operation<TaskInput, TaskOutput> {
+  const input: TaskInput = { f: 'complete', state: 'failed', result: 'null' };
+  return { process: 'the scheduler', key: `${number}`, input, output: undefined, call: fromUs, return: NEVER };
 }

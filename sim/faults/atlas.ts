@@ -25,6 +25,8 @@ export interface Rot {
 
 interface Wound {
   readonly sinceUs: number;
+  /** Neither slot of HEAD reads: what is to be done once the peer has said so. */
+  readonly headLost: (() => void) | undefined;
   /** The run in which it was made; a later one has looked at everything. */
   readonly start: number;
   readonly rot: Rot | undefined;
@@ -64,9 +66,21 @@ export class Atlas {
   }
 
   /** The disk of `member` is damaged now. */
-  wound(member: SimMember, rot: Rot | undefined): void {
+  wound(member: SimMember, rot: Rot | undefined, headLost?: () => void): void {
     member.durable.wounded();
-    this.#wounds.set(member, { sinceUs: this.#world.nowUs, start: member.start, rot });
+    this.#wounds.set(member, { sinceUs: this.#world.nowUs, start: member.start, rot, headLost });
+  }
+
+  /** True while neither slot of HEAD reads on the disk of `member`. */
+  lostHead(member: SimMember): boolean {
+    return this.#wounds.get(member)?.headLost !== undefined;
+  }
+
+  /** The peer has said that it does not know how it voted: it is replaced. */
+  headReplaced(member: SimMember): void {
+    const wound = this.#wounds.get(member);
+    this.#wounds.delete(member);
+    wound?.headLost?.();
   }
 
   /** The disk of `member` is another one. */

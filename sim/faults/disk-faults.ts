@@ -4,7 +4,7 @@ import type { DatabaseName } from '../../src/storage/disk.ts';
 import { PLENTY_BYTES } from '../platter.ts';
 import type { SimMember } from '../member.ts';
 import { type Rot, rotten } from './atlas.ts';
-import { type FaultTargets, pick, type Strikes } from './family.ts';
+import { type FaultTargets, pick, replaceBy, type Strikes } from './family.ts';
 
 /** A write error comes with one of so many writes. */
 const WRITES_MAX = 40;
@@ -17,6 +17,10 @@ const FULL_MS_MAX = 8_000;
 
 /** A disk is slow for this long at most, in ms: some elections. */
 const SLOW_MS_MAX = 6_000;
+
+/** The moment in which HEAD is as far as the log is looked for so often, each so much later, in µs. */
+const TRIES_MAX = 200;
+const TRY_AGAIN_US = 10_000;
 
 /** Rot that nothing has read is met by a start within this, in ms. */
 const RESTART_MS_MAX = 4_000;
@@ -76,7 +80,37 @@ export const DISK_FAULTS: Strikes = {
     return `${rot.rotten.length} bytes of ${rot.name} on the disk of ${member.id} rot`;
   },
   lostBatches: (targets, random) => loseBatches(targets, random, below(random, 12) + 1),
-  lostTails: (targets, random) => loseBatches(targets, random, 0),
+  lostTails: (targets, random) => loseTail(targets, random),
+  staleRecords: (targets, random) => {
+    const { atlas, hosts } = targets;
+    const member = pick(random, atlas.candidates());
+    const rot = member === undefined ? undefined : drawMisplaced(member, random);
+    if (member === undefined || rot === undefined) return undefined;
+    atlas.wound(member, rot);
+    member.platter.store(rot.name).apply([[rot.key, rot.rotten]]);
+    // Found at the next start: what a process has read it does not read again.
+    if (member.up && !hosts.isStopping(member)) {
+      hosts.crash(member, false);
+      hosts.bootLater(member, random);
+    }
+    return `a record of ${rot.name} on the disk of ${member.id} is another one than was written`;
+  },
+  headRot: (targets, random) => {
+    const { atlas, hosts, operator } = targets;
+    const member = pick(random, atlas.candidates());
+    if (member === undefined || hosts.isStopping(member)) return undefined;
+    const both = below(random, 3) === 0 && !operator.busyWith(member.id);
+    if (member.up) hosts.crash(member, below(random, 2) === 0);
+    const { platter } = member;
+    // While only one slot was ever written there is no other to go by.
+    if (platter.locked || !platter.isHeadWhole) return undefined;
+    const first = below(random, 2) === 0 ? 0 : 1;
+    atlas.wound(member, undefined, both ? () => replaceBy(targets, member) : undefined);
+    platter.spoilHead(first, (sector) => flipped(random, sector));
+    if (both) platter.spoilHead(first === 0 ? 1 : 0, (sector) => flipped(random, sector));
+    hosts.bootLater(member, random);
+    return `${both ? 'both slots' : `slot ${first}`} of HEAD on the disk of ${member.id} rot`;
+  },
 };
 
 /** A record of the log or of the state with something else in it. */
@@ -89,6 +123,74 @@ function drawRot(member: SimMember, random: Random): Rot | undefined {
   if (found === undefined || found[1].length === 0) return undefined;
   const [key, whole] = found;
   return { name, key, whole, rotten: rotten(random, whole) };
+}
+
+/** A record in the place of another one of its database, or as it was before it was written last. */
+function drawMisplaced(member: SimMember, random: Random): Rot | undefined {
+  const name = pick(
+    random,
+    [...member.platter.stores.keys()].filter((one) => (member.platter.stores.get(one)?.size ?? 0) > 1),
+  );
+  const store = name === undefined ? undefined : member.platter.stores.get(name);
+  if (name === undefined || store === undefined) return undefined;
+  const earlier = below(random, 2) === 0 ? pick(random, [...member.platter.earlierValues(name)]) : undefined;
+  const [key, other] = earlier ?? [store.at(below(random, store.size))?.[0], store.at(below(random, store.size))?.[1]];
+  const whole = key === undefined ? undefined : store.get(key);
+  if (key === undefined || other === undefined || whole === undefined || sameBytes(whole, other)) return undefined;
+  return { name, key, whole, rotten: other };
+}
+
+/** A copy with one to four bits turned. */
+function flipped(random: Random, sector: Uint8Array): Uint8Array {
+  const copy = sector.slice();
+  const bits = new Set(Array.from({ length: 1 + below(random, 4) }, () => below(random, copy.length * 8)));
+  for (const bit of bits) copy[bit >>> 3] = (copy[bit >>> 3] as number) ^ (1 << (bit & 7));
+  return copy;
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, at) => byte === right[at]);
+}
+
+/**
+ * The end of a log is lost, and sometimes the power with it: then while HEAD, whose last index is synced once a second, tells of
+ * everything that was acknowledged. Of what came later nothing on that disk could tell.
+ */
+function loseTail(targets: FaultTargets, random: Random): string | undefined {
+  if (below(random, 2) === 0) return loseBatches(targets, random, 0);
+  const member = pick(random, targets.atlas.candidates());
+  if (member === undefined) return undefined;
+  const count = 1 + below(random, LOST_BATCHES_MAX);
+  losePowerAndTail(targets, random, member, count, TRIES_MAX);
+  return `the power of ${member.id} and the last ${count} batches of its log are to be lost together`;
+}
+
+/** Waits until HEAD is as far as the log. */
+function losePowerAndTail(
+  targets: FaultTargets,
+  random: Random,
+  member: SimMember,
+  count: number,
+  tries: number,
+): void {
+  const { atlas, hosts, world, faultsGoOn } = targets;
+  if (!faultsGoOn() || tries === 0) return;
+  const { platter } = member;
+  const may = member.up && !hosts.isStopping(member) && atlas.candidates().includes(member);
+  if (!may || platter.headEnd < member.durable.lastIndex || platter.endWithout(count) === undefined) {
+    world.schedule(world.nowUs + TRY_AGAIN_US, 'plan', undefined, () =>
+      losePowerAndTail(targets, random, member, count, tries - 1),
+    );
+    return;
+  }
+  const before = platter.recentBatches('log');
+  hosts.crash(member, true);
+  // What was on its way and reached the disk goes, too.
+  const lost = count + Math.max(0, platter.recentBatches('log') - before);
+  atlas.wound(member, undefined);
+  platter.loseBatches('log', 0, lost);
+  world.line(member.id, `loses the last ${lost} batches of its log`);
+  hosts.bootLater(member, random);
 }
 
 /** The process ends, and at the next start some of its newest batches are not there, `back` before the last one. */

@@ -1,6 +1,7 @@
 /** What a family of faults is: one thing that can befall the cluster, with what it needs to do it. */
 import { below, type Random } from '../../src/base/random.ts';
 import type { SimCluster } from '../cluster.ts';
+import type { SimMember } from '../member.ts';
 import type { SimNetwork } from '../network.ts';
 import type { SimOperator } from '../operator.ts';
 import type { FaultName, SimOptions } from '../options.ts';
@@ -8,6 +9,9 @@ import type { Workload } from '../workload.ts';
 import type { World } from '../world.ts';
 import type { Atlas } from './atlas.ts';
 import type { Hosts } from './hosts.ts';
+
+/** An operator that has too much to do is asked again after this, in µs. */
+const ASK_AGAIN_US = 500_000;
 
 /** Everything that faults are done to. */
 export interface FaultTargets {
@@ -31,6 +35,17 @@ export type Strike = (targets: FaultTargets, random: Random) => string | undefin
 
 /** The families of one kind by their names. */
 export type Strikes = Partial<Readonly<Record<FaultName, Strike>>>;
+
+/** The directory of a peer that is down is emptied, and an operator replaces it, as soon as one has time for that. */
+export function replaceBy({ world, hosts, operator, atlas }: FaultTargets, member: SimMember): void {
+  atlas.forget(member);
+  hosts.replace(member);
+  const ask = (): void => {
+    if (operator.ask({ type: 'grow', peer: member.id })) return;
+    world.schedule(world.nowUs + ASK_AGAIN_US, 'fault', undefined, ask);
+  };
+  ask();
+}
 
 /** One of `choices`, or undefined when there is none. */
 export function pick<T>(random: Random, choices: readonly T[]): T | undefined {

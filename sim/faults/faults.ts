@@ -9,7 +9,9 @@
 import { deriveSeed, SeededRandom } from '../../src/base/random.ts';
 import { CALM_NETWORK, FAULTS, type FaultName } from '../options.ts';
 import { PLENTY_BYTES } from '../platter.ts';
+import { COPY_FAULTS } from './copy-faults.ts';
 import { DISK_FAULTS } from './disk-faults.ts';
+import { ELECTION_FAULTS } from './election-faults.ts';
 import type { FaultTargets, Strike } from './family.ts';
 import { MEMBER_FAULTS } from './member-faults.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
@@ -39,6 +41,8 @@ const STRIKES = {
   ...PROCESS_FAULTS,
   ...NETWORK_FAULTS,
   ...DISK_FAULTS,
+  ...COPY_FAULTS,
+  ...ELECTION_FAULTS,
   ...MEMBER_FAULTS,
   ...PROGRAM_FAULTS,
 } as Readonly<Record<FaultName, Strike>>;

@@ -6,6 +6,7 @@
  *       └──removed from the cluster──▶ out ──directory emptied──▶ runs, waits to be added
  *     any ──for good──▶ gone
  */
+import type { PeerId } from '../../src/base/ids.ts';
 import { below, type Random } from '../../src/base/random.ts';
 import type { SimMember } from '../member.ts';
 import { PLENTY_BYTES } from '../platter.ts';
@@ -18,6 +19,14 @@ const DOWN_MS_MAX = 6_000;
 /** One that ended itself is started again after this, in µs. */
 const AGAIN_US = 1_000_000;
 
+/** A peer that runs on an old copy of its directory, until somebody notices. */
+interface Copy {
+  /** The others have told it, and it has ended itself. */
+  readonly recognised: () => void;
+  /** It is taken away before that. */
+  readonly withdrawn: () => void;
+}
+
 /** See the head of this file. */
 export class Hosts {
   readonly #world: World;
@@ -28,6 +37,9 @@ export class Hosts {
   readonly #gone = new Set<SimMember>();
   /** Somebody else looks at the disk: the member does not start meanwhile. */
   readonly #lent = new Set<SimMember>();
+  readonly #copies = new Map<SimMember, Copy>();
+  /** Whose next vote for another is waited for: the term that it was in, and what is to come of it. */
+  readonly #votes = new Map<SimMember, { readonly term: number; readonly voted: (candidate: PeerId) => void }>();
   /** How many writes from now on the process dies, or the write fails. */
   readonly #dies = new Map<SimMember, number>();
   readonly #fails = new Map<SimMember, number>();
@@ -37,6 +49,9 @@ export class Hosts {
   snapshotsInterrupted = 0;
   /** Peers that ended themselves for a good reason. */
   halts = 0;
+  /** Of them, those that were told that their directory is an old copy, and those that do not know any more how they voted. */
+  copiesRecognised = 0;
+  headsLost = 0;
 
   constructor(world: World, atlas: Atlas) {
     this.#world = world;
@@ -67,6 +82,7 @@ export class Hosts {
   crash(member: SimMember, power: boolean): void {
     if (member.peer?.inspect()?.snapshots.progress !== undefined) this.snapshotsInterrupted += 1;
     const loss = member.crash(power);
+    this.#withdraw(member);
     this.#stopping.delete(member);
     this.#dies.delete(member);
     this.#fails.delete(member);
@@ -86,7 +102,38 @@ export class Hosts {
 
   /** Starts it, unless it runs or is to stay away. */
   boot(member: SimMember): void {
-    if (this.mayBoot(member)) member.boot();
+    if (!this.mayBoot(member)) return;
+    // Whoever starts anew has forgotten how often the others were started, and might let an old copy in.
+    for (const copy of this.#copies.keys()) if (copy !== member) this.crash(copy, false);
+    member.boot();
+  }
+
+  /**
+   * Starts `member`, which is down, on an old copy of its directory, of which all others can know that it is one. Should one of
+   * them forget that, by a start of its own, before this one was told, it is taken away.
+   */
+  bootCopy(member: SimMember, copy: Copy): void {
+    this.#copies.set(member, copy);
+    this.boot(member);
+  }
+
+  /** True while a peer runs on an old copy and was not told so. */
+  get runsCopy(): boolean {
+    return this.#copies.size > 0;
+  }
+
+  #withdraw(member: SimMember): void {
+    const copy = this.#copies.get(member);
+    if (copy === undefined) return;
+    this.#copies.delete(member);
+    copy.withdrawn();
+  }
+
+  /** Its directory is emptied, and it starts: an operator is to replace it. */
+  replace(member: SimMember): void {
+    if (member.up || this.#gone.has(member)) return;
+    member.wipe();
+    this.boot(member);
   }
 
   /** Stops it in order; `done` once it has ended. False when it is stopping already or does not run. */
@@ -105,6 +152,11 @@ export class Hosts {
     this.#dies.set(member, writes);
   }
 
+  /** `voted` is called when the member has its next vote for another one on its disk, shortly before anybody hears of it. */
+  watchVote(member: SimMember, voted: (candidate: PeerId) => void): void {
+    this.#votes.set(member, { term: member.durable.term, voted });
+  }
+
   /** The `writes`th write from now on fails. */
   failAtWrite(member: SimMember, writes: number): void {
     this.#fails.set(member, writes);
@@ -114,6 +166,7 @@ export class Hosts {
   calm(): void {
     this.#dies.clear();
     this.#fails.clear();
+    this.#votes.clear();
   }
 
   /** The disk is looked at by somebody else until `back`. */
@@ -131,6 +184,14 @@ export class Hosts {
     if (member.up) this.crash(member, true);
   }
 
+  /** It is stopped, its directory is emptied, and it starts: it can be added. */
+  empty(member: SimMember): void {
+    if (!this.mayBoot(member) && !member.up) return;
+    if (member.up) this.crash(member, false);
+    this.#atlas.forget(member);
+    this.replace(member);
+  }
+
   /** The directory of a removed member is emptied: it can be added again. */
   renew(member: SimMember): void {
     if (!this.#out.delete(member)) return;
@@ -140,6 +201,7 @@ export class Hosts {
 
   /** Called when `member` hands something to its disk: it may die there. */
   writing(member: SimMember): void {
+    if (this.#votes.size > 0) this.#lookForVote(member);
     if (!due(this.#dies, member)) return;
     const { process } = member;
     if (process?.alive !== true) return;
@@ -152,10 +214,24 @@ export class Hosts {
     });
   }
 
+  #lookForVote(member: SimMember): void {
+    const watch = this.#votes.get(member);
+    const { term, votedFor } = member.durable;
+    if (watch === undefined || term <= watch.term || votedFor === undefined || votedFor === member.id) return;
+    this.#votes.delete(member);
+    watch.voted(votedFor);
+  }
+
   /** What a write or sync of the member's disk fails with. */
   diskFailure(member: SimMember): Error | undefined {
     if (!due(this.#fails, member)) return undefined;
     this.#world.line(member.id, 'its disk fails');
+    // It opens its directory anew, and forgets what it heard of the others.
+    for (const copy of this.#copies.keys()) {
+      this.#world.schedule(this.#world.nowUs, 'fault', undefined, () => {
+        if (this.#copies.has(copy) && copy.up) this.crash(copy, false);
+      });
+    }
     return new Error('EIO: the disk failed');
   }
 
@@ -163,16 +239,29 @@ export class Hosts {
   halted(member: SimMember, reason: string): void {
     const { process } = member;
     const removed = reason.includes('was removed from the cluster');
+    const copy = reason.includes('is an old copy of itself') ? this.#copies.get(member) : undefined;
+    const headLost = reason.includes('it is not known how this peer voted') && this.#atlas.lostHead(member);
     const excused =
-      removed || member.diskFailed || member.platter.freeBytes < PLENTY_BYTES || this.#atlas.isWounded(member);
+      removed ||
+      copy !== undefined ||
+      member.diskFailed ||
+      member.platter.freeBytes < PLENTY_BYTES ||
+      this.#atlas.isWounded(member);
     if (!excused) throw new Violation('no-halt', `${member.id} ${reason}`);
     this.halts += 1;
     this.#world.line(member.id, () => reason.split('\n')[0] ?? '');
     this.#world.schedule(this.#world.nowUs + 1_000, 'fault', undefined, () => {
       if (member.process !== process || !member.up) return;
+      if (copy !== undefined) this.#copies.delete(member);
       this.crash(member, false);
       if (removed) this.#out.add(member);
-      else this.bootAfter(member, AGAIN_US);
+      else if (copy !== undefined) {
+        this.copiesRecognised += 1;
+        copy.recognised();
+      } else if (headLost) {
+        this.headsLost += 1;
+        this.#atlas.headReplaced(member);
+      } else this.bootAfter(member, AGAIN_US);
     });
   }
 }

@@ -1,5 +1,6 @@
 /** What operators do to the cluster: peers come, go, are replaced, and hand leadership over. */
-import { below } from '../../src/base/random.ts';
+import { below, type Random } from '../../src/base/random.ts';
+import { cutOffLeader } from './election-faults.ts';
 import { type FaultTargets, pick, type Strikes } from './family.ts';
 
 /** The cluster is made no smaller than this. */
@@ -7,6 +8,10 @@ const VOTERS_MIN = 2;
 
 /** A leader is cut off by this much more than a second at most, in ms. */
 const ALONE_MS_MAX = 2_000;
+
+/** A peer dies within this of a change, in µs, and is away for at most so long, in ms. */
+const DIES_US_MAX = 40_000;
+const DOWN_MS_MAX = 500;
 
 /** See the head of this file. */
 export const MEMBER_FAULTS: Strikes = {
@@ -24,9 +29,8 @@ export const MEMBER_FAULTS: Strikes = {
     // Nobody makes a cluster smaller of which a disk is broken.
     if (shrinks && (atlas.wounded > 0 || members.some(({ stranger }) => stranger))) return undefined;
     const peer = pick(random, shrinks ? voters : spares.map(({ id }) => id));
-    if (peer === undefined || !operator.ask({ type: shrinks ? 'shrink' : 'grow', peer })) return undefined;
-    // A leader that is cut off from the others, and not from the operator, begins what it cannot bring to its end.
-    if (below(random, 3) === 0) cutOffLeader(targets, 1_000 + below(random, ALONE_MS_MAX));
+    const asked = drawTrouble(targets, random);
+    if (peer === undefined || !operator.ask({ type: shrinks ? 'shrink' : 'grow', peer, asked })) return undefined;
     return shrinks ? `${peer} is to be removed` : `${peer} is to be added`;
   },
   wipes: ({ atlas, hosts, operator }, random) => {
@@ -40,19 +44,23 @@ export const MEMBER_FAULTS: Strikes = {
   },
 };
 
-function cutOffLeader({ cluster, network, world }: FaultTargets, forMs: number): void {
-  const { leader, members } = cluster;
-  if (leader === undefined) return;
-  const others = members.filter((member) => member !== leader);
-  for (const { id } of others) {
-    network.cut(leader.id, id);
-    network.cut(id, leader.id);
-  }
-  world.line('world', () => `cuts ${leader.id} off for ${forMs} ms`);
-  world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
-    for (const { id } of others) {
-      network.heal(leader.id, id);
-      network.heal(id, leader.id);
-    }
-  });
+/** What befalls the cluster while a change is under way; undefined for nothing. */
+function drawTrouble(targets: FaultTargets, random: Random): (() => void) | undefined {
+  const { world, hosts, cluster, faultsGoOn } = targets;
+  const lot = below(random, 6);
+  const forMs = 1_000 + below(random, ALONE_MS_MAX);
+  const afterUs = 1 + below(random, DIES_US_MAX);
+  const downUs = 1_000 * (1 + below(random, DOWN_MS_MAX));
+  const place = below(random, cluster.members.length);
+  // A leader that is cut off from the others, and not from the operator, begins what it cannot bring to its end.
+  if (lot < 2) return () => faultsGoOn() && cutOffLeader(targets, forMs);
+  if (lot >= 4) return undefined;
+  return () => {
+    world.schedule(world.nowUs + afterUs, 'fault', undefined, () => {
+      const member = lot === 2 ? cluster.leader : cluster.members[place];
+      if (!faultsGoOn() || member?.up !== true || hosts.isStopping(member)) return;
+      hosts.crash(member, false);
+      hosts.bootAfter(member, downUs);
+    });
+  };
 }

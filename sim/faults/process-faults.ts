@@ -135,6 +135,11 @@ function tryOpening(
     await (await openDataDirectory(disk, { ...options, repairable: true })).close();
   };
   world.schedule(world.nowUs, 'plan', process, () => {
+    if (owner === reader && !owner.platter.locked) {
+      // The first one has died in this very instant.
+      process.kill();
+      return;
+    }
     open()
       .then(
         () => world.fail(new Violation('identity', `${reader.id} opened the disk of ${owner.id}`)),

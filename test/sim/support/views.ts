@@ -54,11 +54,13 @@ export class FakePeer {
   appliedIndex: LogIndex = 0;
   followers: Pick<Progress, 'peer' | 'match' | 'next'>[] = [];
   uncommittedBytes = 0;
+  forwardedReads = 0;
   durable: FakeLog = new FakeLog();
   log: FakeLog = new FakeLog();
   marks: MarkDigest[] = [];
   checkpointIndex: LogIndex = 0;
   queuedBytes = 0;
+  stateCount = 1;
 
   constructor(id: string) {
     this.id = peerId(id);
@@ -81,6 +83,7 @@ export class FakePeer {
       lastIndex: this.log.lastIndex,
       configuration: { voters: ['p1', 'p2', 'p3'] },
       inspect: () => ({
+        forwarded: { pending: this.forwardedReads },
         role:
           role === 'leader'
             ? {
@@ -102,6 +105,7 @@ export class FakePeer {
       marks: this.marks,
       checkpointIndex: this.checkpointIndex,
       queuedBytes: this.queuedBytes,
+      stateCount: this.stateCount,
       durable: this.durable as unknown as DurableLog,
       log: this.log as unknown as LogMirror,
     };
