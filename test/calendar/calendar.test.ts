@@ -181,6 +181,22 @@ describe('exclusions', () => {
     ]);
   });
 
+  test('of an hour that a change of clock cuts in two leave out what the clocks show', () => {
+    // 03:45 becomes 02:45 at 14:00 UTC.
+    const back = { cron: '*/5 * * * *', timeZone: 'Pacific/Chatham', exclude: ['* 3 * * *'] };
+    const fired = [
+      '2026-04-04T13:10Z',
+      '2026-04-04T14:00Z',
+      '2026-04-04T14:05Z',
+      '2026-04-04T14:10Z',
+      '2026-04-04T15:15Z',
+    ];
+    expect(planned(back, '2026-04-04T13:06:00Z', 5)).toEqual(fired);
+    // 02:45 becomes 03:45 at 14:00 UTC.
+    const forward = { ...back, exclude: ['* 2 * * *'] };
+    expect(planned(forward, '2026-09-26T13:06:00Z', 2)).toEqual(['2026-09-26T13:10Z', '2026-09-26T14:00Z']);
+  });
+
   test('of whole hours cost one look, so that a pattern of each second passes them', () => {
     const calendar = new Calendar(
       parseCalendar({ cron: '* * * * * *', exclude: ['* 9-16 * * *', '* * 24-30 * *'] }),
