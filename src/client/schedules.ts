@@ -245,7 +245,7 @@ export class Schedules {
   }
 
   /** The next instants of a schedule that was not put, if it had this id. @throws TaskraftError INVALID_SCHEDULE */
-  preview(
+  async preview(
     id: string,
     when: ScheduleWhen,
     count: number = NEXT_COUNT_DEFAULT,
