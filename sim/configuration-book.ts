@@ -52,6 +52,15 @@ export class ConfigurationBook {
     return fresh;
   }
 
+  /** The newest that stands in `log` before `before`. */
+  newest(log: ChainedLog, before: LogIndex): SeenConfiguration | undefined {
+    for (let at = this.#seen.length - 1; at >= 0; at -= 1) {
+      const one = this.#seen[at] as SeenConfiguration;
+      if (one.index < before && (one.index === 0 || log.chainAt(one.index) === one.chain)) return one;
+    }
+    return undefined;
+  }
+
   /** Those that stand in `log` before `before`, the newest first, the founders' at the end. */
   *of(log: ChainedLog, before: LogIndex): Generator<SeenConfiguration, undefined> {
     for (let at = this.#seen.length - 1; at >= 0; at -= 1) {

@@ -6,7 +6,7 @@ import type { Crc32 } from '../src/base/hash.ts';
 import type { LogIndex, PeerId, Term } from '../src/base/ids.ts';
 import type { HardState } from '../src/raft/types.ts';
 import { indexOfKey, isEntryKey, isMetaKey } from '../src/storage/keys.ts';
-import { LogCodec } from '../src/storage/log-record.ts';
+import { LogCodec, type LogMeta } from '../src/storage/log-record.ts';
 import { CHAIN_START, type ChainLink, extendChain } from './chain.ts';
 import type { Step } from './sorted-store.ts';
 
@@ -131,22 +131,23 @@ export class DurableLog {
 
   /** A batch has become durable. */
   wrote(steps: readonly Step[]): void {
-    let meta: { readonly value: Uint8Array; readonly index: LogIndex } | undefined;
+    let meta: LogMeta | undefined;
     let lowest = this.#lastIndex + 1;
+    // A batch has one of them, most often as its last step.
     for (const [key, value] of steps) {
-      if (value !== undefined && isMetaKey(key)) this.#beginBehind(value, indexOfKey(key));
+      if (value === undefined || !isMetaKey(key)) continue;
+      meta = this.#codec.decodeMeta(value, indexOfKey(key));
+      this.#beginBehind(meta);
     }
     for (const [key, value] of steps) {
-      if (value === undefined) continue;
-      if (isMetaKey(key)) meta = { value, index: indexOfKey(key) };
-      if (!isEntryKey(key)) continue;
+      if (value === undefined || !isEntryKey(key)) continue;
       const index = indexOfKey(key);
       const { entry } = this.#codec.decodeEntry(value, index);
       lowest = Math.min(lowest, index);
       this.#links[index] = extendChain(this.#links[index - 1]?.chain ?? CHAIN_START, entry);
     }
     if (meta === undefined) return;
-    const { last, hardState } = this.#codec.decodeMeta(meta.value, meta.index);
+    const { last, hardState } = meta;
     this.#version += 1;
     this.#truncated += Math.max(0, this.#lastIndex + 1 - Math.min(lowest, last.index + 1));
     this.#lastIndex = last.index;
@@ -155,10 +156,9 @@ export class DurableLog {
   }
 
   /** Where the log begins anew behind a state of which it did not hold the entries, these are what was committed. */
-  #beginBehind(meta: Uint8Array, lastIndex: LogIndex): void {
-    const { base } = this.#codec.decodeMeta(meta, lastIndex);
+  #beginBehind({ base, last }: LogMeta): void {
     // Until the damage is found the peer goes on, and acknowledges.
-    if (this.#isWounded && lastIndex < this.#lastIndex) this.#remember();
+    if (this.#isWounded && last.index < this.#lastIndex) this.#remember();
     if (base.index === 0 || this.linkAt(base.index)?.term === base.term) return;
     this.#reset += 1;
     this.#links.length = 0;

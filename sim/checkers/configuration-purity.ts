@@ -1,4 +1,4 @@
-import type { LogIndex } from '../../src/base/ids.ts';
+import type { LogIndex, PeerId } from '../../src/base/ids.ts';
 import type { ConfigurationBook } from '../configuration-book.ts';
 import type { LogChange } from '../history.ts';
 import { type ClusterView, type PeerView, PropertyChecker } from './checker.ts';
@@ -28,7 +28,7 @@ export class ConfigurationPurity extends PropertyChecker {
     const before = this.#seen.get(peer.id);
     if (before?.start === start && configuration.index < before.index) this.rolledBack += 1;
     this.#seen.set(peer.id, { start, index: configuration.index });
-    const [expected] = this.#book.of(log, log.lastIndex + 1);
+    const expected = this.#book.newest(log, log.lastIndex + 1);
     const isFounder = peer.life === peer.id && expected?.voters.includes(peer.id) === true;
     if (expected?.index === 0 && !isFounder) {
       // Whoever came later knows the founders by hearsay, without itself, or by a state that is as old as they.
@@ -41,11 +41,17 @@ export class ConfigurationPurity extends PropertyChecker {
     this.compare(
       expected !== undefined &&
         expected.index === configuration.index &&
-        expected.voters.join() === configuration.voters.join() &&
-        expected.learners.join() === configuration.learners.join(),
+        sameIds(expected.voters, configuration.voters) &&
+        sameIds(expected.learners, configuration.learners),
       () =>
         `${peer.id} acts by the configuration of ${configuration.index} (${configuration.voters.join(' ')}), and its log says ` +
         `${expected?.index} (${expected?.voters.join(' ')})`,
     );
   }
+}
+
+function sameIds(left: readonly PeerId[], right: readonly PeerId[]): boolean {
+  if (left.length !== right.length) return false;
+  for (let at = 0; at < left.length; at += 1) if (left[at] !== right[at]) return false;
+  return true;
 }

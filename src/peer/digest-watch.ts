@@ -44,11 +44,11 @@ export class DigestWatch {
 
   /** Whether the own marks agree with those of the `voters`, of which this peer may be one. */
   judge(own: readonly MarkDigest[], self: PeerId, voters: readonly PeerId[]): DigestVerdict {
-    const others = voters.filter((voter) => voter !== self);
     for (const mark of own) {
-      const digests = others.flatMap((voter) => this.#digestOf(voter, mark.index) ?? []);
       // The usual case, and cheap: nobody differs.
-      if (digests.every((digest) => sameHash(digest, mark.digest))) continue;
+      if (!this.#someoneDiffers(mark, self, voters)) continue;
+      const others = voters.filter((voter) => voter !== self);
+      const digests = others.flatMap((voter) => this.#digestOf(voter, mark.index) ?? []);
       if (others.length < voters.length) digests.push(mark.digest);
       const verdict = judgeMark(mark, digests, voters.length);
       if (verdict !== FINE) return verdict;
@@ -56,8 +56,23 @@ export class DigestWatch {
     return FINE;
   }
 
+  #someoneDiffers(own: MarkDigest, self: PeerId, voters: readonly PeerId[]): boolean {
+    for (const voter of voters) {
+      if (voter === self) continue;
+      const digest = this.#digestOf(voter, own.index);
+      if (digest !== undefined && !sameHash(digest, own.digest)) return true;
+    }
+    return false;
+  }
+
   #digestOf(peer: PeerId, index: LogIndex): Hash64 | undefined {
-    return this.#heard.get(peer)?.find((mark) => mark.index === index)?.digest;
+    const marks = this.#heard.get(peer);
+    if (marks === undefined) return undefined;
+    for (let at = marks.length - 1; at >= 0; at -= 1) {
+      const mark = marks[at] as MarkDigest;
+      if (mark.index <= index) return mark.index === index ? mark.digest : undefined;
+    }
+    return undefined;
   }
 }
 

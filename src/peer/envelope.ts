@@ -48,24 +48,37 @@ export function isAnswer(message: Message): boolean {
   return ANSWERS.has(message.type);
 }
 
+/** Bytes that small frames share: a buffer of its own costs more than all else about such a frame. */
+const SHARED_BYTES = 8 * 1024;
+
 /** Makes frames. An append that goes to several peers is encoded once, as its bytes do not say to whom it goes. */
 export class EnvelopeWriter {
   #lastAppend: AppendEntries | undefined;
   #lastFrame: Uint8Array | undefined;
+  /** Frames without entries, one behind the other. Replaced when it is full, and never written over. */
+  #small = new ByteWriter(SHARED_BYTES);
 
   /** The frame for `message`; nobody changes its bytes afterwards, as another peer may get the same ones. */
   frame(message: Message, wallMs: number): Uint8Array {
-    if (message.type !== 'append-entries' || message.entries.length === 0)
-      return encodeFrame(message, wallMs, MESSAGE_BYTES);
+    if (message.type !== 'append-entries' || message.entries.length === 0) return this.#smallFrame(message, wallMs);
     if (this.#lastFrame !== undefined && this.#lastAppend !== undefined && sameAppend(this.#lastAppend, message)) {
       return this.#lastFrame;
     }
     let sizeBytes = MESSAGE_BYTES;
     for (const entry of message.entries) sizeBytes += ENTRY_BYTES + entry.data.length;
-    const frame = encodeFrame(message, wallMs, sizeBytes);
+    const writer = new ByteWriter(sizeBytes);
+    writeFrame(writer, message, wallMs);
+    const frame = writer.view();
     this.#lastAppend = message;
     this.#lastFrame = frame;
     return frame;
+  }
+
+  #smallFrame(message: Message, wallMs: number): Uint8Array {
+    if (this.#small.length + MESSAGE_BYTES > SHARED_BYTES) this.#small = new ByteWriter(SHARED_BYTES);
+    const start = this.#small.length;
+    writeFrame(this.#small, message, wallMs);
+    return this.#small.view(start);
   }
 
   /** Lets go of the last frame; called when all messages of a turn are sent. */
@@ -91,13 +104,11 @@ export function decodeEnvelope(bytes: Uint8Array, from: PeerId, to: PeerId): Env
   return { wallMs, message: decodeMessage(reader, from, to) };
 }
 
-function encodeFrame(message: Message, wallMs: number, sizeBytes: number): Uint8Array {
-  const writer = new ByteWriter(sizeBytes);
+function writeFrame(writer: ByteWriter, message: Message, wallMs: number): void {
   writer.u8(KIND);
   writer.u8(FORMAT);
   writer.u64(Math.max(0, Math.floor(wallMs)));
   encodeMessage(writer, message);
-  return writer.view();
 }
 
 function sameAppend(left: AppendEntries, right: AppendEntries): boolean {

@@ -359,8 +359,9 @@ export class Member {
       if (this.serving) this.quorum.tick();
       if (this.#wishes.waiting) this.#wishes.tick();
       this.#proposer.tick();
+      // Where nothing came of it only a leader has anything to do: things fall due.
       // Not at once: a turn of the event loop, whatever it begins with, has one turn of the crank.
-      this.wake();
+      if (this.#leads !== undefined || this.raft.hasReady()) this.wake();
     });
   }
 

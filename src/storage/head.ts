@@ -62,6 +62,7 @@ const MAGIC = 0x44484b54;
 const FORMAT = 2;
 const FORMAT_WITHOUT_DAMAGE = 1;
 const CRC_AT = HEAD_SLOT_BYTES - 4;
+const ZEROS = new Uint8Array(HEAD_SLOT_BYTES);
 const DAMAGED = 1;
 const STATE_DISTRUSTED = 2;
 /** One of the two is set once it is known; records of an earlier version have neither. */
@@ -115,7 +116,7 @@ export function encodeSlot(writer: ByteWriter, sequence: number, record: HeadRec
   writer.u64(record.damage?.lastTerm ?? 0);
   writer.u64(record.entryTerm);
   assert(writer.length <= CRC_AT, 'two names of 200 bytes and the rest fit one sector');
-  while (writer.length < CRC_AT) writer.u8(0);
+  writer.raw(ZEROS.subarray(writer.length, CRC_AT));
   writer.u32(crc32(writer.view()));
 }
 

@@ -13,7 +13,6 @@ const INCARNATION_BYTES = 16;
 /** Bits of the first byte of a founding record. */
 const FOUNDED = 1;
 const WHOLE = 2;
-const INCARNATION = /^[0-9a-f]{32}$/;
 
 /** What a fresh directory knows about the founding. */
 export const NOT_FOUNDED: Founding = { founded: false, heard: [] };
@@ -25,7 +24,7 @@ export function drawIncarnation(random: Random): string {
 
 /** The 16 bytes of an incarnation. */
 export function incarnationBytes(incarnation: string): Uint8Array {
-  assert(INCARNATION.test(incarnation), 'an incarnation has 32 hexadecimal digits');
+  assert(incarnation.length === 2 * INCARNATION_BYTES, 'an incarnation has 32 hexadecimal digits');
   const bytes = new Uint8Array(INCARNATION_BYTES);
   for (let at = 0; at < INCARNATION_BYTES; at += 1) {
     bytes[at] = (digitAt(incarnation, at * 2) << 4) | digitAt(incarnation, at * 2 + 1);
@@ -36,7 +35,9 @@ export function incarnationBytes(incarnation: string): Uint8Array {
 /** The hexadecimal digit at `at`: a number and no text of its own, since HEAD is written with every batch. */
 function digitAt(text: string, at: number): number {
   const code = text.charCodeAt(at);
-  return code < 0x3a ? code - 0x30 : code - 0x57;
+  const digit = code < 0x3a ? code - 0x30 : code - 0x57;
+  assert(digit >= 0 && digit < 16 && (code < 0x3a || digit >= 10), 'an incarnation has 32 hexadecimal digits');
+  return digit;
 }
 
 /** The 32 digits of an incarnation. */

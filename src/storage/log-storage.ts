@@ -20,7 +20,7 @@ const GARBAGE_PER_APPEND = 512;
 const GARBAGE_MIN = 256;
 /** The buffer for records is given back when one was larger than this. */
 const WRITER_BYTES_MAX = 1024 * 1024;
-const WRITER_BYTES_FIRST = 128 * 1024;
+const WRITER_BYTES_FIRST = 16 * 1024;
 const PAGE_RECORDS = 1024;
 
 type HeadChange = Parameters<Head['write']>[0];

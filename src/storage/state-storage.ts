@@ -9,7 +9,8 @@ import { reading } from './damage.ts';
 import type { Checkpoint, CheckpointWriter, StateRangeOptions, StateRecord, StateStorage } from './storage.ts';
 import { STATE_KEY_BYTES_MAX } from './storage.ts';
 
-const RECORD_WRITER_BYTES = 128 * 1024;
+/** At first; a checkpoint with larger records makes room for them. */
+const RECORD_WRITER_BYTES = 16 * 1024;
 const EMPTY_KEY = new Uint8Array(0);
 
 /** What the state database shares with the rest of its directory. */
