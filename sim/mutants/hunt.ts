@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from '../orders.ts';
 import type { Verdict } from '../run-seed.ts';
-import { buildMutant } from './build.ts';
+import type { Workbench } from './build.ts';
 import type { Mutant } from './mutant.ts';
 
 /** Events after which a bug counts as not found. */
@@ -23,10 +23,10 @@ export interface Hunt {
   readonly events: number;
 }
 
-/** Hunts `mutant` with the seeds from 1 on. @throws Error when it cannot be planted or built */
-export async function hunt(mutant: Mutant, eventsMax: number = HUNT_EVENTS_MAX): Promise<Hunt> {
-  const build = await buildMutant(mutant);
-  const child = fork(build.main, [], {
+/** Hunts `mutant`, planted on `bench`, with the seeds from 1 on. @throws Error when it cannot be planted or built */
+export async function hunt(mutant: Mutant, bench: Workbench, eventsMax: number = HUNT_EVENTS_MAX): Promise<Hunt> {
+  await bench.plant(mutant);
+  const child = fork(bench.main, [], {
     env: { ...process.env, [TAKES_ORDERS]: '1' },
     execArgv: [...process.execArgv, ...SEED_RUNNER_FLAGS],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -47,7 +47,6 @@ export async function hunt(mutant: Mutant, eventsMax: number = HUNT_EVENTS_MAX):
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
-    await build.remove();
   }
 }
 

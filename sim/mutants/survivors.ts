@@ -7,7 +7,7 @@
  * The tests are those that `npm test` runs in one process, but for the ones that are about the project and not about the product
  * (its documents, its layout, its gate), and for those that run the simulator itself, which is what is compared here.
  */
-import { buildMutant, run } from './build.ts';
+import { run, Workbench } from './build.ts';
 import type { Mutant } from './mutant.ts';
 
 /** Folders of tests that are run, in an order in which most is seen early. */
@@ -40,10 +40,15 @@ export interface Seen {
 /** Tries all of `mutants` one after the other, and prints which pass. */
 export async function findSurvivors(mutants: readonly Mutant[], json: boolean): Promise<void> {
   const all: Seen[] = [];
-  for (const mutant of mutants) {
-    const seen = await look(mutant);
-    all.push(seen);
-    console.error(`${all.length}/${mutants.length} ${describe(seen)}`);
+  const bench = await Workbench.make(true);
+  try {
+    for (const mutant of mutants) {
+      const seen = await look(mutant, bench);
+      all.push(seen);
+      console.error(`${all.length}/${mutants.length} ${describe(seen)}`);
+    }
+  } finally {
+    await bench.remove();
   }
   const survivors = all.filter(survives);
   if (json) {
@@ -61,19 +66,15 @@ function survives({ byTest, byDemo }: Seen): boolean {
   return byTest === undefined && byDemo === undefined;
 }
 
-async function look(mutant: Mutant): Promise<Seen> {
-  const build = await buildMutant(mutant, true);
-  try {
-    for (const name of FOLDERS) {
-      const byTest = await testFailure(build.folder, name);
-      if (byTest !== undefined) return { mutant, byTest, byDemo: undefined };
-    }
-    const { code, said } = await run(build.folder, ['dist/src/cli/main.js', 'demo', '--json'], RUN_MS_MAX);
-    const byDemo = code === 0 ? undefined : (said.trimEnd().split('\n').at(-1) ?? 'it was killed');
-    return { mutant, byTest: undefined, byDemo };
-  } finally {
-    await build.remove();
+async function look(mutant: Mutant, bench: Workbench): Promise<Seen> {
+  await bench.plant(mutant);
+  for (const name of FOLDERS) {
+    const byTest = await testFailure(bench.folder, name);
+    if (byTest !== undefined) return { mutant, byTest, byDemo: undefined };
   }
+  const { code, said } = await run(bench.folder, ['dist/src/cli/main.js', 'demo', '--json'], RUN_MS_MAX);
+  const byDemo = code === 0 ? undefined : (said.trimEnd().split('\n').at(-1) ?? 'it was killed');
+  return { mutant, byTest: undefined, byDemo };
 }
 
 /** The first test of a folder that fails. */
