@@ -330,11 +330,12 @@ export class Life {
     const before = this.running();
     await this.#handOver.stepAside(before);
     before.stop();
+    // Kept open meanwhile, so that no other process takes it.
+    if (pauseMs > 0) await directory.pause(pauseMs);
     await snapshot?.staging.install().catch((error: unknown) => {
       this.#ports.logger.warn('a snapshot could not be installed', { reason: sentenceOf(error) });
     });
     await directory.close();
-    if (pauseMs > 0) await directory.pause(pauseMs);
     if (this.#state !== 'reopening') return;
     const opened = await directory.openAgain(snapshot, () => this.#state === 'reopening');
     if (opened === undefined) return;

@@ -148,6 +148,11 @@ export class SnapshotDesk {
     this.sender.tick();
     // What was missing may have come another way: from a leader whose log reaches back further.
     if (this.receiver.fetching && this.#has(this.#atLeast)) this.receiver.stop();
+    const { storage, ports } = this.#parts;
+    if (storage.stagedIndex === undefined || !this.#has(storage.stagedIndex)) return;
+    storage.discardStaged().catch((error: unknown) => {
+      ports.logger.warn('what came of a snapshot could not be removed', { reason: String(error) });
+    });
   }
 
   /** True when the own state holds the entry at `index`. */
@@ -157,7 +162,7 @@ export class SnapshotDesk {
 
   stop(): void {
     this.sender.stop();
-    this.receiver.stop();
+    this.receiver.suspend();
   }
 
   #send(to: PeerId, frame: SnapshotFrame): void {

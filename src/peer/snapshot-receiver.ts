@@ -13,6 +13,8 @@
  * on where it stopped. What comes goes to the disk, into a directory of its own, and into a loader at the same time, so that the
  * whole is verified against its digest before anything of the peer's own is touched.
  *
+ * A peer that starts again goes on with what it has on the disk, as long as somebody still has the same checkpoint.
+ *
  * Bounded: one page is on its way, one is being written.
  */
 import { assert } from '../base/assert.ts';
@@ -58,7 +60,7 @@ export interface ReadySnapshot {
 
 /** What a receiver works with. */
 export interface ReceiverParts {
-  readonly storage: Pick<OpenedStorage, 'beginSnapshot' | 'space'>;
+  readonly storage: Pick<OpenedStorage, 'beginSnapshot' | 'resumeSnapshot' | 'stagedIndex' | 'space'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -109,6 +111,8 @@ export class SnapshotReceiver {
   #timer: Timer | undefined;
   /** Fulfilled when the storage has room for a staging: what came of an earlier checkpoint is gone. */
   #cleared: Promise<void> = Promise.resolve();
+  /** The peer has stopped: what is on the disk is not removed any more. */
+  #suspended = false;
   /** Free room without which it is not tried again, in bytes; undefined while there is no want of it. */
   #lacksBytes: number | undefined;
   #roomLookMs = ROOM_LOOK_MS;
@@ -148,10 +152,19 @@ export class SnapshotReceiver {
     if (this.#phase !== 'idle') return;
     this.#phase = 'fetching';
     this.#parts.logger.info('a snapshot is needed', { atLeast });
-    this.#ask();
+    const { stagedIndex } = this.#parts.storage;
+    if (stagedIndex !== undefined && stagedIndex >= atLeast) this.#resume();
+    else this.#ask();
   }
 
-  /** None is needed any more, or the peer stops. */
+  /** The peer stops: what has come stays on the disk, to be taken up again. */
+  suspend(): void {
+    this.#suspended = true;
+    this.#fetch = undefined;
+    this.stop();
+  }
+
+  /** None is needed any more. */
   stop(): void {
     if (this.#phase === 'idle') return;
     this.#phase = 'idle';
@@ -179,6 +192,36 @@ export class SnapshotReceiver {
     if (this.#phase !== 'fetching' || this.#from !== peer) return;
     this.#waitNoMore();
     this.#ask();
+  }
+
+  /** Goes on with what came before the last start: all of it is read again, as if it had come now. */
+  #resume(): void {
+    const { storage, loader: makeLoader, logger } = this.#parts;
+    const epoch = this.#epoch;
+    const loader = makeLoader();
+    const resuming = storage.resumeSnapshot((records) => {
+      putIn(loader, records);
+    });
+    resuming.then(
+      (resumed) => {
+        if (epoch !== this.#epoch || this.#phase !== 'fetching') {
+          if (!this.#suspended) resumed?.staging.discard().catch(this.#notRemoved);
+          return;
+        }
+        if (resumed !== undefined) {
+          const { checkpoint, base, staging, lastKey, receivedBytes } = resumed;
+          this.#fetch = { checkpoint, base, staging, loader };
+          this.#index = checkpoint.index;
+          this.#lastKey = lastKey;
+          this.#receivedBytes = receivedBytes;
+          logger.info('a snapshot is taken up again', { index: checkpoint.index, receivedBytes });
+        }
+        this.#hooks.guard(() => this.#ask());
+      },
+      (error: unknown) => {
+        if (epoch === this.#epoch) this.#hooks.failed(error);
+      },
+    );
   }
 
   /** Asks the next peer that may help; waits a little when there is none. */
@@ -287,14 +330,14 @@ export class SnapshotReceiver {
     // An answer may come sooner than an earlier staging is gone.
     await this.#cleared;
     if (epoch !== this.#epoch) return undefined;
-    const beginning = this.#parts.storage.beginSnapshot();
+    const base = { index: checkpoint.index, term: checkpoint.term, chain };
+    const beginning = this.#parts.storage.beginSnapshot({ checkpoint, base });
     this.#cleared = beginning.then(
       (begun) => (epoch === this.#epoch ? undefined : begun.discard().catch(this.#notRemoved)),
       () => undefined,
     );
     const staging = await beginning;
     if (epoch !== this.#epoch) return undefined;
-    const base = { index: checkpoint.index, term: checkpoint.term, chain };
     this.#index = checkpoint.index;
     this.#fetch = { checkpoint, base, staging, loader: this.#parts.loader() };
     this.#parts.logger.info('a snapshot is being fetched', { index: checkpoint.index });

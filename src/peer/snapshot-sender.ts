@@ -1,7 +1,8 @@
 /**
  * Gives the state of the last checkpoint to a peer that asks for it, page by page.
  *
- *     idle ──request──▶ waiting ──no checkpoint is being written──▶ sending ──30 s without a request──▶ idle
+ *     idle ──request──▶ waiting ──no checkpoint is being written──▶ sending ──30 s without a request, ──▶ idle
+ *                                                                            or half an hour without one for more
  *
  * While it sends, the checkpoint stands still: marks are hashed and not written, so that every page is of one state and short
  * reads suffice. One peer at a time is served, so that a cluster which brings up two does not read its disk twice as much. Pages
@@ -14,15 +15,18 @@ import type { Clock, Timers } from '../base/clock.ts';
 import type { Hash64 } from '../base/hash.ts';
 import type { LogIndex, PeerId } from '../base/ids.ts';
 import type { PeerLimits } from '../config/limits.ts';
-import { keyAfter } from '../storage/keys.ts';
+import { compareKeys, keyAfter } from '../storage/keys.ts';
 import type { Checkpoint, LogStorage, StateStorage } from '../storage/storage.ts';
 import type { SnapshotChunk, SnapshotRefusal, SnapshotRefused, SnapshotRequest } from './snapshot-frames.ts';
 
 /** The checkpoint is let go when its receiver has asked for nothing for so long, in ms. */
 export const SEND_IDLE_MS = 30_000;
 
-/** And in any case after so long, in ms: the log behind it grows meanwhile. */
-export const SEND_MAX_MS: number = 30 * 60_000;
+/** Or has got no further for so long, in ms: the log behind it grows meanwhile. */
+export const SEND_STALLED_MS: number = 30 * 60_000;
+
+/** Nobody is sent anything for so long then, in ms: else the next request would come before the next checkpoint. */
+const SEND_REST_MS = 10_000;
 
 /** Between two looks whether a checkpoint is still being written, in ms. */
 const WAIT_MS = 10;
@@ -55,8 +59,10 @@ export interface SenderHooks {
 /** A transfer under way. */
 interface Sending {
   readonly to: PeerId;
-  readonly sinceMs: number;
   askedMs: number;
+  /** The furthest page that was asked for, and when it was for the first time. */
+  furthest: Uint8Array;
+  furtherMs: number;
   /** The newest request that is not answered. */
   request: SnapshotRequest | undefined;
   working: boolean;
@@ -72,6 +78,8 @@ export class SnapshotSender {
   #sending: Sending | undefined;
   /** No page leaves before this instant. */
   #nextMs = 0;
+  /** Nobody is sent anything before this instant. */
+  #restUntilMs = 0;
   #sentBytes = 0;
 
   constructor(parts: SenderParts, hooks: SenderHooks) {
@@ -94,7 +102,8 @@ export class SnapshotSender {
   requested(from: PeerId, request: SnapshotRequest): void {
     const nowMs = this.#parts.clock.monotonicMs();
     this.tick();
-    if (this.#sending !== undefined && this.#sending.to !== from) {
+    const isBusy = this.#sending === undefined ? nowMs < this.#restUntilMs : this.#sending.to !== from;
+    if (isBusy) {
       this.#refuse(from, request, 'busy');
       return;
     }
@@ -105,11 +114,16 @@ export class SnapshotSender {
     if (this.#sending === undefined) {
       this.#hooks.hold(true);
       const fresh = { request, working: false, checkpoint: undefined, chain: undefined };
-      this.#sending = { to: from, sinceMs: nowMs, askedMs: nowMs, ...fresh };
+      this.#sending = { to: from, askedMs: nowMs, furthest: request.afterKey, furtherMs: nowMs, ...fresh };
     }
-    this.#sending.askedMs = nowMs;
-    this.#sending.request = request;
-    this.#work(this.#sending);
+    const sending = this.#sending;
+    sending.askedMs = nowMs;
+    if (compareKeys(request.afterKey, sending.furthest) > 0) {
+      sending.furthest = request.afterKey;
+      sending.furtherMs = nowMs;
+    }
+    sending.request = request;
+    this.#work(sending);
   }
 
   /** Lets the checkpoint go when nobody wants it any more. Called about once a second. */
@@ -117,7 +131,9 @@ export class SnapshotSender {
     const sending = this.#sending;
     if (sending === undefined) return;
     const nowMs = this.#parts.clock.monotonicMs();
-    if (nowMs - sending.askedMs >= SEND_IDLE_MS || nowMs - sending.sinceMs >= SEND_MAX_MS) this.stop();
+    const stalled = nowMs - sending.furtherMs >= SEND_STALLED_MS;
+    if (stalled) this.#restUntilMs = nowMs + SEND_REST_MS;
+    if (stalled || nowMs - sending.askedMs >= SEND_IDLE_MS) this.stop();
   }
 
   /** Sends nothing more until it is asked anew. */

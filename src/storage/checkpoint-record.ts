@@ -3,13 +3,13 @@
  * batches. LevelDB drops a damaged batch from the middle of its log in silence: what that batch had overwritten is then there
  * again, with right checksums. So each batch has a number and leaves a record of that, and the checkpoint names the last.
  */
-import { ByteWriter } from '../base/bytes.ts';
+import { type ByteReader, ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
 import { damaged, reading, undecodable } from './damage.ts';
 import type { Database, DatabaseBatch } from './disk.ts';
-import { BATCH_KEYS_END, batchKey, CHECKPOINT_KEY, compareKeys } from './keys.ts';
+import { BATCH_KEYS_END, batchKey, CHECKPOINT_KEY, compareKeys, STAGED_KEY } from './keys.ts';
 import { beginRecord, openRecord, RECORD_KIND, sealRecord } from './record.ts';
-import type { Checkpoint } from './storage.ts';
+import type { Checkpoint, SnapshotOffer } from './storage.ts';
 
 /** Records of batches that are kept: more batches than LevelDB has in its log. */
 export const BATCHES_KEPT = 4096;
@@ -32,15 +32,50 @@ export function putCheckpoint(steps: DatabaseBatch, checkpoint: Checkpoint, sequ
   if (sequence > BATCHES_KEPT) steps.del(batchKey(sequence - BATCHES_KEPT));
 }
 
-function encodeCheckpoint({ checkpoint, sequence }: WrittenCheckpoint, crc32: Crc32): Uint8Array {
+/** The record under `STAGED_KEY`: what the checkpoint will be, and the chain of entries up to it. */
+export function encodeStaged({ checkpoint, base }: SnapshotOffer, crc32: Crc32): Uint8Array {
   const writer = new ByteWriter();
-  beginRecord(writer, RECORD_KIND.checkpoint);
+  beginRecord(writer, RECORD_KIND.staged);
+  writeCheckpoint(writer, checkpoint);
+  writer.u32(base.chain.high);
+  writer.u32(base.chain.low);
+  sealRecord(writer, crc32, STAGED_KEY);
+  return writer.take();
+}
+
+/** Reads what `encodeStaged` wrote. @throws DecodeError */
+export function decodeStaged(value: Uint8Array, crc32: Crc32): SnapshotOffer {
+  const { reader } = openRecord(value, crc32, STAGED_KEY, RECORD_KIND.staged);
+  const checkpoint = readCheckpointFields(reader);
+  const { index, term } = checkpoint;
+  const base = { index, term, chain: { high: reader.u32(), low: reader.u32() } };
+  reader.end();
+  return { checkpoint, base };
+}
+
+function writeCheckpoint(writer: ByteWriter, checkpoint: Checkpoint): void {
   writer.u64(checkpoint.index);
   writer.u64(checkpoint.term);
   writer.u64(checkpoint.logTimeMs);
   writer.u32(checkpoint.digest.high);
   writer.u32(checkpoint.digest.low);
   writer.bytes(checkpoint.configuration);
+}
+
+function readCheckpointFields(reader: ByteReader): Checkpoint {
+  return {
+    index: reader.u64(),
+    term: reader.u64(),
+    logTimeMs: reader.u64(),
+    digest: { high: reader.u32(), low: reader.u32() },
+    configuration: reader.bytes().slice(),
+  };
+}
+
+function encodeCheckpoint({ checkpoint, sequence }: WrittenCheckpoint, crc32: Crc32): Uint8Array {
+  const writer = new ByteWriter();
+  beginRecord(writer, RECORD_KIND.checkpoint);
+  writeCheckpoint(writer, checkpoint);
   writer.u64(sequence);
   sealRecord(writer, crc32, CHECKPOINT_KEY);
   return writer.take();
@@ -106,13 +141,7 @@ async function checkBatches(database: Database, last: number, crc32: Crc32, loca
 
 function decodeCheckpoint(value: Uint8Array, crc32: Crc32): WrittenCheckpoint {
   const { reader } = openRecord(value, crc32, CHECKPOINT_KEY, RECORD_KIND.checkpoint);
-  const checkpoint = {
-    index: reader.u64(),
-    term: reader.u64(),
-    logTimeMs: reader.u64(),
-    digest: { high: reader.u32(), low: reader.u32() },
-    configuration: reader.bytes().slice(),
-  };
+  const checkpoint = readCheckpointFields(reader);
   const sequence = reader.remaining === 0 ? 0 : reader.u64();
   reader.end();
   return { checkpoint, sequence };

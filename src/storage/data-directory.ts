@@ -21,6 +21,7 @@ import { OpenDatabases } from './open-databases.ts';
 import { OpenedDirectory } from './opened-directory.ts';
 import { DatabaseState } from './state-storage.ts';
 import type { Checkpoint, Founding, HeardBoot, OpenedStorage, RecoveredLog } from './storage.ts';
+import { findStaged } from './staged.ts';
 import { StorageError } from './storage-error.ts';
 
 /** Whose directory is expected, and what the storage is made of. */
@@ -137,13 +138,16 @@ class Opening {
     const latch = new FailureLatch(location, () => ballast.release());
     const head = new Head(this.#disk, crc32, latch, found);
     await raiseHead(head, found, scanned);
-    const leftNotes = await this.#removeLeftovers(stateName(generation.number));
+    const inUse = stateName(generation.number);
+    const staged = await findStaged(this.#disk, inUse, crc32);
+    const leftNotes = await this.#removeLeftovers([inUse, staged?.name]);
     const logContext = { database: databases.get('log'), codec, crc32, head, latch, location };
     return new OpenedDirectory({
       disk: this.#disk,
       logDatabase: databases.get('log'),
       stateDatabase: databases.get('state'),
-      stateName: stateName(generation.number),
+      stateName: inUse,
+      staged,
       crc32,
       latch,
       head,
@@ -196,11 +200,11 @@ class Opening {
     }
   }
 
-  /** Generations of the state that are not in use: an unfinished snapshot, or the state before an installed one. */
-  async #removeLeftovers(inUse: string): Promise<string[]> {
+  /** Generations of the state that are not of use: an unfinished snapshot, or the state before an installed one. */
+  async #removeLeftovers(kept: readonly (string | undefined)[]): Promise<string[]> {
     const notes: string[] = [];
     for (const name of await this.#disk.listStates()) {
-      if (name === inUse) continue;
+      if (kept.includes(name)) continue;
       try {
         await this.#disk.removeDatabase(name);
       } catch (error) {

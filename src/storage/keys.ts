@@ -13,6 +13,7 @@
  *            'c'                the checkpoint record
  *            'i'                identity
  *            'r' key            one record of the state machine
+ *            't'                what a state is to become that is on its way from another peer; gone once it is whole
  */
 import { assert } from '../base/assert.ts';
 import type { LogIndex } from '../base/ids.ts';
@@ -35,6 +36,8 @@ export const BOOTS_KEY: Uint8Array = Uint8Array.of(0x68);
 export const GENERATION_KEY: Uint8Array = Uint8Array.of(0x73);
 /** Under it lies the checkpoint record, in the state database. */
 export const CHECKPOINT_KEY: Uint8Array = Uint8Array.of(0x63);
+/** Under it lies what a state is to become, in a state database that is not whole yet. */
+export const STAGED_KEY: Uint8Array = Uint8Array.of(0x74);
 /** Before every entry and meta record. */
 export const LOG_KEYS_START: Uint8Array = Uint8Array.of(ENTRY);
 /** Behind every entry and meta record. */

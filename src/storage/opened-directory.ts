@@ -1,5 +1,7 @@
 import { assert } from '../base/assert.ts';
+import { DecodeError } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
+import type { LogIndex } from '../base/ids.ts';
 import type { BallastKeeper } from './ballast-keeper.ts';
 import { encodeBoots } from './boots.ts';
 import { unusable } from './damage.ts';
@@ -11,6 +13,7 @@ import { encodeFounding } from './identity.ts';
 import { BOOTS_KEY, FOUNDING_KEY } from './keys.ts';
 import type { DatabaseLog } from './log-storage.ts';
 import { StateStaging } from './snapshot-staging.ts';
+import type { StagedState } from './staged.ts';
 import type { DatabaseState } from './state-storage.ts';
 import type {
   Damage,
@@ -20,8 +23,11 @@ import type {
   LogPosition,
   OpenedStorage,
   RecoveredLog,
+  ResumedSnapshot,
+  SnapshotOffer,
   SnapshotStaging,
   Space,
+  StateRecord,
 } from './storage.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -32,6 +38,8 @@ export interface DirectoryParts {
   readonly stateDatabase: Database;
   /** The generation of the state that is in use. */
   readonly stateName: StateName;
+  /** A state that was on its way before. */
+  readonly staged: StagedState | undefined;
   readonly crc32: Crc32;
   readonly latch: FailureLatch;
   readonly head: Head;
@@ -48,12 +56,14 @@ export interface DirectoryParts {
 
 /** `OpenedStorage` of the parts. */
 export class OpenedDirectory implements OpenedStorage {
-  readonly #parts: Omit<DirectoryParts, 'recovered' | 'founding' | 'heardBoots'>;
+  readonly #parts: Omit<DirectoryParts, 'recovered' | 'founding' | 'heardBoots' | 'staged'>;
   #founding: Founding;
   #heardBoots: readonly HeardBoot[];
   #damage: Damage | undefined;
   /** Let go of when it is taken: it holds megabytes of entries. */
   #recovered: RecoveredLog | undefined;
+  /** Waits to be taken up again, or to be removed. */
+  #staged: StagedState | undefined;
   /** Those that were begun and neither installed nor discarded. */
   readonly #stagings = new Set<StateStaging>();
   /** Removals under way of stagings that were discarded; none of them rejects. */
@@ -62,11 +72,12 @@ export class OpenedDirectory implements OpenedStorage {
   #lastGeneration = 0;
   #closing: Promise<void> | undefined;
 
-  constructor({ recovered, founding, heardBoots, ...parts }: DirectoryParts) {
+  constructor({ recovered, founding, heardBoots, staged, ...parts }: DirectoryParts) {
     this.#parts = parts;
     this.#recovered = recovered;
     this.#founding = founding;
     this.#heardBoots = heardBoots;
+    this.#staged = staged;
     const recorded = parts.head.record.damage;
     this.#damage = recorded === undefined ? undefined : { from: parts.log.lastIndex + 1, ...recorded };
   }
@@ -151,33 +162,69 @@ export class OpenedDirectory implements OpenedStorage {
     await head.sync();
   }
 
-  async beginSnapshot(): Promise<SnapshotStaging> {
-    const { disk, identity, crc32, latch, log } = this.#parts;
+  get stagedIndex(): LogIndex | undefined {
+    return this.#staged?.offer.checkpoint.index;
+  }
+
+  async beginSnapshot(offer?: SnapshotOffer): Promise<SnapshotStaging> {
+    const { disk, latch } = this.#parts;
     await Promise.all(this.#discards);
+    await this.discardStaged();
     latch.check();
     try {
       const generations = (await disk.listStates()).map((name) => generationOf(name) ?? 0);
       this.#lastGeneration = Math.max(...generations, this.#lastGeneration) + 1;
-      const number = this.#lastGeneration;
-      const name = stateName(number);
-      const staging = new StateStaging(
-        {
-          disk,
-          name,
-          identity,
-          crc32,
-          baseIndex: () => log.firstIndex - 1,
-          check: () => latch.check(),
-          install: (base) => this.#install(number, base),
-          discarding: (removal) => this.#discarding(staging, removal),
-        },
-        await disk.openDatabase(name),
-      );
-      this.#stagings.add(staging);
+      const staging = await this.#openStaging(stateName(this.#lastGeneration));
+      if (offer !== undefined) await staging.begin(offer);
       return staging;
     } catch (error) {
       throw error instanceof StorageError ? error : unusable(disk.location, error);
     }
+  }
+
+  async resumeSnapshot(take: (records: readonly StateRecord[]) => void): Promise<ResumedSnapshot | undefined> {
+    const staged = this.#staged;
+    this.#staged = undefined;
+    if (staged === undefined) return undefined;
+    this.#parts.latch.check();
+    let staging: StateStaging | undefined;
+    try {
+      staging = await this.#openStaging(staged.name);
+      await staging.resume(take);
+      return { ...staged.offer, staging, lastKey: staging.lastKey, receivedBytes: staging.sizeBytes };
+    } catch (error) {
+      this.#parts.latch.check();
+      await staging?.discard();
+      if (error instanceof DecodeError || error instanceof StorageError) return undefined;
+      throw error;
+    }
+  }
+
+  async discardStaged(): Promise<void> {
+    const staged = this.#staged;
+    this.#staged = undefined;
+    if (staged !== undefined) await this.#parts.disk.removeDatabase(staged.name);
+  }
+
+  async #openStaging(name: StateName): Promise<StateStaging> {
+    const { disk, identity, crc32, latch, log } = this.#parts;
+    const staging = new StateStaging(
+      {
+        disk,
+        name,
+        identity,
+        crc32,
+        baseIndex: () => log.firstIndex - 1,
+        check: () => latch.check(),
+        install: (base) => this.#install(generationOf(name) ?? 0, base),
+        discarding: (removal) => this.#discarding(staging, removal),
+      },
+      await disk.openDatabase(name).catch((error: unknown) => {
+        throw error instanceof StorageError ? error : unusable(disk.location, error);
+      }),
+    );
+    this.#stagings.add(staging);
+    return staging;
   }
 
   space(): Promise<Space> {
@@ -233,7 +280,10 @@ export class OpenedDirectory implements OpenedStorage {
     } finally {
       latch.close();
       await Promise.all(this.#discards);
-      for (const staging of this.#stagings) await staging.abandon();
+      // Where there was no room, what is not whole gives back what it took.
+      const isFull = latch.failure?.code === 'NO_SPACE';
+      for (const staging of this.#stagings)
+        await (isFull ? staging.discard().catch(() => undefined) : staging.abandon());
       await stateDatabase.close();
       await logDatabase.close();
       await disk.close();

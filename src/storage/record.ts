@@ -17,6 +17,7 @@ export const RECORD_KIND = {
   generation: 7,
   batch: 8,
   boots: 9,
+  staged: 10,
 } as const;
 
 /** One of `RECORD_KIND`. */

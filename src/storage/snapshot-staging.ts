@@ -2,12 +2,18 @@ import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
-import { decodeStateRecord, encodeStateRecord, putCheckpoint, readCheckpoint } from './checkpoint-record.ts';
+import {
+  decodeStateRecord,
+  encodeStaged,
+  encodeStateRecord,
+  putCheckpoint,
+  readCheckpoint,
+} from './checkpoint-record.ts';
 import { damaged, reading, unusable } from './damage.ts';
 import type { Database, Disk, StateName } from './disk.ts';
 import { encodeIdentity } from './identity.ts';
-import { compareKeys, IDENTITY_KEY, keyAfter, recordKey, STATE_KEYS_END } from './keys.ts';
-import type { Checkpoint, Identity, LogPosition, SnapshotStaging, StateRecord } from './storage.ts';
+import { compareKeys, IDENTITY_KEY, keyAfter, nameOfRecord, recordKey, STAGED_KEY, STATE_KEYS_END } from './keys.ts';
+import type { Checkpoint, Identity, LogPosition, SnapshotOffer, SnapshotStaging, StateRecord } from './storage.ts';
 import { STATE_KEY_BYTES_MAX } from './storage.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -57,6 +63,34 @@ export class StateStaging implements SnapshotStaging {
 
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** The key of the last record that is there; empty where none is. */
+  get lastKey(): Uint8Array {
+    return nameOfRecord(this.#lastKey);
+  }
+
+  /** Notes what this is to become, so that it can be taken up again. */
+  begin(offer: SnapshotOffer): Promise<void> {
+    return this.#alone(async () => {
+      const steps = this.#database.batch();
+      steps.put(STAGED_KEY, encodeStaged(offer, this.#context.crc32));
+      await this.#writing(() => steps.write());
+    });
+  }
+
+  /** Goes on behind the records that are there already; `take` gets them page by page. @throws StorageError STATE_DAMAGED */
+  resume(take: (records: readonly StateRecord[]) => void): Promise<void> {
+    return this.#alone(() =>
+      this.#readPages(this.#database, (records) => {
+        for (const { key, value } of records) {
+          this.#lastKey = recordKey(key);
+          this.#records += 1;
+          this.#sizeBytes += key.length + value.length;
+        }
+        take(records);
+      }),
+    );
   }
 
   add(records: readonly StateRecord[]): Promise<void> {
@@ -127,6 +161,8 @@ export class StateStaging implements SnapshotStaging {
     const { disk, name, identity, crc32 } = this.#context;
     const steps = this.#database.batch();
     steps.put(IDENTITY_KEY, encodeIdentity(identity, crc32));
+    // From here on it is whole, and what is changed in it no longer came from another peer.
+    steps.del(STAGED_KEY);
     putCheckpoint(steps, checkpoint, 1, crc32);
     await this.#writing(() => steps.write());
     // Opened anew, so that the files are known by name for good, and what is read back comes from them.
@@ -154,19 +190,31 @@ export class StateStaging implements SnapshotStaging {
     const { disk, crc32 } = this.#context;
     const found = await readCheckpoint(database, crc32, disk.location);
     let records = 0;
+    await this.#readPages(database, (page) => {
+      records += page.length;
+    });
+    if (found?.checkpoint.index === checkpoint.index && records === this.#records) return;
+    const what = `of ${this.#records} records of a snapshot ${records} can be read back`;
+    throw damaged('STATE_DAMAGED', disk.location, what, { logCompacted: true });
+  }
+
+  /** Reads all records and checks them. @throws StorageError STATE_DAMAGED */
+  async #readPages(database: Database, take: (records: readonly StateRecord[]) => void): Promise<void> {
+    const { disk, crc32 } = this.#context;
     let gte = FIRST_RECORD;
     for (;;) {
       const range = { gte, lt: STATE_KEYS_END, limit: PAGE_RECORDS };
       const page = await reading('state', disk.location, () => database.range(range));
-      for (const [stored, value] of page) decodeStateRecord(stored, value, crc32, disk.location);
-      records += page.length;
       const last = page.at(-1);
-      if (last === undefined) break;
+      if (last === undefined) return;
+      take(
+        page.map(([stored, value]) => ({
+          key: nameOfRecord(stored),
+          value: decodeStateRecord(stored, value, crc32, disk.location),
+        })),
+      );
       gte = keyAfter(last[0]);
     }
-    if (found?.checkpoint.index === checkpoint.index && records === this.#records) return;
-    const what = `of ${this.#records} records of a snapshot ${records} can be read back`;
-    throw damaged('STATE_DAMAGED', disk.location, what, { logCompacted: true });
   }
 
   async #writing(write: () => Promise<void>): Promise<void> {

@@ -227,6 +227,22 @@ export interface StateStorage {
   range(options: StateRangeOptions): Promise<readonly StateRecord[]>;
 }
 
+/** What a state is to become that comes from another peer. */
+export interface SnapshotOffer {
+  readonly checkpoint: Checkpoint;
+  /** The position of the entry that it ends with. */
+  readonly base: LogPosition;
+}
+
+/** A state that was on its way when the directory was closed, or its process ended. It goes on behind the records that are there. */
+export interface ResumedSnapshot extends SnapshotOffer {
+  readonly staging: SnapshotStaging;
+  /** Of the last record that is there; empty where none is. */
+  readonly lastKey: Uint8Array;
+  /** Bytes of keys and values that are there. */
+  readonly receivedBytes: number;
+}
+
 /**
  * A state on its way from another peer: it is built in a generation of its own, beside the one in use, and the switch to it
  * is one record in the log database.
@@ -234,7 +250,7 @@ export interface StateStorage {
  *     add* ─▶ finish ─▶ install ─▶ (close the storage, and open it anew)
  *
  * A crash before the end of `install` leaves the old state and log, one after it the new; nothing in between. What a crash
- * leaves of a staging is removed at the next open.
+ * leaves of a staging is removed at the next open, or where it was begun with an offer kept for `resumeSnapshot`.
  */
 export interface SnapshotStaging {
   /** Bytes of keys and values so far. */
@@ -319,8 +335,20 @@ export interface OpenedStorage {
    * may be no other copy, true only when all that is acknowledged is elsewhere too. Not while an append is in flight.
    */
   saveShared(shared: boolean): Promise<void>;
-  /** Begins a state that comes from another peer, when those that were discarded are gone. */
-  beginSnapshot(): Promise<SnapshotStaging>;
+  /** What is there for `resumeSnapshot` ends with this entry; undefined when nothing is. */
+  readonly stagedIndex: LogIndex | undefined;
+  /**
+   * Takes up a state that was begun with an offer before this opening: `take` gets the records that came, in order and page by page.
+   * Undefined when there is none, or what there is does not read, or `take` throws a DecodeError; it is removed then.
+   */
+  resumeSnapshot(take: (records: readonly StateRecord[]) => void): Promise<ResumedSnapshot | undefined>;
+  /** Removes what there is for `resumeSnapshot`. */
+  discardStaged(): Promise<void>;
+  /**
+   * Begins a state that comes from another peer, when those that were discarded are gone, and in place of what there is for
+   * `resumeSnapshot`. With `offer` it can be taken up again after the next opening.
+   */
+  beginSnapshot(offer?: SnapshotOffer): Promise<SnapshotStaging>;
   /** Asks for the room that is left, and takes the ballast again when there is plenty. */
   space(): Promise<Space>;
   /**

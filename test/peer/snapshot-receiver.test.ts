@@ -6,7 +6,7 @@ import { peerId } from '../../src/base/ids.ts';
 import { NO_KEY, type SnapshotChunk } from '../../src/peer/snapshot-frames.ts';
 import { SnapshotReceiver } from '../../src/peer/snapshot-receiver.ts';
 import { Scheduler, type SchedulerLoader } from '../../src/scheduler/scheduler.ts';
-import type { OpenedStorage, SnapshotStaging, Space } from '../../src/storage/storage.ts';
+import type { SnapshotStaging, Space } from '../../src/storage/storage.ts';
 
 const P2 = peerId('p2');
 const P3 = peerId('p3');
@@ -15,6 +15,12 @@ const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 /** Storage that has room for one staging, and takes its time to be rid of it. */
 class OneRoom {
   taken = 0;
+  readonly stagedIndex: undefined;
+
+  resumeSnapshot(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   #rid: (() => void)[] = [];
 
   beginSnapshot(): Promise<SnapshotStaging> {
@@ -60,7 +66,7 @@ const settle = async (): Promise<void> => {
 };
 
 /** A receiver that has asked for the first page, with what becomes of it. */
-function fetching(room: Pick<OpenedStorage, 'beginSnapshot' | 'space'>): {
+function fetching(room: OneRoom): {
   readonly receiver: SnapshotReceiver;
   readonly asked: PeerId[];
   readonly failures: unknown[];

@@ -91,6 +91,18 @@ async function load(cluster: TestCluster, from: number, count: number, payloadBy
   }
 }
 
+/** Counts the bytes of records that `to` gets from now on. */
+function countPages(cluster: TestCluster, to: PeerId): () => number {
+  let bytes = 0;
+  cluster.network.passes = (_, hearer, frame) => {
+    if (hearer !== to || frame[0] !== SNAPSHOT_KIND) return true;
+    const decoded = decodeSnapshotFrame(frame, crc32);
+    if (decoded.type === 'chunk') for (const { key, value } of decoded.records) bytes += key.length + value.length;
+    return true;
+  };
+  return () => bytes;
+}
+
 const fetching = (peer: Peer) => (): boolean => (peer.status().snapshot?.receivedBytes ?? 0) > 10_000;
 
 describe('a peer that is too far behind', () => {
@@ -143,16 +155,54 @@ describe('a peer that is too far behind', () => {
     expect(back.scheduler.counters().submitted).toBe(60);
   });
 
-  test('that is killed half way starts again from what it had, and gets there', async () => {
+  test.each(['killed', 'stopped'])('that is %s half way goes on with what it had, and gets there', async (how) => {
+    const { cluster, behind } = await leftBehind(3);
+    const bytes = countPages(cluster, behind);
+    const first = await cluster.start(behind);
+    await cluster.time.until('pages to come', () => (first.status().snapshot?.receivedBytes ?? 0) > 60_000);
+    const { index, receivedBytes } = first.status().snapshot!;
+    if (how === 'killed') await cluster.kill(behind);
+    else await cluster.stop(behind);
+    const second = await cluster.start(behind);
+    expect(second.status().checkpointIndex).toBeLessThan(10);
+    await cluster.time.until('it to go on', () => (second.status().snapshot?.receivedBytes ?? 0) > 0);
+    expect(second.status().snapshot!.receivedBytes).toBeGreaterThanOrEqual(receivedBytes);
+    await cluster.time.until('the snapshot to be installed', () => second.status().checkpointIndex === index);
+    await cluster.untilEqual();
+    expect(second.scheduler.counters().submitted).toBe(40);
+    second.scheduler.checkInvariants();
+    expect(bytes(), 'nothing came twice').toBeLessThan(receivedBytes * 1.9);
+    expect([...cluster.site(behind).platter.databases.keys()]).toHaveLength(2);
+  });
+
+  test('that starts again where nobody has the checkpoint any more begins anew', async () => {
+    const { cluster, behind, sequence } = await leftBehind(3);
+    const first = await cluster.start(behind);
+    await cluster.time.until('pages to come', fetching(first));
+    const { index } = first.status().snapshot!;
+    await cluster.kill(behind);
+    await cluster.time.advance(SEND_IDLE_MS + 2_000);
+    await load(cluster, sequence, 20);
+    const second = await cluster.start(behind);
+    await cluster.time.until('the snapshot to be installed', () => second.status().checkpointIndex > index, 60_000);
+    await cluster.untilEqual();
+    expect(second.scheduler.counters().submitted).toBe(60);
+  });
+
+  test('that starts again on what has rotted meanwhile begins anew', async () => {
     const { cluster, behind } = await leftBehind(3);
     const first = await cluster.start(behind);
     await cluster.time.until('pages to come', fetching(first));
     await cluster.kill(behind);
+    const { databases } = cluster.site(behind).platter;
+    const [, rows] = [...databases].find(([name]) => name !== 'log' && name !== 'state')!;
+    rows[3]![1] = rows[3]![1].slice();
+    rows[3]![1][8]! ^= 1;
     const second = await cluster.start(behind);
-    expect(second.status().checkpointIndex).toBeLessThan(10);
-    await cluster.time.until('the snapshot to be installed', () => second.status().checkpointIndex > 10);
+    await cluster.time.until('the snapshot to be installed', () => second.status().checkpointIndex > 10, 60_000);
     await cluster.untilEqual();
     expect(second.scheduler.counters().submitted).toBe(40);
+    expect(cluster.logs.join()).not.toContain('a snapshot is taken up again');
   });
 
   test('asks again for pages that are lost on the way', async () => {
