@@ -47,7 +47,7 @@ class Desk {
     );
   }
 
-  /** P2 asks for the page behind `key`, ten seconds after it asked last. */
+  /** The other peer asks for the page behind `key`, ten seconds after its last request. */
   async asks(key: number): Promise<void> {
     this.nowMs += 10_000;
     const afterKey = Uint8Array.of(key >> 8, key & 0xff);
