@@ -50,12 +50,11 @@ export function importCommand(): Command {
       .addHelpText(
         'after',
         `
-The commands run on a worker for the user of the line, one for each user, started as that user:
-  taskraft worker run --allow-exec --label user=root
+The commands run on a worker for the user of the line, one for each user, started as that user with
+worker run --allow-exec --label user=NAME.
 
-Examples:
-  taskraft import crontab /etc/cron.d/sysstat --dry-run
-  taskraft import crontab --user --user-name ada ada.crontab --time-zone Europe/London`,
+Example:
+  taskraft import crontab /etc/cron.d/sysstat --dry-run`,
       )
       .action(importCrontabs),
   );
