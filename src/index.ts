@@ -14,6 +14,7 @@ export type { Duration } from './client/duration.ts';
 export { TaskraftError } from './client/errors.ts';
 export type { HandlerContext } from './client/handler-context.ts';
 export { NonRetryable, RetryAfter } from './client/handler-errors.ts';
+export type { InstantLike } from './client/instant.ts';
 export type { ConnectionOptions } from './client/ports.ts';
 export type {
   NextOccurrence,
@@ -22,7 +23,7 @@ export type {
   ScheduleInfo,
   SettledOccurrence,
 } from './client/schedule-info.ts';
-export type { InstantLike, ScheduledTask, ScheduleSpec, ScheduleTimes, ScheduleWhen } from './client/schedule-spec.ts';
+export type { ScheduledTask, ScheduleSpec, ScheduleTimes, ScheduleWhen } from './client/schedule-spec.ts';
 export type {
   Backfilled,
   BackfillOptions,

@@ -13,11 +13,9 @@ import {
 import { putScheduleProblem, scheduleNameProblem } from '../protocol/schedule-rules.ts';
 import { type Duration, durationMs } from './duration.ts';
 import { invalidArgument, TaskraftError } from './errors.ts';
+import type { InstantLike } from './instant.ts';
 import { type KnownFields, refuseUnknownFields } from './known-fields.ts';
-import { encodeBlob, encodeHeaders, type Instant, type TaskSpec, templateOf } from './task-spec.ts';
-
-/** An instant: ms since 1970, a date, or ISO 8601 text with its offset such as `'2026-11-23T10:00:00Z'`. */
-export type InstantLike = number | string | Instant;
+import { encodeBlob, encodeHeaders, type TaskSpec, templateOf } from './task-spec.ts';
 
 /** One way of naming instants: exactly one of `cron`, `every` and `at`. */
 export interface ScheduleTimes {
@@ -151,19 +149,6 @@ export function requireScheduleId(id: string): string {
 /** The position of a policy; null for none. @throws TaskraftError INVALID_ARGUMENT */
 export function overlapOr(overlap: OverlapPolicy | undefined): number | null {
   return choiceOr(overlap, OVERLAP_POLICIES, 'overlap');
-}
-
-/** An instant in ms. @throws TaskraftError INVALID_ARGUMENT */
-export function instantLikeMs(instant: InstantLike, name: string): number {
-  const ms =
-    typeof instant === 'number' ? instant : typeof instant === 'string' ? parseIso(instant) : instant.getTime();
-  if (Number.isSafeInteger(ms) && ms >= 0) return ms;
-  throw invalidArgument(`${name} is a date, ms since 1970, or text such as '2026-11-23T10:00:00Z'.`);
-}
-
-function parseIso(text: string): number {
-  // Without an offset it would mean another instant on every computer.
-  return /^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
 }
 
 function whenOf(spec: ScheduleSpec): ScheduleWhen {

@@ -9,6 +9,7 @@ import { noteProblem } from '../protocol/schedule-rules.ts';
 import { formatTaskId } from '../protocol/task-id.ts';
 import type { ClusterClient } from './cluster-client.ts';
 import { invalidArgument, TaskraftError } from './errors.ts';
+import { type InstantLike, instantLikeMs } from './instant.ts';
 import { type KnownFields, refuseUnknownFields } from './known-fields.ts';
 import {
   type NextOccurrence,
@@ -20,8 +21,6 @@ import {
 } from './schedule-info.ts';
 import {
   calendarOf,
-  type InstantLike,
-  instantLikeMs,
   overlapOr,
   putScheduleOf,
   requireScheduleId,

@@ -130,7 +130,7 @@ describe('a put', () => {
     ['an instant that loops', { startAt: { getTime: 1n } }, 'is no JSON'],
   ])('of %s is refused before anything is sent', async (_, changes, words) => {
     const { cluster, client } = await connected();
-    const putting = client.schedules.put({ ...NIGHTLY, ...changes } as ScheduleSpec);
+    const putting = client.schedules.put({ ...NIGHTLY, ...changes });
     await expect(cluster.time.finish(putting)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining(words),

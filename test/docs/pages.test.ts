@@ -71,7 +71,7 @@ test('every refusal of storage and transport is explained to operators', () => {
 });
 
 test('the limits told to operators are those of the code, each with a code that exists', () => {
-  const { liveTasksMax, finishedTasksMax, keysMax, queuesMax, workersMax, sessionsMax, batchTasksMax } =
+  const { liveTasksMax, finishedTasksMax, keysMax, queuesMax, workersMax, sessionsMax, batchTasksMax, schedulesMax } =
     SCHEDULER_LIMITS;
   const [, table = ''] = /## Limits\n([\s\S]*)$/.exec(operating) ?? [];
   const row = (about: string): string => table.split('\n').find((line) => line.startsWith(`| ${about}`)) ?? '';
@@ -79,6 +79,7 @@ test('the limits told to operators are those of the code, each with a code that 
   expect(row('finished tasks')).toContain(finishedTasksMax.toLocaleString('en'));
   expect(row('keys')).toContain(keysMax.toLocaleString('en'));
   expect(row('queues')).toContain(queuesMax.toLocaleString('en'));
+  expect(row('schedules')).toContain(schedulesMax.toLocaleString('en'));
   expect(row('workers')).toContain(workersMax.toLocaleString('en'));
   expect(row('client sessions')).toContain(sessionsMax.toLocaleString('en'));
   expect(row('one submission')).toContain(batchTasksMax.toLocaleString('en'));

@@ -1,5 +1,15 @@
 /** Files that declare things: YAML or JSON with any number of documents, each value knowing where it stands. */
-import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, Scalar } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  Scalar,
+} from 'yaml';
 
 /** A mistake, by where it stands: `FILE:LINE:COLUMN`. */
 export interface Mistake {
@@ -73,7 +83,7 @@ function declared(
     const path = [...base, ...stepsOf(pointer)];
     for (; ; path.pop()) {
       const found: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
-      const offset = isNode(found) ? found.range?.[0] : undefined;
+      const offset = isScalar(found) || isCollection(found) || isAlias(found) ? found.range?.[0] : undefined;
       if (offset !== undefined) {
         const isWhole = path.length === base.length + stepsOf(pointer).length;
         return at(offset + (isWhole ? within(found, column) : 0));

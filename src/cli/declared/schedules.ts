@@ -70,7 +70,8 @@ function declaredSchedule(document: DeclaredDocument, managedBy: string | undefi
   if (fields['expectedVersion'] !== undefined) {
     return { at: document.whereName('/expectedVersion'), message: 'expectedVersion has no place in a file: it grows.' };
   }
-  const spec = { ...fields, ...(managedBy === undefined ? {} : { managedBy }) } as unknown as ScheduleSpec;
+  const spec = { ...fields, ...(managedBy === undefined ? {} : { managedBy }) } as Record<string, unknown> &
+    ScheduleSpec;
   try {
     const frame = putScheduleOf(spec, DEFAULT_WIRE_LIMITS);
     const definition = parseCalendar(JSON.parse(frame.calendar));
