@@ -205,15 +205,20 @@ describe('many at once', () => {
     driver.apply(put('report', { policy: { overlap: 'allow' } }));
     for (let at = 0; at < 35; at += 1) driver.apply({ type: 'triggerSchedule', ...OF, request: `r${at}` });
     driver.apply(put('report', { policy: { overlap: 'cancelOther' } }));
-    driver.apply({ type: 'triggerSchedule', ...OF, request: 'last' });
+    driver.apply({ type: 'triggerSchedule', ...OF, request: 'last' }, { type: 'checkpointMark' });
     expect(driver.scheduler.schedule('default', 'report')).toMatchObject({
       unfinished: 25,
       buffered: [{ kind: 'trigger' }],
     });
-    const restored = driver.restore(driver.checkpoint());
+    const mark = driver.drain();
+    const restored = driver.restore(mark);
+    // Started while the others are still being told: it is none of them.
+    driver.apply({ type: 'triggerSchedule', ...OF, request: 'beside', overlap: 'allow' });
     driver.pass(0);
-    expect(driver.scheduler.schedule('default', 'report')).toMatchObject({ unfinished: 1, buffered: [], tasks: [36] });
-    expect(restored.schedule('default', 'report')).toMatchObject({ unfinished: 15 });
+    for (const { index, bytes } of driver.log.slice(mark.index)) restored.apply(index, bytes);
+    for (const scheduler of [driver.scheduler, restored]) {
+      expect(scheduler.schedule('default', 'report')).toMatchObject({ unfinished: 1, tasks: [36], buffered: [{}] });
+    }
   });
 });
 
@@ -226,8 +231,9 @@ describe('a worker that is lost while it runs more than an entry can take from i
       driver.apply({ type: 'triggerSchedule', namespace: 'default', schedule: `s${at}`, request: 'r' });
     }
     driver.nowMs += 20_000;
-    driver.apply({ type: 'workerLost', worker: 'w1', instance: 'w1-1', capsFreeAtMs: driver.nowMs + 60_000 });
-    const mark = driver.checkpoint();
+    const lost = { type: 'workerLost', worker: 'w1', instance: 'w1-1', capsFreeAtMs: driver.nowMs + 60_000 } as const;
+    driver.apply(lost, { type: 'checkpointMark' });
+    const mark = driver.drain();
     const restored = driver.restore(mark);
     driver.pass(0);
     driver.attach('w2', { slots: 9 });

@@ -15,6 +15,7 @@ export interface PutOverrides {
   readonly expectedVersion?: number;
   readonly template?: Partial<TaskTemplate>;
   readonly payload?: string;
+  readonly headers?: string | undefined;
   readonly paused?: boolean;
 }
 
@@ -26,7 +27,11 @@ export function put(schedule: string, overrides: PutOverrides = {}): Put {
     schedule,
     expectedVersion: overrides.expectedVersion ?? -1,
     calendar: calendar(overrides.every ?? 'every 60000'),
-    task: { template: template(overrides.template), payload: blob(overrides.payload ?? 'report') },
+    task: {
+      template: template(overrides.template),
+      payload: blob(overrides.payload ?? 'report'),
+      ...(overrides.headers === undefined ? {} : { headers: blob(overrides.headers) }),
+    },
     policy: {
       overlap: 'skip',
       catchUp: 'latest',
