@@ -28,6 +28,12 @@ const NOT_REPEATABLE: readonly Ban[] = [
   { pattern: /\b(?:randomUUID|randomFillSync|getRandomValues|randomInt)\b/g, message: CHANCE },
 ];
 
+/** The calendar turns instants into dates; it is told which, and never asks what time it is. */
+const NOT_NOW: readonly Ban[] = [
+  { pattern: /(?<![.#\w$])(?:Date\s*\.\s*now\b|new\s+Date\s*(?:\(\s*\)|;))/g, message: TIME },
+  ...NOT_REPEATABLE.slice(1),
+];
+
 /** What pure folders do without as well. */
 const NOT_PURE: readonly Ban[] = [
   { pattern: global('async'), message: 'pure code does not wait: return what should be done' },
@@ -71,6 +77,7 @@ export function checkCalls(modules: readonly Module[]): Problem[] {
     const bans = [...NOWHERE];
     if (SIMULATED.includes(part) && !SIMULATED_EXCEPT.some((prefix) => module.path.startsWith(prefix)))
       bans.push(...NOT_REPEATABLE);
+    if (part === 'calendar') bans.push(...NOT_NOW);
     if (PURE.includes(part)) bans.push(...NOT_PURE);
     return find(module, bans);
   });

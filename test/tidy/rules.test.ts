@@ -167,6 +167,13 @@ describe('calls', () => {
     },
   );
 
+  test('the calendar knows dates, but not which one it is', () => {
+    for (const text of ['Date.now();', 'void new Date();', 'Math.random();', 'performance.now();']) {
+      expect(saidOf('src/calendar/x.ts', `${text}\n`).join()).toMatch(/is an input/);
+    }
+    expect(saidOf('src/calendar/x.ts', 'void new Date(5);\nvoid Date.UTC(2026, 0);\n')).toEqual([]);
+  });
+
   test.each([
     'process.exit(1);',
     'void globalThis;',

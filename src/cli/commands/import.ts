@@ -72,6 +72,7 @@ async function importCrontabs(files: readonly string[], flags: ImportFlags): Pro
   const schedules = read.flatMap((one) => one.schedules);
   refuseSameIds(schedules);
   for (const { file, crontab } of read) for (const note of crontab.notes) tell(`${file}: ${note}`);
+  if (schedules.length > 0) tell('nothing is mailed: the output of each run is in the result of its task');
   if (flags.dryRun) {
     show(
       flags,

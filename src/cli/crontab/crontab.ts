@@ -114,8 +114,7 @@ function take(name: string, value: string, column: number, variables: Map<string
     throw new CrontabMistake('SHELL is a whole path such as /bin/bash', column);
   if (name.startsWith('TASKRAFT_')) throw new CrontabMistake(`${name} is told to commands by their worker`, 1);
   variables.set(name, value);
-  if (name === 'MAILTO' && value !== '')
-    return 'MAILTO: nothing is mailed; the output of each run is in the result of its task';
+  if (name === 'MAILTO' && value !== '') return 'MAILTO: nobody gets mail';
   if (name === 'RANDOM_DELAY') return 'RANDOM_DELAY: not taken; give the schedule a jitter instead';
   if (name === 'HOME') return 'HOME: commands get the variable, but begin in an empty directory of their own';
   return undefined;

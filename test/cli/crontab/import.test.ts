@@ -63,7 +63,7 @@ test('a dry run shows what would be made, asks no cluster, and says by its statu
     ].join('\n'),
   );
   expect(stderr).toBe(
-    'DIR/stat: line 1: MAILTO: nothing is mailed; the output of each run is in the result of its task\n',
+    'DIR/stat: line 1: MAILTO: nobody gets mail\nnothing is mailed: the output of each run is in the result of its task\n',
   );
   expect(exitCode).toBe(10);
 });
