@@ -13,8 +13,10 @@ import { huntMutants } from './mutants/mutants.ts';
 import { drawOptions } from './options.ts';
 import { type Answer, type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from './orders.ts';
 import { replaySeed } from './replay/replay.ts';
+import { drawLength } from './run-length.ts';
 import { type Failure, type RunOptions, runSeed, type Verdict } from './run-seed.ts';
 import { AllBut, shrinkSeed } from './shrink.ts';
+import { FULL_LENGTH, type RunLength } from './simulation.ts';
 import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
 
 /** From this many seeds on, everything that is rare has to have happened. */
@@ -27,6 +29,7 @@ interface Flags {
   readonly seeds?: number;
   readonly from: number;
   readonly twice: boolean;
+  readonly drawnLengths: boolean;
   readonly json: boolean;
   readonly verbose: boolean;
   readonly processes: number;
@@ -47,6 +50,11 @@ async function command(): Promise<void> {
     .option('--seeds <n>', 'run this many seeds (10 when neither is given)', wholeNumber)
     .option('--from <n>', 'the first of --seeds', wholeNumber, 1)
     .option('--twice', `run every seed twice and compare the traces (otherwise every ${TWICE_EVERY}th)`, false)
+    .option(
+      '--drawn-lengths',
+      'let each seed draw the length of its run: a quarter to three halves of a whole one',
+      false,
+    )
     .option(
       '--processes <n>',
       'run seeds in this many processes (default: one a core)',
@@ -71,11 +79,11 @@ async function command(): Promise<void> {
     return;
   }
   if (flags.html !== undefined) {
-    await drawSeed(flags.seed, flags.html, flags.faults);
+    await drawSeed(flags.seed, flags.html, flags);
     return;
   }
   if (flags.shrink) {
-    await shrink(flags.seed, flags.json);
+    await shrink(flags.seed, flags);
     return;
   }
   const seeds =
@@ -85,14 +93,14 @@ async function command(): Promise<void> {
   report(answers, seeds, flags, Date.now() - began);
 }
 
-async function drawSeed(seed: number | undefined, file: string, faults?: readonly number[]): Promise<void> {
+async function drawSeed(seed: number | undefined, file: string, flags: Flags): Promise<void> {
   if (seed === undefined) {
     console.error('--html draws one run: say which by --seed');
     process.exitCode = 2;
     return;
   }
   refuseStrayRejections();
-  const { html, failure, events } = await replaySeed(seed, faults);
+  const { html, failure, events } = await replaySeed(seed, flags.faults, lengthOf(seed, flags));
   await writeFile(file, html);
   console.log(
     `seed ${seed}: ${failure === undefined ? 'passed' : `broke ${failure.checker}`}, ${events} events, drawn in ${file}`,
@@ -101,14 +109,15 @@ async function drawSeed(seed: number | undefined, file: string, faults?: readonl
 }
 
 /** Prints the faults that a failure needs, and how to see it with them alone. */
-async function shrink(seed: number | undefined, json: boolean): Promise<void> {
+async function shrink(seed: number | undefined, flags: Flags): Promise<void> {
   if (seed === undefined) {
     console.error('--shrink takes one run: say which by --seed');
     process.exitCode = 2;
     return;
   }
   refuseStrayRejections();
-  const shrunk = await shrinkSeed(seed, {}, (line) => console.error(line));
+  const { json } = flags;
+  const shrunk = await shrinkSeed(seed, { length: lengthOf(seed, flags) }, (line) => console.error(line));
   if (shrunk === undefined) {
     console.log(json ? JSON.stringify({ seed, failure: null }) : `seed ${seed} passes: there is nothing to shrink`);
     return;
@@ -123,7 +132,7 @@ async function shrink(seed: number | undefined, json: boolean): Promise<void> {
   for (const { atMs, number, family, words } of faults) {
     console.log(`${String(atMs).padStart(8)} ms  fault ${number} (${family}): ${words}`);
   }
-  const only = `--seed ${seed} --faults '${faults.map(({ number }) => number).join(',')}'`;
+  const only = `${naming(seed, flags)} --faults '${faults.map(({ number }) => number).join(',')}'`;
   console.log(`seed ${seed} broke ${checker}: ${message}`);
   console.log(`${faults.length} of ${before} faults are left after ${runs} runs: npm run sim -- ${only}`);
 }
@@ -133,6 +142,7 @@ async function runOne(seed: number, flags: Flags): Promise<Answer> {
   console.error(`options: ${JSON.stringify(drawOptions(seed), undefined, 2)}`);
   return answer(seed, {
     twice: flags.twice || seed % TWICE_EVERY === 0,
+    length: lengthOf(seed, flags),
     ...(flags.verbose ? { print: (line: string) => console.error(line) } : {}),
     ...(flags.faults === undefined ? {} : { maskedFaults: new AllBut(flags.faults) }),
   });
@@ -147,7 +157,8 @@ function runMany(seeds: readonly number[], flags: Flags): Promise<Answer[]> {
     const next = (child: ChildProcess): void => {
       const seed = waiting.shift();
       if (seed !== undefined) {
-        const order: Order = { seeds: [seed], twice: flags.twice || seed % TWICE_EVERY === 0 };
+        const { twice, drawnLengths } = flags;
+        const order: Order = { seeds: [seed], twice: twice || seed % TWICE_EVERY === 0, drawnLengths };
         child.send(order);
         return;
       }
@@ -164,7 +175,7 @@ function runMany(seeds: readonly number[], flags: Flags): Promise<Answer[]> {
       child.on('message', (verdict: Answer) => {
         verdicts.push(verdict);
         console.error(progress(verdict, verdicts.length, seeds.length));
-        if (verdict.failure !== undefined) console.error(describeFailure(verdict.failure));
+        if (verdict.failure !== undefined) console.error(describeFailure(verdict.failure, flags));
         next(child);
       });
       child.on('exit', (code) => {
@@ -187,8 +198,19 @@ async function takeOrders(): Promise<void> {
   });
 }
 
-async function obey({ seeds, twice, briefly = false }: Order): Promise<void> {
-  for (const seed of seeds) process.send?.(await answer(seed, { twice, briefly }));
+async function obey({ seeds, twice, briefly = false, drawnLengths = false }: Order): Promise<void> {
+  for (const seed of seeds) {
+    process.send?.(await answer(seed, { twice, briefly, length: lengthOf(seed, { drawnLengths }) }));
+  }
+}
+
+function lengthOf(seed: number, { drawnLengths }: Pick<Flags, 'drawnLengths'>): RunLength {
+  return drawnLengths ? drawLength(seed) : FULL_LENGTH;
+}
+
+/** The options that name this one run. */
+function naming(seed: number, { drawnLengths }: Pick<Flags, 'drawnLengths'>): string {
+  return drawnLengths ? `--seed ${seed} --drawn-lengths` : `--seed ${seed}`;
 }
 
 /** Runs one seed and says what it cost. */
@@ -215,14 +237,14 @@ function progress({ totals, failure }: Verdict, done: number, all: number): stri
   return `${done}/${all} seed ${seed} ${what}: ${seconds} s, ${events} events, ${requests} requests, ${rare.leaderChanges} leader changes`;
 }
 
-function describeFailure({ seed, checker, message, trace }: Failure): string {
+function describeFailure({ seed, checker, message, trace }: Failure, flags: Flags): string {
   return [
     '',
     ...trace,
     '',
     `options: ${JSON.stringify(drawOptions(seed))}`,
     `seed ${seed} broke ${checker}: ${message}`,
-    `repeat it:  npm run sim -- --seed ${seed}          (with --verbose for the whole trace)`,
+    `repeat it:  npm run sim -- ${naming(seed, flags)}          (with --verbose for the whole trace)`,
     '',
   ].join('\n');
 }
@@ -230,7 +252,7 @@ function describeFailure({ seed, checker, message, trace }: Failure): string {
 function report(verdicts: readonly Answer[], seeds: readonly number[], flags: Flags, tookMs: number): void {
   const runs: RunTotals[] = verdicts.map(({ totals }) => totals);
   const failures = verdicts.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
-  if (flags.seed !== undefined) for (const failure of failures) console.error(describeFailure(failure));
+  if (flags.seed !== undefined) for (const failure of failures) console.error(describeFailure(failure, flags));
   const totals = addUp(runs);
   const eventsRun = verdicts.reduce((sum, one) => sum + one.eventsRun, 0);
   const cpuMs = verdicts.reduce((sum, one) => sum + one.cpuMs, 0);

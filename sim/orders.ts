@@ -4,6 +4,8 @@ import type { Verdict } from './run-seed.ts';
 export interface Order {
   readonly seeds: readonly number[];
   readonly twice: boolean;
+  /** Runs are as long as their seeds draw it. Default false: whole runs. */
+  readonly drawnLengths?: boolean;
   /** True when nobody reads the lines that lead to a failure. Default false. */
   readonly briefly?: boolean;
 }
