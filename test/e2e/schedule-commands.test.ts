@@ -1,0 +1,132 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Program, type Ran, taskraft } from './support/program.ts';
+
+/** What these tests look at of what commands print. */
+interface Value {
+  readonly changes: readonly { readonly change: string; readonly id: string }[];
+  readonly schedules: readonly { readonly id: string; readonly version: number; readonly managedBy?: string }[];
+  readonly tasks: readonly { readonly occurrence?: unknown }[];
+  readonly upcoming: readonly unknown[];
+}
+
+const folder = mkdtempSync(path.join(tmpdir(), 'taskraft-schedules-'));
+let dev: Program;
+let environment: Readonly<Record<string, string>> = {};
+
+beforeAll(async () => {
+  dev = new Program(['dev', '--port', '0', '--peers', '1']);
+  await dev.said('Ctrl-C ends it.');
+  environment = { TASKRAFT_URL: /TASKRAFT_URL=(\S+)/.exec(dev.stdout)?.[1] ?? '' };
+});
+afterAll(async () => {
+  if (dev.child.exitCode === null) await dev.stop();
+  rmSync(folder, { recursive: true });
+});
+
+function run(...args: readonly string[]): Promise<Ran> {
+  return taskraft(args, { environment });
+}
+
+/** Runs with `-o json`: the status, and the value on standard output, which holds nothing else. */
+async function json(...args: readonly string[]): Promise<{ readonly status: number | null; readonly value: Value }> {
+  const { status, stdout } = await run(...args, '-o', 'json');
+  return { status, value: JSON.parse(stdout) as Value };
+}
+
+function file(name: string, text: string): string {
+  const at = path.join(folder, name);
+  writeFileSync(at, text);
+  return at;
+}
+
+test('a schedule is put, looked at, paused, triggered, filled in and deleted', async () => {
+  const put = ['schedule', 'put', 'nightly', '--cron', '30 1 * * *', '--tz', 'Europe/London', '--type', 'report'];
+  expect(await json(...put)).toEqual({
+    status: 0,
+    value: { id: 'nightly', version: 1, created: true, unchanged: false },
+  });
+  expect((await json(...put)).value).toMatchObject({ version: 1, unchanged: true });
+  expect((await run(...put.slice(0, 3), '--cron', '0 0 30 2 *', '--type', 'x')).stderr).toMatch(
+    /\/cron:1:\d+: It never/,
+  );
+  expect((await run(...put, '--every', '5s')).status).toBe(2);
+  expect((await run(...put, '--jitter', '1m', '--expected-version', '7')).status).toBe(5);
+
+  const { value } = await json('schedule', 'get', 'nightly');
+  expect(value).toMatchObject({
+    id: 'nightly',
+    state: 'active',
+    overlap: 'skip',
+    calendar: { timeZone: 'Europe/London' },
+  });
+  expect(value.upcoming.length).toBe(10);
+  const { stdout } = await run('schedule', 'next', 'nightly', '3', '--after', '2026-10-24T12:00:00Z');
+  expect(stdout).toMatch(/2026-10-25 01:30:00 \+01:00 {2}the clock shows this time twice\n/);
+
+  expect((await run('schedule', 'pause', 'nightly', '--note', 'the disk is full')).status).toBe(0);
+  expect((await run('schedule', 'get', 'nightly')).stdout).toMatch(/note +the disk is full/);
+  expect((await json('schedule', 'trigger', 'nightly')).value).toMatchObject({ buffered: false, skipped: null });
+  expect(await json('schedule', 'trigger', 'nightly')).toMatchObject({ status: 5, value: { skipped: 'overlap' } });
+  const range = ['--from', '2026-01-01T00:00:00Z', '--to', '2026-01-08T00:00:00Z'];
+  const filled = await json('schedule', 'backfill', 'nightly', ...range, '--overlap', 'bufferAll');
+  expect(filled.value).toEqual({ id: 'nightly', planned: 7, accepted: 7 });
+  expect((await run('schedule', 'resume', 'nightly')).status).toBe(0);
+  const listed = await run('schedule', 'list', '-o', 'jsonl');
+  expect(
+    listed.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { id: string }).id),
+  ).toEqual(['nightly']);
+
+  const tasks = await json('task', 'list');
+  expect(tasks.value.tasks[0]?.occurrence).toMatchObject({ schedule: 'nightly', version: 1, kind: 'trigger' });
+
+  expect((await run('schedule', 'delete', 'nightly')).status).toBe(0);
+  for (const verb of ['get', 'next']) {
+    expect([verb, (await run('schedule', verb, 'nightly')).status]).toEqual([verb, 3]);
+  }
+});
+
+test('files are applied as a whole, again without a change, and pruned', async () => {
+  const one = 'kind: schedule\nid: one\ncron: 0 4 * * *\ntask: { type: x, payload: { n: 1 } }\n';
+  const two = 'kind: schedule\nid: two\nevery: 90s\ntask: { type: x }\n';
+  const both = file('both.yaml', `${one}---\n${two}`);
+  await run('schedule', 'put', 'mine', '--every', '1h', '--type', 'x');
+
+  const broken = file('broken.yaml', `${one}---\n${two.replace('90s', '10ms')}`);
+  const refused = await run('apply', '-f', broken);
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toContain(`${broken}:8:8: document 2: `);
+  expect((await json('schedule', 'list')).value.schedules.length).toBe(1);
+
+  const changes = (value: Value): unknown => value.changes.map(({ change, id }) => [change, id]);
+  const created = [
+    ['create', 'one'],
+    ['create', 'two'],
+  ];
+  for (const command of [['diff'], ['apply', '--dry-run']]) {
+    const { status, value } = await json(...command, '-f', both);
+    expect([status, changes(value)]).toEqual([10, created]);
+  }
+  const applied = await json('apply', '-f', both);
+  expect([applied.status, changes(applied.value)]).toEqual([0, created]);
+  expect(await json('diff', '-f', both)).toEqual({ status: 0, value: { changes: [], unchanged: 2 } });
+  expect((await json('apply', '-f', both)).value).toEqual({ changes: [], unchanged: 2 });
+
+  const changed = { kind: 'schedule', id: 'one', cron: '5 4 * * *', task: { type: 'x', payload: { n: 1 } } };
+  const asJson = file('one.json', JSON.stringify([changed]));
+  const pruned = await json('apply', '-f', asJson, '--prune');
+  expect(changes(pruned.value)).toEqual([
+    ['change', 'one'],
+    ['delete', 'two'],
+  ]);
+  const { schedules } = (await json('schedule', 'list')).value;
+  expect(schedules.map(({ id, version, managedBy }) => [id, version, managedBy ?? null])).toEqual([
+    ['mine', 1, null],
+    ['one', 2, 'apply'],
+  ]);
+});
