@@ -84,6 +84,11 @@ export class DurableLog {
     return this.chainAt(index) === chain || this.#remembered[index]?.chain === chain;
   }
 
+  /** True from a damage to the disk on until everything that it took is back. */
+  get isWounded(): boolean {
+    return this.#isWounded;
+  }
+
   /** Damage is about to befall it: what it has acknowledged by now is remembered until `mended`. */
   wounded(): void {
     this.#isWounded = true;

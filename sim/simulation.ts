@@ -35,6 +35,7 @@ import { LogShape } from './checkers/log-shape.ts';
 import { MessageSanity } from './checkers/message-sanity.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
 import { ReadFreshness } from './checkers/read-freshness.ts';
+import { RepairExplained } from './checkers/repair-explained.ts';
 import { StateAgreement } from './checkers/state-agreement.ts';
 import { StateShape } from './checkers/state-shape.ts';
 import { SubmitOnce } from './checkers/submit-once.ts';
@@ -245,6 +246,7 @@ export class Simulation {
       new CommittedPrefix(cluster),
       new CommitOrder(cluster),
       new CommittedKept(cluster),
+      new RepairExplained(cluster),
       new ProgressSanity(cluster),
       new MessageSanity(cluster),
       new ConfigurationAdjacency(cluster, this.#book),

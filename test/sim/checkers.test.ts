@@ -15,6 +15,7 @@ import { CommitOrder } from '../../sim/checkers/commit-order.ts';
 import { ConfigurationAdjacency } from '../../sim/checkers/configuration-adjacency.ts';
 import { Linearizability } from '../../sim/checkers/linearizability.ts';
 import { ReadFreshness } from '../../sim/checkers/read-freshness.ts';
+import { RepairExplained } from '../../sim/checkers/repair-explained.ts';
 import { ConfigurationBook } from '../../sim/configuration-book.ts';
 import { CommitQuorum } from '../../sim/checkers/commit-quorum.ts';
 import { CommittedKept } from '../../sim/checkers/committed-kept.ts';
@@ -177,6 +178,17 @@ describe('a checker stops', () => {
     checker.whole();
     all.p2.holds(1);
     expect(() => checker.whole()).toThrow('only 1 of 3 voters');
+  });
+
+  test('a log that is damaged though nobody damaged it', () => {
+    const { p1, view } = cluster();
+    const checker = new RepairExplained(view);
+    checker.restarted(p1.view);
+    p1.damage = { lastIndex: 5, lastTerm: 2 };
+    p1.durable.isWounded = true;
+    checker.restarted(p1.view);
+    p1.durable.isWounded = false;
+    expect(() => checker.restarted(p1.view)).toThrow('lost entries up to 5/t2');
   });
 
   test('a leader that believes too much of a follower', () => {

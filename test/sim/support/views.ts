@@ -4,7 +4,7 @@ import type { MarkDigest } from '../../../src/peer/types.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
 import type { Progress } from '../../../src/raft/progress.ts';
 import type { RoleName } from '../../../src/raft/types.ts';
-import { EntryKind, type Entry } from '../../../src/raft/types.ts';
+import { type Damage, EntryKind, type Entry } from '../../../src/raft/types.ts';
 import type { Scheduler } from '../../../src/scheduler/scheduler.ts';
 import type { ClusterView, PeerView } from '../../../sim/checkers/checker.ts';
 import type { DurableLog } from '../../../sim/durable-log.ts';
@@ -15,6 +15,7 @@ export class FakeLog {
   links: { term: Term; chain: number }[] = [];
   term: Term = 1;
   votedFor: PeerId | undefined;
+  isWounded = false;
 
   get lastIndex(): LogIndex {
     return this.links.length;
@@ -55,6 +56,7 @@ export class FakePeer {
   followers: Pick<Progress, 'peer' | 'match' | 'next'>[] = [];
   uncommittedBytes = 0;
   forwardedReads = 0;
+  damage: Damage | undefined;
   durable: FakeLog = new FakeLog();
   log: FakeLog = new FakeLog();
   marks: MarkDigest[] = [];
@@ -84,6 +86,7 @@ export class FakePeer {
       configuration: { voters: ['p1', 'p2', 'p3'] },
       inspect: () => ({
         forwarded: { pending: this.forwardedReads },
+        damage: this.damage,
         role:
           role === 'leader'
             ? {
