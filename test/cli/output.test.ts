@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { CliError, endingOf, EXIT, required } from '../../src/cli/exit.ts';
 import {
   formatAge,
@@ -9,6 +9,7 @@ import {
   formatInstant,
   formatTable,
   pairsText,
+  print,
   printable,
 } from '../../src/cli/output.ts';
 import { pair, wholeNumber, words } from '../../src/cli/parse.ts';
@@ -65,6 +66,32 @@ test('lengths of time, instants, sizes and labels read well', () => {
   expect(formatInstant(undefined)).toBeUndefined();
   expect(pairsText({ zone: 'a', gpu: 'true' })).toBe('zone=a gpu=true');
   expect(pairsText({})).toBeUndefined();
+});
+
+test('a result is a table, one JSON value, or one a line', () => {
+  const written: string[] = [];
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    written.push(String(text));
+    return true;
+  });
+  try {
+    const rows = [
+      { id: 'a', bytes: Uint8Array.of(1, 2) },
+      { id: 'b', large: 2n ** 60n },
+    ];
+    print('table', { rows }, () => 'TABLE\n', rows);
+    print('json', { rows: rows.length }, () => '', rows);
+    print('jsonl', { rows }, () => '', rows);
+    print('jsonl', { id: 'alone' }, () => '');
+  } finally {
+    write.mockRestore();
+  }
+  expect(written).toEqual([
+    'TABLE\n',
+    '{\n  "rows": 2\n}\n',
+    '{"id":"a","bytes":{"base64":"AQI="}}\n{"id":"b","large":"1152921504606846976"}\n',
+    '{"id":"alone"}\n',
+  ]);
 });
 
 test('the version is that of the package', () => {

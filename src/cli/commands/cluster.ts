@@ -69,7 +69,8 @@ async function status(client: Client, flags: ConnectionFlags): Promise<void> {
     const line = { status: undefined, error: undefined, heldBackBytes: undefined, votes: undefined, joining: true };
     lines.push({ peer, url: normalUrl(url), ...line });
   }
-  print(flags.output, { peers: lines.map(lineValue), joining }, () => table(lines));
+  const peers = lines.map(lineValue);
+  print(flags.output, { peers, joining }, () => table(lines), peers);
   for (const { peer, status, heldBackBytes = 0 } of lines) {
     for (const alarm of status?.alarms ?? []) process.stderr.write(`${peer}: ${printable(alarm)}\n`);
     if (heldBackBytes > 0) process.stderr.write(`${peer} has not got the last ${formatBytes(heldBackBytes)} of log\n`);

@@ -34,19 +34,23 @@ async function list(operator: Operator, flags: ConnectionFlags): Promise<void> {
     submittedTotal,
     finishedTotal,
   }));
-  print(flags.output, { queues }, () =>
-    formatTable(
-      [
-        { title: 'QUEUE', of: (one) => one.name },
-        ...TASK_STATES.filter((state) => state !== 'blocked').map((state) => ({
-          title: state.toUpperCase(),
-          of: (one: QueueLine) => one.counts[state],
-          align: 'right' as const,
-        })),
-        { title: 'OLDEST READY', of: (one) => formatAge(one.oldestReadyAgeMs ?? undefined), align: 'right' },
-        { title: 'SUBMITTED', of: (one) => one.submittedTotal, align: 'right' },
-      ],
-      queues,
-    ),
+  print(
+    flags.output,
+    { queues },
+    () =>
+      formatTable(
+        [
+          { title: 'QUEUE', of: (one) => one.name },
+          ...TASK_STATES.filter((state) => state !== 'blocked').map((state) => ({
+            title: state.toUpperCase(),
+            of: (one: QueueLine) => one.counts[state],
+            align: 'right' as const,
+          })),
+          { title: 'OLDEST READY', of: (one) => formatAge(one.oldestReadyAgeMs ?? undefined), align: 'right' },
+          { title: 'SUBMITTED', of: (one) => one.submittedTotal, align: 'right' },
+        ],
+        queues,
+      ),
+    queues,
   );
 }

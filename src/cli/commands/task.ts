@@ -199,21 +199,25 @@ async function list(client: Client, flags: ListFlags): Promise<void> {
     ...(flags.cursor === undefined ? {} : { cursor: flags.cursor }),
   });
   const tasks = page.tasks.map(summaryOf);
-  print(flags.output, { tasks, cursor: page.cursor ?? null, index: page.index }, () =>
-    formatTable<TaskInfo>(
-      [
-        { title: 'ID', of: (one) => one.id },
-        { title: 'TYPE', of: (one) => one.type },
-        { title: 'QUEUE', of: (one) => one.queue },
-        { title: 'STATE', of: (one) => one.state },
-        { title: 'PRI', of: (one) => one.priority, align: 'right' },
-        { title: 'STARTS', of: (one) => one.deliveries, align: 'right' },
-        { title: 'WORKER', of: (one) => one.worker },
-        { title: 'REASON', of: (one) => one.reason },
-        { title: 'CREATED', of: (one) => formatInstant(one.createdAtMs) },
-      ],
-      page.tasks,
-    ),
+  print(
+    flags.output,
+    { tasks, cursor: page.cursor ?? null, index: page.index },
+    () =>
+      formatTable<TaskInfo>(
+        [
+          { title: 'ID', of: (one) => one.id },
+          { title: 'TYPE', of: (one) => one.type },
+          { title: 'QUEUE', of: (one) => one.queue },
+          { title: 'STATE', of: (one) => one.state },
+          { title: 'PRI', of: (one) => one.priority, align: 'right' },
+          { title: 'STARTS', of: (one) => one.deliveries, align: 'right' },
+          { title: 'WORKER', of: (one) => one.worker },
+          { title: 'REASON', of: (one) => one.reason },
+          { title: 'CREATED', of: (one) => formatInstant(one.createdAtMs) },
+        ],
+        page.tasks,
+      ),
+    tasks,
   );
   if (page.cursor !== undefined) process.stderr.write(`more: --cursor ${page.cursor}\n`);
 }
@@ -235,6 +239,7 @@ function show(flags: ConnectionFlags, task: TaskInfo): void {
       ['priority', task.priority],
       ['key', task.key],
       ['requires', pairsText(task.requires)],
+      ...(task.occurrence === undefined ? [] : [['occurrence', occurrenceText(task.occurrence)] as const]),
       ['created', formatInstant(task.createdAtMs)],
       ['runs at', formatInstant(task.runAtMs)],
       ['started', formatInstant(task.startedAtMs)],
@@ -254,21 +259,32 @@ function show(flags: ConnectionFlags, task: TaskInfo): void {
   );
 }
 
+/** Which occurrence of which schedule made the task. */
+function occurrenceText({ schedule, version, plannedMs, kind }: NonNullable<TaskInfo['occurrence']>): string {
+  const how = kind === 'planned' ? '' : kind === 'trigger' ? ', triggered' : ', backfilled';
+  return `${schedule} v${version}, ${formatInstant(plannedMs) ?? ''}${how}`;
+}
+
 function history(flags: ConnectionFlags, task: TaskInfo): void {
   const { history: events, historyDropped } = task;
-  print(flags.output, { id: task.id, history: events, dropped: historyDropped }, () => {
-    const first = events[0]?.atMs ?? 0;
-    return formatTable(
-      [
-        { title: 'WHEN', of: (event) => formatInstant(event.atMs) },
-        { title: 'AFTER', of: (event) => formatAge(event.atMs - first), align: 'right' },
-        { title: 'EVENT', of: (event) => event.event },
-        { title: 'ATTEMPT', of: (event) => event.attempt, align: 'right' },
-        { title: 'BY', of: (event) => event.by },
-        { title: 'REASON', of: (event) => event.reason },
-      ],
-      events,
-    );
-  });
+  print(
+    flags.output,
+    { id: task.id, history: events, dropped: historyDropped },
+    () => {
+      const first = events[0]?.atMs ?? 0;
+      return formatTable(
+        [
+          { title: 'WHEN', of: (event) => formatInstant(event.atMs) },
+          { title: 'AFTER', of: (event) => formatAge(event.atMs - first), align: 'right' },
+          { title: 'EVENT', of: (event) => event.event },
+          { title: 'ATTEMPT', of: (event) => event.attempt, align: 'right' },
+          { title: 'BY', of: (event) => event.by },
+          { title: 'REASON', of: (event) => event.reason },
+        ],
+        events,
+      );
+    },
+    events,
+  );
   if (historyDropped > 0) process.stderr.write(`${historyDropped} events behind the first ten are not kept\n`);
 }

@@ -211,20 +211,24 @@ async function list(operator: Operator, flags: ConnectionFlags): Promise<void> {
       heartbeatAgeMs,
     }),
   );
-  print(flags.output, { workers }, () =>
-    formatTable(
-      [
-        { title: 'WORKER', of: (one) => one.worker },
-        { title: 'STATE', of: (one) => one.state },
-        { title: 'RUNNING', of: (one) => `${one.running}/${one.slots}`, align: 'right' },
-        { title: 'LINGERING', of: (one) => one.lingering, align: 'right' },
-        { title: 'TYPES', of: (one) => one.types.join(',') },
-        { title: 'LABELS', of: (one) => pairsText(one.labels) },
-        { title: 'VERSION', of: (one) => one.version },
-        { title: 'HEARD', of: (one) => formatAge(one.heartbeatAgeMs ?? undefined), align: 'right' },
-      ],
-      workers,
-    ),
+  print(
+    flags.output,
+    { workers },
+    () =>
+      formatTable(
+        [
+          { title: 'WORKER', of: (one) => one.worker },
+          { title: 'STATE', of: (one) => one.state },
+          { title: 'RUNNING', of: (one) => `${one.running}/${one.slots}`, align: 'right' },
+          { title: 'LINGERING', of: (one) => one.lingering, align: 'right' },
+          { title: 'TYPES', of: (one) => one.types.join(',') },
+          { title: 'LABELS', of: (one) => pairsText(one.labels) },
+          { title: 'VERSION', of: (one) => one.version },
+          { title: 'HEARD', of: (one) => formatAge(one.heartbeatAgeMs ?? undefined), align: 'right' },
+        ],
+        workers,
+      ),
+    workers,
   );
 }
 
