@@ -222,6 +222,47 @@ describe('many at once', () => {
   });
 });
 
+describe('a schedule that is deleted', () => {
+  test('tells no more tasks to stop', () => {
+    const driver = begin({ movesMax: 10 });
+    driver.apply(put('report', { policy: { overlap: 'allow' } }));
+    for (let at = 0; at < 35; at += 1) driver.apply({ type: 'triggerSchedule', ...OF, request: `r${at}` });
+    driver.apply({ type: 'triggerSchedule', ...OF, request: 'last', overlap: 'cancelOther' });
+    driver.apply({ type: 'deleteSchedule', ...OF, expectedVersion: 1 });
+    driver.pass(0);
+    expect(driver.scheduler.counters()).toMatchObject({ liveTasks: 25, cancelled: 10 });
+  });
+});
+
+describe('catching up', () => {
+  test('counts those in a row anew after one that was on time, and for a new version', () => {
+    const driver = begin({ catchUpMax: 2 });
+    const policy = { overlap: 'allow', catchUp: 'all' } as const;
+    driver.apply(put('report', { policy }));
+    keep(driver);
+    const fired = (): number => driver.scheduler.schedule('default', 'report')?.counters.fired.planned ?? 0;
+    const outage = (minutes: number): void => {
+      driver.pass(minutes * 60_000);
+      for (let at = 0; at < 9; at += 1) {
+        keep(driver);
+        driver.pass(10);
+      }
+    };
+    // Of four that are due the last is less than a minute late.
+    outage(4.5);
+    expect(fired()).toBe(3);
+    outage(5);
+    expect(fired()).toBe(6);
+    driver.nowMs += 300_000;
+    driver.apply({ type: 'tick' });
+    driver.pass(10);
+    expect(fired()).toBe(8);
+    driver.apply(put('report', { policy, payload: 'new' }));
+    outage(4);
+    expect(fired()).toBe(11);
+  });
+});
+
 describe('a worker that is lost while it runs more than an entry can take from it', () => {
   test('keeps all overlap slots until its lease is over, on a restored peer too', () => {
     const driver = begin({ movesMax: 4 });
