@@ -176,7 +176,17 @@ export class Schedules {
     refuseUnknownFields('the options of a deletion', options, DELETE_FIELDS);
     const schedule = requireScheduleId(id);
     const { expectedVersion = null } = options;
-    await this.#change((requestId) => ({ type: 'deleteSchedule', requestId, schedule, expectedVersion }));
+    let sendings = 0;
+    try {
+      await this.#change((requestId) => {
+        sendings += 1;
+        return { type: 'deleteSchedule', requestId, schedule, expectedVersion };
+      });
+    } catch (error) {
+      // The answer to an earlier sending was lost, and that one has deleted it.
+      const isGone = error instanceof TaskraftError && error.code === 'NOT_FOUND';
+      if (!isGone || sendings < 2) throw error;
+    }
   }
 
   /** Lets occurrences pass without a task until `resume`; `note` is for people. @throws TaskraftError NOT_FOUND */

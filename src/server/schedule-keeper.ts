@@ -44,6 +44,9 @@ const REST_MS = 1_000;
 /** Schedules whose problems are remembered; of further ones the log tells. */
 const PROBLEMS_MAX = 10_000;
 
+/** Of a problem, whatever it quotes. */
+const SENTENCE_CHARS = 1_000;
+
 /** What the keeper needs of the peer. */
 export type KeeperPeer = Pick<Peer, 'propose' | 'logTimeNowMs'> & {
   readonly scheduler: { wantingSchedules(max: number): readonly WantingSchedule[] };
@@ -209,7 +212,7 @@ export class ScheduleKeeper {
       if (instants.throughMs > fromMs || instants.exhausted) return instants;
       this.#note(wanting, 'no instant was found, nor how far there is none');
     } catch (error) {
-      this.#note(wanting, error instanceof Error ? error.message : String(error));
+      this.#note(wanting, (error instanceof Error ? error.message : String(error)).slice(0, SENTENCE_CHARS));
     }
     return undefined;
   }

@@ -34,7 +34,9 @@ import type { Session } from './session.ts';
 /** Until a cluster that has just begun may be asked again, in ms. */
 const FEATURE_RETRY_MS = 250;
 const NOT_FOUND_WORDS = 'there is no such schedule in this namespace';
-/** Bytes of the calendars of one page, well below what a frame may have. */
+/** Most of a row of a page apart from its calendar and its labels. */
+const ROW_BYTES_MAX = 4_000;
+/** Rows of a page, well below what a frame may have. */
 const PAGE_BYTES = 2 * 1024 * 1024;
 /** Any version will do. */
 const ANY_VERSION = -1;
@@ -120,7 +122,7 @@ export function listSchedules(session: Session, frame: ListSchedulesFrame): void
     let sizeBytes = 0;
     let count = 0;
     while (count < views.length && (count === 0 || sizeBytes <= PAGE_BYTES)) {
-      sizeBytes += views[count]?.calendar.length ?? 0;
+      sizeBytes += rowBytes(views[count] as ScheduleView);
       count += 1;
     }
     const shown = views.slice(0, count);
@@ -133,6 +135,12 @@ export function listSchedules(session: Session, frame: ListSchedulesFrame): void
       index,
     };
   });
+}
+
+function rowBytes({ calendar, task }: ScheduleView): number {
+  let sizeBytes = ROW_BYTES_MAX + calendar.length;
+  for (const [name, value] of task.template.requires) sizeBytes += name.length + value.length;
+  return sizeBytes;
 }
 
 /** Ends a schedule. @throws RequestError */

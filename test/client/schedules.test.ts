@@ -290,6 +290,19 @@ describe('a schedule', () => {
     expect(await codeOf(cluster, schedules.pause('a b'))).toBe('INVALID_ARGUMENT');
   });
 
+  it('is deleted also when the answer was lost, and what never was there is said so', async () => {
+    const { cluster, client } = await connected();
+    let sendings = 0;
+    cluster.peer(0).script.deleteSchedule = (connection, { requestId }) => {
+      sendings += 1;
+      return connection.refuse(requestId, sendings === 1 ? 'OUTCOME_UNKNOWN' : 'NOT_FOUND');
+    };
+    await cluster.time.finish(client.schedules.delete('nightly'));
+    expect(sendings).toBe(2);
+    expect(await codeOf(cluster, client.schedules.delete('nightly'))).toBe('NOT_FOUND');
+    expect(sendings).toBe(3);
+  });
+
   it('is triggered under a name that is kept when the request is sent again', async () => {
     const { cluster, client } = await connected();
     const names: string[] = [];

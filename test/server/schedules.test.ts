@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { ByteWriter } from '../../src/base/bytes.ts';
 import type { PutScheduleFrame } from '../../src/protocol/client-frame.ts';
 import type { ScheduleRow, TemplateRow } from '../../src/protocol/rows.ts';
 import type { AnswerFrame } from '../../src/protocol/server-frame.ts';
+import { encodeCommand } from '../../src/scheduler/batch.ts';
+import type { Command } from '../../src/scheduler/command.ts';
+import { TASK_DEFAULTS } from '../../src/scheduler/limits.ts';
 import { Desk } from './support/desk.ts';
 import type { TestClient } from './support/sockets.ts';
 
@@ -182,6 +186,33 @@ describe('a schedule', () => {
     expect(await next({ count: 1_001 })).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it('is listed on a shorter page when it is large, with a cursor for the rest', async () => {
+    const desk = await Desk.open();
+    const client = await desk.client();
+    const exclude = Array.from({ length: 16 }, (_, at) => ({
+      cron: `${Array.from({ length: 59 }, (_, minute) => minute).join(',')} ${at} 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18 * *`,
+    }));
+    const calendar = JSON.stringify({ every: '1h', exclude });
+    for (let at = 0; at < 100; at += 1) {
+      const labels = Array.from(
+        { length: 64 },
+        (_, label) => [`${'l'.repeat(150)}${100 + label}`, 'v'.repeat(190)] as const,
+      );
+      await put(client, { schedule: `s${100 + at}`, calendar, template: ['x', null, null, labels, null, null, null] });
+    }
+    const page = await client.ask((requestId) => ({
+      type: 'listSchedules',
+      requestId,
+      cursor: null,
+      limit: 100,
+      stale: null,
+    }));
+    if (page.type !== 'schedulePage') throw new Error(`refused: ${JSON.stringify(page)}`);
+    expect(page.schedules.length).toBeGreaterThan(10);
+    expect(page.schedules.length).toBeLessThan(100);
+    expect(page.cursor).toBe(page.schedules.at(-1)?.[0]);
+  });
+
   it('is listed by id, page by page, in its own namespace alone', async () => {
     const desk = await Desk.open();
     const client = await desk.client();
@@ -217,6 +248,42 @@ describe('a schedule', () => {
       expect(refused).toMatchObject({ code: 'INVALID_ARGUMENT' });
     }
   });
+});
+
+it('whose instants cannot be computed here is shown with the problem, and the alarms tell of it', async () => {
+  const desk = await Desk.open();
+  const client = await desk.client();
+  await put(client);
+  const command: Command = {
+    type: 'putSchedule',
+    namespace: 'default',
+    schedule: 'martian',
+    expectedVersion: -1,
+    calendar: new TextEncoder().encode('{"specs":[{"cron":"0 4 * * *"}],"timeZone":"Mars/Olympus"}'),
+    task: {
+      template: { type: 'report', ...TASK_DEFAULTS },
+      payload: { encoding: 0, bytes: new Uint8Array(0) },
+    },
+    policy: { overlap: 'skip', catchUp: 'latest', catchUpWindowMs: 1, maxRuns: 0, pauseOnFailure: 0 },
+    paused: false,
+  };
+  const writer = new ByteWriter(256);
+  encodeCommand(writer, 'anonymous', command);
+  desk.peer.propose('dispatch', writer.take(), 1, () => {});
+  await desk.time.advance(10);
+  expect((await shown(client, 'martian'))[17]).toContain('Mars/Olympus');
+  expect((await shown(client))[17]).toBeNull();
+  const status = await client.ask((requestId) => ({ type: 'status', requestId }));
+  expect(status.type === 'statusAnswer' && status.alarms.at(-1)).toContain('one schedule cannot be computed');
+  const next = await client.ask((requestId) => ({
+    type: 'nextOccurrences',
+    requestId,
+    schedule: 'martian',
+    calendar: null,
+    afterMs: null,
+    count: 3,
+  }));
+  expect(next).toMatchObject({ code: 'INVALID_SCHEDULE' });
 });
 
 describe('a put', () => {
