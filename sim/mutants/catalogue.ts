@@ -2,9 +2,21 @@
 import type { Mutant } from './mutant.ts';
 import { CLIENTS } from './catalogue/clients.ts';
 import { ELECTIONS } from './catalogue/elections.ts';
+import { LEASED } from './catalogue/leases.ts';
+import { MEMBERSHIP_CHANGES } from './catalogue/membership.ts';
+import { READS } from './catalogue/reads.ts';
 import { REPLICATED } from './catalogue/replication.ts';
 import { STATES } from './catalogue/state.ts';
 import { STORED } from './catalogue/storage.ts';
 
 /** Every planted bug, in the order of the files that hold them. */
-export const CATALOGUE: readonly Mutant[] = [...ELECTIONS, ...REPLICATED, ...STORED, ...STATES, ...CLIENTS];
+export const CATALOGUE: readonly Mutant[] = [
+  ...ELECTIONS,
+  ...REPLICATED,
+  ...MEMBERSHIP_CHANGES,
+  ...READS,
+  ...STORED,
+  ...STATES,
+  ...LEASED,
+  ...CLIENTS,
+];

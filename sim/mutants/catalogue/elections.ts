@@ -36,4 +36,13 @@ export const ELECTIONS: readonly Mutant[] = [
   core.follow(leader);
   if (leader !== undefined) {`,
   },
+  {
+    name: 'pre-candidate-forgets-its-vote',
+    origin: 'canonical/raft 98d8f51; rabbitmq/ra bbd00102 and 85ddd0ac: a pre-vote that reset the vote on disk',
+    wrong: 'Asking for pre-votes frees the vote of the present term, which may be given a second time.',
+    file: FILE,
+    find: `  core.role = { name: 'pre-candidate', votes: new Map([[core.self, true]]) };`,
+    replace: `  core.role = { name: 'pre-candidate', votes: new Map([[core.self, true]]) };
+  core.hardState = { term: core.term, votedFor: undefined };`,
+  },
 ];

@@ -70,4 +70,39 @@ function accept(`,
       raft.persisted(batch.ack);
     });`,
   },
+  {
+    name: 'truncation-keeps-the-durable-mark',
+    origin: 'rabbitmq/ra 39490978: last_written stayed where it was after a truncation',
+    wrong: 'After a cut the peer goes on vouching for as many entries as it had before.',
+    file: 'src/raft/persistence.ts',
+    find: `    this.#durableIndex = Math.min(this.#durableIndex, index - 1);
+`,
+    replace: ``,
+  },
+  {
+    name: 'term-before-the-log-is-unknown',
+    origin: 'atomix/atomix#1036 and #1040: after a compaction the term before the log was sent as 0',
+    wrong: 'A follower takes any term for that of the entry right before its log.',
+    file: 'src/raft/log.ts',
+    find: `    if (index < this.#firstIndex - 1 || index > this.#lastIndex) return false;
+    return this.term(index) === term;`,
+    replace: `    if (index < this.#firstIndex - 1 || index > this.#lastIndex) return false;
+    return this.term(index) === term || index === this.#lastIndex;`,
+  },
+  {
+    name: 'rest-of-a-damaged-log-counts-as-acknowledged',
+    origin: 'Jepsen, NATS 2.12.1; Alagappan et al., FAST 2018: what damage has left is taken for what was there',
+    wrong: 'A peer whose log lost its end commits what is left, which may have been overwritten before.',
+    file: 'src/raft/follower.ts',
+    find: `  if (core.damage === undefined) core.commitTo(message.commit);`,
+    replace: `  core.commitTo(Math.min(message.commit, lastIndex));`,
+  },
+  {
+    name: 'late-write-vouches-for-a-newer-log',
+    origin: 'etcd-io/raft#8 (the race of its aba_race test); rabbitmq/ra 324d9bc5',
+    wrong: 'A write that ends after its entries were cut counts for the ones that took their place.',
+    file: 'src/raft/persistence.ts',
+    find: `Math.max(this.#durableIndex, inFlight.validTo)`,
+    replace: `Math.max(this.#durableIndex, inFlight.ack.lastIndex)`,
+  },
 ];

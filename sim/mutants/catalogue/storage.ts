@@ -78,4 +78,34 @@ export const STORED: readonly Mutant[] = [
     const { raft, storage } = this.#parts;`,
     replace: `    const { raft, storage } = this.#parts;`,
   },
+  {
+    name: 'checkpoint-moves-while-it-is-sent',
+    origin: 'atomix/copycat#242: a snapshot that is taken while the state goes on',
+    wrong: 'The checkpoint that is sent page by page is replaced by the next one meanwhile.',
+    file: 'src/peer/snapshot-sender.ts',
+    find: `      this.#hooks.hold(true);
+`,
+    replace: `      this.#hooks.hold(this.#parts.checkpointUnderWay());
+`,
+  },
+  {
+    name: 'end-raised-before-the-entries',
+    origin: 'rabbitmq/ra ffe3016a: a mark on the disk that is ahead of the log',
+    wrong: 'The record of how far the log reaches is written before the entries are.',
+    file: 'src/storage/log-storage.ts',
+    find: `    const write = latch.guard('writing the Raft log', () => steps.write());
+`,
+    replace: `    if (head.syncing !== undefined) await head.ready();
+    head.write({ lastIndex: end.index, lastTerm: end.term, chain: end.chain });
+    const write = latch.guard('writing the Raft log', () => steps.write());
+`,
+  },
+  {
+    name: 'compaction-takes-one-too-many',
+    origin: 'canonical/raft 180b88e, hashicorp/raft#358: where a log begins, off by one',
+    wrong: 'With what was compacted the first entry that is kept goes, too.',
+    file: LOG,
+    find: `    const to = Math.min(from + GARBAGE_PER_APPEND, baseIndex + 1, gap?.from ?? baseIndex + 1);`,
+    replace: `    const to = Math.min(from + GARBAGE_PER_APPEND, baseIndex + 2, gap?.from ?? baseIndex + 2);`,
+  },
 ];

@@ -1,0 +1,16 @@
+/** Bugs of who runs what: leases, tokens, deliveries. */
+import type { Mutant } from '../mutant.ts';
+
+/** The bugs of leases and tokens. */
+export const LEASED: readonly Mutant[] = [
+  {
+    name: 'any-token-of-the-worker-completes',
+    origin: 'taskforcesh/bullmq#107: a worker that ends a job after it lost the lock',
+    wrong: 'A report of an earlier attempt counts for the one that runs, if it is the same worker.',
+    file: 'src/scheduler/complete.ts',
+    find: `  if (segment.state[at] !== STATE.running || segment.token[at] !== token) return 'STALE_LEASE';
+  return`,
+    replace: `  if (segment.state[at] !== STATE.running || (segment.token[at] as number) < token) return 'STALE_LEASE';
+  return`,
+  },
+];
