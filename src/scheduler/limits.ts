@@ -86,8 +86,9 @@ export interface SchedulerLimits {
   /** Settled occurrences, and answered requests, that are kept of one schedule. */
   readonly scheduleRecentMax: number;
   readonly scheduleRequestsMax: number;
-  /** Occurrences of one backfill. */
+  /** Occurrences of one backfill, and the bytes of the definition that may be copied for them. */
   readonly backfillMax: number;
+  readonly backfillBytesMax: number;
   /** An occurrence that is reached later than this is missed, in ms. */
   readonly missedAfterMs: number;
   /** Missed occurrences in a row that are caught up, and the distance between two of them, in ms. */
@@ -139,6 +140,7 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   scheduleRecentMax: 32,
   scheduleRequestsMax: 16,
   backfillMax: 1_000,
+  backfillBytesMax: 16 * MIB,
   missedAfterMs: MINUTE_MS,
   catchUpMax: 1_000,
   catchUpPaceMs: 10,

@@ -9,10 +9,7 @@ import { NO_ROW } from '../rows.ts';
 import type { State } from '../state.ts';
 import { KIND } from './codes.ts';
 import type { Occurrence, Schedule } from './schedule.ts';
-import { start } from './settle.ts';
-
-/** A task with its row and its answer. */
-const MOVES_A_START = 2;
+import { movesOfTask, start } from './settle.ts';
 
 /** Tells tasks to stop and starts what can start, until about `movesMax` moves are used. @returns moves used */
 export function workBuffers(state: State, movesMax: number): number {
@@ -22,8 +19,9 @@ export function workBuffers(state: State, movesMax: number): number {
     moves += cancelSome(state, slots.at(cancelling.first), movesMax - moves);
   }
   while (moves < movesMax && startable.length > 0) {
-    startFirst(state, slots.at(startable.first));
-    moves += MOVES_A_START;
+    const schedule = slots.at(startable.first);
+    startFirst(state, schedule);
+    moves += movesOfTask(schedule);
   }
   return moves;
 }

@@ -97,7 +97,7 @@ export type ScheduleCommand =
       /** Of which the instants were computed: the present one. */
       readonly version: number;
       readonly request: string;
-      /** 1 to `backfillMax`, increasing, none after now. */
+      /** 1 to `backfillMax`, increasing, none after now; fewer where the schedule's payload is large, see `backfillBytesMax`. */
       readonly plannedMs: readonly number[];
       readonly overlap?: Overlap;
     }

@@ -5,10 +5,9 @@ import { judgeFirst } from './catch-up.ts';
 import { KIND } from './codes.ts';
 import { judgeOverlap } from './overlap.ts';
 import type { Schedule } from './schedule.ts';
-import { skip } from './settle.ts';
+import { movesOfTask, skip } from './settle.ts';
 
-/** A task with its row and its answer, and what only takes an instant away. */
-const MOVES_A_TASK = 2;
+/** What only takes an instant away. */
 const MOVES_A_SKIP = 1;
 
 /** Judges what is due, until about `movesMax` moves are used. @returns moves used */
@@ -45,7 +44,7 @@ function fireFirst(state: State, schedule: Schedule): number {
     if (verdict === 'catch-up') schedule.notBeforeMs = nowMs + limits.catchUpPaceMs;
     const before = schedule.buffer.length;
     const { result } = judgeOverlap(state, schedule, occurrence, policy.overlap);
-    if (result === 'started') moves = MOVES_A_TASK;
+    if (result === 'started') moves = movesOfTask(schedule);
     else if (policy.overlap === 'cancelOther') moves += before;
   }
   endIfOver(schedule);

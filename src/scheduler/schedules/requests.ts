@@ -6,7 +6,7 @@ import type { State } from '../state.ts';
 import { KIND, SKIP, SKIPS } from './codes.ts';
 import type { Overlap } from './commands.ts';
 import { judgeOverlap } from './overlap.ts';
-import type { AnsweredRequest, Schedule } from './schedule.ts';
+import { type AnsweredRequest, definitionBytes, type Schedule } from './schedule.ts';
 
 /** Applies a `triggerSchedule`; also to a schedule that is paused or has ended. */
 export function triggerSchedule(
@@ -44,6 +44,8 @@ export function backfillSchedule(
   const before = answerTo(schedule, command.request, KIND.backfill);
   if (before !== undefined) return { type: 'backfilled', accepted: before.count, repeated: true };
   if (command.version !== schedule.definition.version) return refuse('VERSION_CONFLICT');
+  const bytes = command.plannedMs.length * definitionBytes(schedule.definition);
+  if (bytes > state.limits.backfillBytesMax) return refuse('INVALID_ARGUMENT');
   const principal = state.principalNumber(principalName);
   if (principal === 0) return refuse('QUEUE_LIMIT');
   schedules.touch(schedule);

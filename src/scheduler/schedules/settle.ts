@@ -7,7 +7,7 @@ import { FLAGS, ROW_MASK } from '../rows.ts';
 import type { State } from '../state.ts';
 import { makeReady } from '../task-moves.ts';
 import { KIND, KINDS, SKIP, SKIPS } from './codes.ts';
-import type { Occurrence, Schedule } from './schedule.ts';
+import { definitionBytes, type Occurrence, type Schedule } from './schedule.ts';
 
 /**
  * Makes the task of an occurrence, of the newest definition, ready at once. The schedule was touched and is refreshed by the caller.
@@ -39,6 +39,14 @@ export function start(state: State, schedule: Schedule, occurrence: Occurrence):
   if (kind === KIND.planned) noteLateness(schedule, lateness(occurrence));
   note(state, schedule, occurrence, number, SKIP.none);
   return number;
+}
+
+/** Bytes that weigh as much as a move, so that an entry does not copy hundreds of large payloads. */
+const BYTES_A_MOVE = 16_384;
+
+/** What a task of `schedule` weighs in an entry: its row, its answer, and its bytes. */
+export function movesOfTask(schedule: Schedule): number {
+  return 2 + Math.floor(definitionBytes(schedule.definition) / BYTES_A_MOVE);
 }
 
 /** Settles an occurrence without a task, for the reason with code `reason`. The schedule was touched. */

@@ -222,6 +222,29 @@ describe('many at once', () => {
   });
 });
 
+describe('large payloads', () => {
+  test('fire in more entries, and are backfilled in smaller numbers', () => {
+    const driver = begin({ movesMax: 40 });
+    const large = { policy: { overlap: 'allow' }, payload: 'x'.repeat(150_000) } as const;
+    for (let at = 0; at < 5; at += 1) driver.apply(put(`s${at}`, large));
+    keep(driver);
+    driver.nowMs += 60_000;
+    // Eleven moves each, and half of an entry's forty.
+    const settled = [1, 2, 3].map(() => driver.apply({ type: 'tick' }).occurrences.length);
+    expect(settled).toEqual([2, 2, 1]);
+    const plannedMs = Array.from({ length: 112 }, (_, at) => at);
+    const backfill = {
+      type: 'backfillSchedule',
+      namespace: 'default',
+      schedule: 's1',
+      version: 1,
+      request: 'b',
+    } as const;
+    expect(driver.apply({ ...backfill, plannedMs }).replies[0]).toEqual(refused('INVALID_ARGUMENT'));
+    expect(driver.apply({ ...backfill, plannedMs: plannedMs.slice(5) }).replies[0]).toMatchObject({ accepted: 107 });
+  });
+});
+
 describe('a schedule that is deleted', () => {
   test('tells no more tasks to stop', () => {
     const driver = begin({ movesMax: 10 });
