@@ -61,11 +61,18 @@ async function huntAll(mutants: readonly Mutant[], processes: number): Promise<H
   const benches = [first];
   try {
     while (benches.length < Math.min(processes, mutants.length)) benches.push(await first.twin());
-    await Promise.all(benches.map(runner));
+    await together(benches.map(runner), () => waiting.splice(0));
   } finally {
     await Promise.all(benches.map((bench) => bench.remove()));
   }
   return mutants.map(({ name }) => hunts.get(name) as Hunt);
+}
+
+/** Waits for all of `tasks`. `failed` is called when one fails, and what it failed with is thrown once all have ended. */
+async function together(tasks: readonly Promise<void>[], failed: () => void): Promise<void> {
+  for (const task of tasks) task.catch(failed);
+  const ended = await Promise.allSettled(tasks);
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
 }
 
 function report(hunts: readonly Hunt[], json: boolean, tookMs: number): void {
