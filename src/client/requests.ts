@@ -29,6 +29,11 @@ const RETRY_MS: Readonly<Partial<Record<ErrorCode, number>>> = {
 };
 /** Of these, what says for certain that the request changed nothing, and why: who asks is better off with that than with no answer. */
 const REFUSES: ReadonlySet<ErrorCode> = new Set(['CHANGE_PENDING', 'OVERLOADED', 'TOO_MANY_REQUESTS']);
+/**
+ * A leader without room refuses a submission before it looks whether that is there already. After a sending of which nothing is known
+ * this is no answer: the request is sent again after so long, in ms, until it is known.
+ */
+const NO_SPACE_RETRY_MS = 500;
 const LEADS_NOT: ReadonlySet<ErrorCode> = new Set(['NOT_LEADER', 'NO_LEADER', 'SHUTTING_DOWN']);
 
 /** Something to ask. */
@@ -167,7 +172,7 @@ export class Requests {
     pending.link = undefined;
     if (frame.code === 'OUTCOME_UNKNOWN') pending.doubtful = true;
     pending.refusal = frame;
-    const afterMs = this.#retryDelay(link, frame);
+    const afterMs = this.#retryDelay(pending, link, frame);
     if (afterMs === undefined || pending.request.only !== undefined) this.#settle(pending, errorOf(frame));
     // Hearing who leads may have sent it there already.
     else if (pending.link === undefined) {
@@ -185,9 +190,10 @@ export class Requests {
   }
 
   /** How long to wait before sending again what `frame` refused; undefined when the refusal stands. */
-  #retryDelay(link: PeerLink, frame: ErrorFrame): number | undefined {
+  #retryDelay(pending: Pending, link: PeerLink, frame: ErrorFrame): number | undefined {
     if (LEADS_NOT.has(frame.code)) this.#links.notLeader(link, frame.leader);
-    const defaultMs = RETRY_MS[frame.code];
+    const isDoubtful = pending.doubtful && frame.code === 'NO_SPACE';
+    const defaultMs = isDoubtful ? NO_SPACE_RETRY_MS : RETRY_MS[frame.code];
     return defaultMs === undefined ? undefined : (frame.retryAfterMs ?? defaultMs);
   }
 

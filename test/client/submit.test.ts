@@ -3,7 +3,7 @@ import type { TaskraftError } from '../../src/client/errors.ts';
 import { encodeValue } from '../../src/protocol/codec.ts';
 import type { ErrorCode } from '../../src/protocol/error-code.ts';
 import { formatTaskId } from '../../src/protocol/task-id.ts';
-import { FakeCluster } from './fake-cluster.ts';
+import { FakeCluster, type FakePeer } from './fake-cluster.ts';
 import { codeOf, connect } from './harness.ts';
 
 describe('submitting', () => {
@@ -318,6 +318,37 @@ describe('when the leader changes', () => {
     cluster.peer(0).script = {};
     await cluster.time.finish(client.submit({ type: 'mail' }));
     expect(cluster.peer(0).got('submit').at(-1)).toMatchObject({ sequence: 2, answeredBelow: 2 });
+  });
+
+  it('hears that there is no room at once, and where a sending may have been executed only once that is known', async () => {
+    const cluster = new FakeCluster(3);
+    const client = await connect(cluster, { timeoutMs: '5s' });
+    await cluster.time.until('connections', () => cluster.peers.every((peer) => peer.connections.length === 1));
+    const refuse: FakePeer['script']['submit'] = (connection, { requestId }) =>
+      connection.refuse(requestId, 'NO_SPACE');
+    cluster.peer(0).script.submit = refuse;
+    expect(await codeOf(cluster, client.submit({ type: 'mail' }))).toBe('NO_SPACE');
+    // Executed or not, the leader dies before it answers, and the next one has no room.
+    cluster.peer(0).script.submit = (connection) => {
+      connection.peer.kill();
+      cluster.elect(cluster.peer(1));
+      return true;
+    };
+    let refusals = 0;
+    cluster.peer(1).script.submit = (connection, frame) => {
+      refusals += 1;
+      return refusals < 4 && connection.refuse(frame.requestId, 'NO_SPACE');
+    };
+    const early = client.submit({ type: 'mail' });
+    await cluster.time.finish(early);
+    expect(refusals).toBe(4);
+    cluster.peer(1).script.submit = (connection) => {
+      connection.peer.kill();
+      cluster.elect(cluster.peer(2));
+      return true;
+    };
+    cluster.peer(2).script.submit = refuse;
+    expect(await codeOf(cluster, client.submit({ type: 'mail' }))).toBe('OUTCOME_UNKNOWN');
   });
 
   it('asks again after as long as an overloaded peer says', async () => {
