@@ -55,7 +55,7 @@ const FRUITLESS_MAX = 256;
 
 /** Occurrences of one step of a preview, and steps of one: behind exclusions that leave hardly anything it ends early. */
 const PREVIEW_STEP = 64;
-const PREVIEW_SEARCHES_MAX = 256;
+const PREVIEW_SEARCHES_MAX = 64;
 
 /** Names the first instant at or after `fromMs`. */
 type Source = (fromMs: number) => Candidate | undefined;

@@ -41,7 +41,7 @@ const PAGE_BYTES = 2 * 1024 * 1024;
 /** Any version will do. */
 const ANY_VERSION = -1;
 /** Searches for the first instant of a schedule, each some milliseconds, before it is taken for one that never fires. */
-const FIRST_SEARCHES_MAX = 100;
+const FIRST_SEARCHES_MAX = 32;
 /** Instants of one search for a backfill. */
 const SEARCH_INSTANTS = 128;
 

@@ -27,7 +27,7 @@ export interface Declarations {
 }
 
 /** Searches for a first instant before a schedule is taken for one that never fires. */
-const FIRST_SEARCHES_MAX = 100;
+const FIRST_SEARCHES_MAX = 32;
 
 /** Reads files, each a name and its text. `managedBy` goes into every schedule. */
 export function readDeclarations(
