@@ -10,6 +10,7 @@ import type { SchedulerLimits } from '../src/scheduler/limits.ts';
 import type { LeaseOptions } from '../src/server/leases.ts';
 import type { DiskOptions } from './disk.ts';
 import type { NetworkOptions } from './network.ts';
+import { drawScheduleOptions, type ScheduleOptions } from './schedules/schedule-options.ts';
 import type { DatagramOptions } from './watched-transport.ts';
 
 /** The families of faults, in the order in which they are drawn. A new one goes to the end, so that those before come as they did. */
@@ -115,6 +116,7 @@ export interface SimOptions {
   readonly lookUs: number;
   readonly faults: FaultOptions;
   readonly workload: WorkloadOptions;
+  readonly schedules: ScheduleOptions;
   readonly leases: LeaseOptions;
   readonly sessionIdleMs: number;
   readonly peerLimits: Partial<PeerLimits>;
@@ -146,6 +148,7 @@ export function drawOptions(seed: number): SimOptions {
   const leaseMs = draw.between(1_800, 6_000);
   const later = new Draw(new SeededRandom(deriveSeed(seed, 'later options')));
   const workload = drawWorkload(draw, later);
+  const schedules = drawScheduleOptions(seed);
   const peers = draw.pick([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 2, 1]);
   return {
     seed,
@@ -169,10 +172,11 @@ export function drawOptions(seed: number): SimOptions {
     lookUs: draw.pick([0, 0, 20, 400]),
     faults: drawFaults(draw, later, leaseMs),
     workload,
+    schedules,
     leases: { leaseMs, heartbeatMs: Math.floor(leaseMs / 5), lostAfterAwayMs: Math.floor(leaseMs / 3) },
     sessionIdleMs: draw.pick([4_000, 20_000, 3_600_000]),
     peerLimits: drawPeerLimits(draw, tight, workload),
-    schedulerLimits: drawSchedulerLimits(draw, tight, leaseMs),
+    schedulerLimits: { ...drawSchedulerLimits(draw, tight, leaseMs), ...schedules.limits },
     ballastBytes: draw.pick([0, 64 * KIB, MIB]),
     lastPhase: draw.pick(['all', 'all', 'core', 'core', 'broken-link']),
   };

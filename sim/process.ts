@@ -6,9 +6,6 @@ import type { Random } from '../src/base/random.ts';
 import { below } from '../src/base/random.ts';
 import type { Owner, World, WorldEvent } from './world.ts';
 
-/** 2026-01-01 in ms since 1970: when every simulated run begins. */
-export const EPOCH_MS = 1_767_225_600_000;
-
 /** Timers fire up to this much late, in µs, as they do in Node. */
 const TIMER_LATE_US_MAX = 1_200;
 
@@ -102,7 +99,7 @@ export class SimProcess implements Owner {
   }
 
   #wallMs(): number {
-    return EPOCH_MS + this.#world.nowUs / 1000 + this.#hostClock.skewMs;
+    return this.#world.epochMs + this.#world.nowUs / 1000 + this.#hostClock.skewMs;
   }
 
   #after(delayMs: number, action: () => void): Timer {

@@ -33,6 +33,7 @@ import { Linearizability } from './checkers/linearizability.ts';
 import { LogMatching } from './checkers/log-matching.ts';
 import { LogShape } from './checkers/log-shape.ts';
 import { MessageSanity } from './checkers/message-sanity.ts';
+import { Occurrences } from './checkers/occurrences.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
 import { ReadFreshness } from './checkers/read-freshness.ts';
 import { RepairExplained } from './checkers/repair-explained.ts';
@@ -51,6 +52,7 @@ import { Ledger } from './ledger.ts';
 import { SimNetwork } from './network.ts';
 import { CALM_DISK, type SimOptions } from './options.ts';
 import type { Plants } from './plants.ts';
+import { ScheduleBook } from './schedules/book.ts';
 import type { RunTotals } from './totals.ts';
 import type { Trace } from './trace.ts';
 import { Witness } from './witness.ts';
@@ -102,6 +104,7 @@ export class Simulation {
   readonly #book: ConfigurationBook;
   readonly #visible: ClientVisible;
   readonly #linearizability: Linearizability;
+  readonly #occurrences: Occurrences;
   #eventsUnderFaults = 0;
   #requestsUnderFaults = 0;
   #faultsMs = 0;
@@ -110,6 +113,8 @@ export class Simulation {
   constructor(options: SimOptions, trace: Trace, plants: Plants = {}, masked: ReadonlySet<number> = new Set()) {
     this.#options = options;
     const world = new World(options.seed, trace);
+    world.epochMs = options.schedules.epochMs;
+    const book = new ScheduleBook();
     this.#world = world;
     this.#network = new SimNetwork(world, options.network);
     this.#witness = new Witness(crc32, options.schedulerLimits);
@@ -132,14 +137,17 @@ export class Simulation {
     this.#purity = new ConfigurationPurity(cluster, this.#book);
     this.#visible = new ClientVisible(cluster, this.#ledger, this.#witness);
     this.#linearizability = new Linearizability(cluster, this.#ledger, this.#witness);
+    this.#occurrences = new Occurrences(cluster, book, this.#witness, options.schedulerLimits);
     const leases = new LeaseExclusion(cluster, this.#witness);
     this.#cluster.checkers = this.#checkers(leases);
     this.#workload = new Workload(world, options, {
       network: this.#network,
       ledger: this.#ledger,
+      book,
       visible: this.#visible,
       leases,
       unfinished: () => this.#witness.unfinished,
+      schedulesLeft: () => this.#occurrences.size,
     });
     const clock = hostClock(world, 'operator', options);
     this.#operator = new SimOperator('operator', clock, this.#workload.context, this.#cluster, this.#hosts);
@@ -177,6 +185,7 @@ export class Simulation {
     this.#cluster.checkWhole();
     this.#visible.settled();
     this.#linearizability.settled();
+    this.#occurrences.settled();
   }
 
   /** The faults that happened, in their order. */
@@ -223,6 +232,7 @@ export class Simulation {
         snapshotsInstalled: sum((member) => member.durable.snapshots),
         snapshotsInterrupted: this.#hosts.snapshotsInterrupted,
         checkpointRestarts: sum((member) => member.checkpointsLoaded),
+        ...this.#occurrences.counts,
       },
       comparisons: Object.fromEntries(this.checkers.map((checker) => [checker.name, checker.comparisons])),
       answers: Object.fromEntries([...this.#ledger.codes].sort(([left], [right]) => (left < right ? -1 : 1))),
@@ -260,6 +270,7 @@ export class Simulation {
       leases,
       this.#visible,
       this.#linearizability,
+      this.#occurrences,
       new Bounds(cluster, peerLimits(peers), schedulerLimits(scheduler)),
     ];
   }
@@ -288,6 +299,7 @@ export class Simulation {
     const timeoutUs = 2 * TIMINGS_DEFAULT.electionTimeoutMs * 1_000;
     const leaderByUs = world.nowUs + LEADER_TIMEOUTS_MAX * timeoutUs;
     await world.run(world.nowUs + ASKING_ON_US);
+    await this.#keepTime(endUs);
     this.#workload.rest();
     const agreeByUs = world.nowUs + AGREE_TIMEOUTS_MAX * timeoutUs;
     for (;;) {
@@ -307,6 +319,19 @@ export class Simulation {
     await world.run(world.nowUs + STEADY_US);
     const now = this.#cluster.leader?.peer?.term;
     if (now !== term) throw new Violation('progress', `a new term begins although nothing fails: ${term}, then ${now}`);
+  }
+
+  /** Lets schedules come to where they should be, and takes them away then: otherwise there would be no end. */
+  async #keepTime(endUs: number): Promise<void> {
+    const world = this.#world;
+    while (this.#occurrences.size > 0) {
+      const nowMs = this.#cluster.leader?.peer?.logTimeNowMs();
+      const waits = nowMs === undefined ? 'nobody leads' : this.#occurrences.overdue(nowMs);
+      if (waits === undefined) break;
+      if (world.nowUs >= endUs) throw new Violation('progress', `after everything was healed ${waits}`);
+      await world.run(world.nowUs + LOOK_US);
+    }
+    this.#workload.clear();
   }
 
   /** Why those that must agree do not, or undefined when they do. */
@@ -334,6 +359,7 @@ export class Simulation {
   #unfinished(): string | undefined {
     if (this.#hosts.runsCopy) return 'a peer runs on an old copy of its directory, and nobody has told it';
     if (!this.#operator.idle) return 'the operator is not done';
+    if (this.#occurrences.size > 0) return 'there are schedules';
     for (const story of this.#witness.stories.values()) {
       if (story.end !== undefined) continue;
       const task = this.#witness.scheduler.task(story.number);

@@ -1,8 +1,9 @@
 /** What runs add up to. */
+import type { OccurrenceCounts } from './checkers/occurrence-counts.ts';
 import type { FaultCounts } from './faults/faults.ts';
 
 /** Things that are rare in practice and must not be in simulation. */
-export interface RareEvents {
+export interface RareEvents extends Readonly<OccurrenceCounts> {
   /** Leaders after the first. */
   readonly leaderChanges: number;
   /** Entries that were on a disk and were overwritten by a later leader. */

@@ -95,6 +95,7 @@ export class Witness {
         }
       }
     }
+    for (const { task } of outcome.occurrences) if (task !== undefined) this.#made(index, task);
     for (const number of outcome.assigned) this.#placed(index, number);
     for (const number of outcome.finished) this.#finished(index, number, ended.get(number));
   }
@@ -131,6 +132,23 @@ export class Witness {
       }
       number += 1;
     }
+  }
+
+  /** A schedule made a task. */
+  #made(index: LogIndex, number: number): void {
+    if (this.stories.has(number)) throw new Violation('submit-once', `task ${number} was made twice`);
+    const notBeforeMs = this.scheduler.logTimeMs;
+    const [placements, accepted] = [[], []];
+    this.stories.set(number, {
+      number,
+      mark: '',
+      createdIndex: index,
+      notBeforeMs,
+      placements,
+      accepted,
+      end: undefined,
+    });
+    this.#unfinished += 1;
   }
 
   #placed(index: LogIndex, number: number): void {

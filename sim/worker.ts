@@ -3,6 +3,7 @@ import { parseTaskId } from '../src/protocol/task-id.ts';
 import { below } from '../src/base/random.ts';
 import { Program } from './program.ts';
 import type { HostClock, SimProcess } from './process.ts';
+import { isScheduled, payloadOfAttempt } from './schedules/plan.ts';
 import { runTask, TASK_TYPES, ZONE } from './tasks.ts';
 import type { WorkloadContext } from './workload.ts';
 import { Violation } from './world.ts';
@@ -43,7 +44,10 @@ export class SimWorker extends Program {
     const { network, options, urls, world, leases } = this.context;
     const { clock, timers, random, logger } = process;
     const handle = async (payload: unknown, context: Parameters<typeof runTask>[2]): Promise<unknown> => {
-      const result = await runTask(process, payload, context, this.context.calm());
+      const drawn = payloadOfAttempt(random, payload);
+      const result = await runTask(process, drawn, context, this.context.calm());
+      // No client knows of it.
+      if (isScheduled(payload)) return result;
       const number = parseTaskId(context.taskId)?.number ?? 0;
       const done = { f: 'complete', state: 'done', result: JSON.stringify(result) ?? 'null' } as const;
       this.context.ledger.mayHappen(this.host, number, world.nowUs, done);

@@ -9,6 +9,8 @@ import type { SimNetwork } from './network.ts';
 import type { SimOptions } from './options.ts';
 import { Reader } from './reader.ts';
 import { RogueWorker } from './rogue-worker.ts';
+import type { ScheduleBook } from './schedules/book.ts';
+import { Planner } from './schedules/planner.ts';
 import { SimWorker } from './worker.ts';
 import type { World } from './world.ts';
 
@@ -21,6 +23,7 @@ export interface WorkloadContext {
   readonly network: SimNetwork;
   readonly options: SimOptions;
   readonly ledger: Ledger;
+  readonly book: ScheduleBook;
   readonly visible: ClientVisible;
   readonly leases: LeaseExclusion;
   readonly urls: readonly string[];
@@ -40,6 +43,7 @@ export class Workload {
   readonly workers: readonly SimWorker[];
   readonly rogues: readonly RogueWorker[];
   readonly readers: readonly Reader[];
+  readonly planners: readonly Planner[];
   /** What programs of users share. */
   readonly context: WorkloadContext;
   #asking = true;
@@ -51,10 +55,13 @@ export class Workload {
     parts: {
       readonly network: SimNetwork;
       readonly ledger: Ledger;
+      readonly book: ScheduleBook;
       readonly visible: ClientVisible;
       readonly leases: LeaseExclusion;
       /** Tasks that are not final. */
       readonly unfinished: () => number;
+      /** Schedules that there are. */
+      readonly schedulesLeft: () => number;
     },
   ) {
     const urls = Array.from({ length: options.peers }, (_, at) => clientUrl(`p${at + 1}`));
@@ -77,6 +84,12 @@ export class Workload {
     this.workers = make(workers, 'w', (host) => new SimWorker(host, clockOf(host), context, host === 'w1'));
     this.rogues = make(rogues, 'r', (host) => new RogueWorker(host, clockOf(host), context));
     this.readers = make(readers, 'g', (host) => new Reader(host, clockOf(host), context));
+    const planning = { left: parts.schedulesLeft };
+    this.planners = make(
+      options.schedules.planners,
+      's',
+      (host) => new Planner(host, clockOf(host), context, planning),
+    );
   }
 
   /** Hosts that are no peers. */
@@ -89,13 +102,13 @@ export class Workload {
   }
 
   begin(): void {
-    for (const one of [...this.clients, ...this.workers, ...this.rogues, ...this.readers]) one.boot();
+    for (const one of [...this.clients, ...this.workers, ...this.rogues, ...this.readers, ...this.planners]) one.boot();
   }
 
   /** Everybody is there again and behaves. */
   heal(): void {
     this.#calm = true;
-    for (const one of [...this.clients, ...this.workers]) one.recover();
+    for (const one of [...this.clients, ...this.workers, ...this.planners]) one.recover();
     // What operators had drained is to work again.
     for (const client of this.clients) client.resumeWorkers(this.#workerIds());
     for (const rogue of this.rogues) rogue.leave();
@@ -105,5 +118,10 @@ export class Workload {
   rest(): void {
     this.#asking = false;
     for (const reader of this.readers) reader.leave();
+  }
+
+  /** Every schedule is taken away. */
+  clear(): void {
+    for (const planner of this.planners) planner.clear();
   }
 }

@@ -59,6 +59,8 @@ export class World {
   readonly trace: Trace;
   /** For what travels. */
   readonly messages: Copies = new Copies();
+  /** What right clocks show when the run begins, in ms since 1970: 2026-01-01, unless it is set before anything runs. */
+  epochMs = 1_767_225_600_000;
   readonly #seed: number;
   readonly #heap = new EventQueue();
   /**
