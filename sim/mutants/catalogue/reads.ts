@@ -13,7 +13,7 @@ export const READS: readonly Mutant[] = [
   },
   {
     name: 'follower-read-before-the-term-is-open',
-    origin: 'tikv/tikv#9208 and #9239: stale reads at replicas after a change of leaders',
+    origin: 'tikv/tikv#9208 and #9239: stale reads at followers after a change of leaders',
     wrong: 'A new leader tells followers an index before it has committed anything of its own.',
     file: 'src/raft/leader.ts',
     find: `  const index = core.commitIndex >= leader.termStartIndex ? core.commitIndex : undefined;`,

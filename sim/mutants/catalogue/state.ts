@@ -157,4 +157,13 @@ export const STATES: readonly Mutant[] = [
     replace: `  notBeforeMs = 0,
 ): void {`,
   },
+  {
+    name: 'forgotten-answers-in-memory-only',
+    origin: TOUCHED,
+    wrong: 'A restart forgets up to where a client has its answers.',
+    file: 'src/scheduler/sessions.ts',
+    find: `    if (answeredBelow <= session.floor) return;
+    this.table.touch(session.slot);`,
+    replace: `    if (answeredBelow <= session.floor) return;`,
+  },
 ];

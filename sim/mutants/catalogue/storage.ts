@@ -108,4 +108,12 @@ export const STORED: readonly Mutant[] = [
     find: `    const to = Math.min(from + GARBAGE_PER_APPEND, baseIndex + 1, gap?.from ?? baseIndex + 1);`,
     replace: `    const to = Math.min(from + GARBAGE_PER_APPEND, baseIndex + 2, gap?.from ?? baseIndex + 2);`,
   },
+  {
+    name: 'configuration-of-a-checkpoint-is-too-new',
+    origin: 'databendlabs/openraft#1808: a configuration that does not belong to the snapshot it lies in',
+    wrong: 'A checkpoint keeps the configuration in force when it is written and not the one at its index.',
+    file: 'src/peer/member.ts',
+    find: `encodeApplied(this.membership.applied);`,
+    replace: `encodeApplied({ ...this.membership.applied, members: this.raft.configuration.members });`,
+  },
 ];
