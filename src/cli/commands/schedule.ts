@@ -195,17 +195,22 @@ function nextCommand(): Command {
     .description('when it fires next, with changes of the clock marked; with --cron, --every or --at, when it would')
     .argument('<id>')
     .argument('[count]', '1 to 1000', wholeNumber, NEXT_COUNT)
-    .option('--after <instant>', 'from then on, ISO 8601 with its offset; default now')
+    .option('--after <instant>', 'only later ones: ISO 8601 with its offset, or ms since 1970; default now')
     .addHelpText('after', '\nExample:\n  taskraft schedule next nightly 20 --after 2027-03-01T00:00:00Z')
     .action((id: string, count: number, flags: NextFlags) =>
       withClient(flags, async (client) => {
-        const options = flags.after === undefined ? {} : { after: flags.after };
+        const options = flags.after === undefined ? {} : { after: instant(flags.after) };
         const next = hasWhen(flags)
           ? await client.schedules.preview(id, whenOf(flags), count, options)
           : await client.schedules.next(id, count, options);
         print(flags.output, { id, ...next }, () => nextTable(next), next.occurrences);
       }),
     );
+}
+
+/** What `-o json` prints, in ms, is taken as well as what tables show. */
+function instant(text: string): number | string {
+  return /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
 function staleOption(): Option {
@@ -315,7 +320,8 @@ async function backfill(
   range: { readonly from: string; readonly to: string },
   flags: BackfillFlags,
 ): Promise<void> {
-  const options = { ...range, ...(flags.overlap === undefined ? {} : { overlap: flags.overlap }) };
+  const overlap = flags.overlap === undefined ? {} : { overlap: flags.overlap };
+  const options = { from: instant(range.from), to: instant(range.to), ...overlap };
   const { planned, accepted } = await client.schedules.backfill(id, options);
   print(flags.output, { id, planned, accepted }, () =>
     formatFields([
