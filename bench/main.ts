@@ -1,5 +1,7 @@
 /** `npm run bench -- lifecycle [options]`: figures of this machine, for people or, with `--json`, for programs. */
 import { Command, InvalidArgumentError } from 'commander';
+import { benchDelayed } from './delayed.ts';
+import { describeDelayed } from './describe-delayed.ts';
 import { benchLifecycle, type LifecycleReport } from './lifecycle.ts';
 import { benchSnapshot, type SnapshotReport } from './snapshot.ts';
 
@@ -23,9 +25,21 @@ interface SnapshotCliOptions {
   readonly json: boolean;
 }
 
+interface DelayedCliOptions {
+  readonly tasks: number;
+  readonly seconds: number;
+  readonly baseline: number;
+  readonly dueRate: number;
+  readonly rate: number;
+  readonly dir: string;
+  readonly batch: number;
+  readonly inFlight: number;
+  readonly json: boolean;
+}
+
 const program = new Command('bench')
   .description('measures Taskraft on this machine')
-  // 2 for wrong usage: commander's own 1 here means that tasks were not started, or started again.
+  // 2 for wrong usage: commander's own 1 here means that tasks were not started, or started again or early.
   .exitOverride(({ exitCode, code }) => process.exit(exitCode === 0 && code !== 'commander.help' ? 0 : 2));
 
 program
@@ -77,6 +91,36 @@ program
       progress: (line) => process.stderr.write(`${line}\n`),
     });
     process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describeSnapshot(report));
+  });
+
+program
+  .command('delayed')
+  .description('what delayed tasks cost, and how late they are while others are carried')
+  .option('--tasks <n>', 'tasks that wait all the time', positive, 1_000_000)
+  .option('--seconds <n>', 'how long tasks fall due', positive, 60)
+  .option('--baseline <n>', 'how long, in seconds, the other tasks are measured alone', positive, 15)
+  .option('--due-rate <n>', 'tasks that fall due a second', positive, 1_000)
+  .option('--rate <n>', 'other tasks a second', positive, 5_000)
+  .option('--dir <path>', 'where the data directories go; on a disk that is real', '.')
+  .option('--batch <n>', 'tasks in one submission of delayed tasks', positive, 256)
+  .option('--in-flight <n>', 'submissions of delayed tasks under way', positive, 16)
+  .option('--json', 'one object on standard output', false)
+  .action(async (options: DelayedCliOptions) => {
+    const report = await benchDelayed({
+      tasks: options.tasks,
+      seconds: options.seconds,
+      baselineSeconds: options.baseline,
+      dueRate: options.dueRate,
+      rate: options.rate,
+      directory: options.dir,
+      batchTasks: options.batch,
+      inFlight: options.inFlight,
+      progress: (line) => process.stderr.write(`${line}\n`),
+    });
+    process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : describeDelayed(report));
+    if (report.neverStarted !== 0 || report.startedAgain !== 0 || report.lateToPlacementMs.early !== 0) {
+      process.exitCode = 1;
+    }
   });
 
 await program.parseAsync();

@@ -1,5 +1,6 @@
-/** The client of the bench: keeps a number of submissions under way, or submits one task at a time. Argument: URLS. */
+/** The client of the benches: keeps a number of submissions under way, or a pace, or submits one task at a time. Argument: URLS. */
 import { Client } from '../../src/index.ts';
+import { DelayedLoad } from './delayed-load.ts';
 import { type FromProcess, sharedClockMs, type ToProcess } from './messages.ts';
 import { UsageMeter } from './usage-meter.ts';
 
@@ -11,6 +12,7 @@ let sequence = 0;
 let acknowledged = 0;
 const load = { wanted: false };
 const lanes: Promise<void>[] = [];
+const delayed = new DelayedLoad(client, payloads);
 
 /** Payloads for `count` tasks in one buffer. Each begins with a number of its own, by which the worker keeps its record. */
 function payloads(count: number): Uint8Array[] {
@@ -42,9 +44,19 @@ async function handle(message: ToProcess): Promise<void> {
       load.wanted = true;
       for (let lane = 0; lane < message.inFlight; lane += 1) lanes.push(submitLane(message.batchTasks));
       return;
+    case 'delay':
+      await delayed.delay(message);
+      if (message.remember) acknowledged += message.tasks;
+      return tell({ type: 'delayed' });
+    case 'pace':
+      return delayed.pace(message.perSecond, (tasks) => {
+        acknowledged += tasks;
+      });
+    case 'lateness':
+      return tell({ type: 'lateness', lateMs: await delayed.placements() });
     case 'stopLoad':
       load.wanted = false;
-      await Promise.all(lanes.splice(0));
+      await Promise.all([...lanes.splice(0), delayed.stop()]);
       return tell({ type: 'stopped', acknowledged });
     case 'single': {
       const atMs = sharedClockMs();
@@ -53,6 +65,7 @@ async function handle(message: ToProcess): Promise<void> {
       return tell({ type: 'submitted', atMs });
     }
     case 'record':
+    case 'memory':
     case 'progress':
       return;
     case 'stop':

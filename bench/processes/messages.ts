@@ -17,9 +17,23 @@ export type ToProcess =
   | { readonly type: 'count' }
   | { readonly type: 'usage' }
   | { readonly type: 'load'; readonly batchTasks: number; readonly inFlight: number }
+  /** To the client: tasks that are to run at instants from `fromMs` to before `untilMs`, some of them asked about later. */
+  | {
+      readonly type: 'delay';
+      readonly tasks: number;
+      readonly fromMs: number;
+      readonly untilMs: number;
+      readonly batchTasks: number;
+      readonly inFlight: number;
+      readonly remember: boolean;
+    }
+  | { readonly type: 'pace'; readonly perSecond: number }
   | { readonly type: 'stopLoad' }
   | { readonly type: 'single' }
   | { readonly type: 'record' }
+  /** To the client and the worker: how late was each task that was to run at an instant? */
+  | { readonly type: 'lateness' }
+  | { readonly type: 'memory' }
   | { readonly type: 'progress' }
   | { readonly type: 'stop' };
 
@@ -27,7 +41,11 @@ export type ToProcess =
 export type FromProcess =
   | { readonly type: 'ready' }
   | { readonly type: 'usage'; readonly usage: Usage; readonly done: number; readonly atMs: number }
+  | { readonly type: 'delayed' }
   | { readonly type: 'stopped'; readonly acknowledged: number }
+  | { readonly type: 'lateness'; readonly lateMs: readonly number[] }
+  /** What the process holds after a collection of garbage: of the system's memory, and of that by its own books. */
+  | { readonly type: 'memory'; readonly residentBytes: number; readonly usedBytes: number }
   | { readonly type: 'submitted'; readonly atMs: number }
   | { readonly type: 'started'; readonly sequence: number; readonly atMs: number }
   /** How far a peer is, and the bytes of a snapshot that it has sent or fetched. */

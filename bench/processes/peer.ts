@@ -1,5 +1,7 @@
 /** One member of the benched cluster: exactly what `taskraft server` starts, with a meter beside it. Arguments: CONFIG PEER DATA [LIMITS as JSON]. */
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { loadConfig } from '../../src/config/config.ts';
 import type { PeerLimits } from '../../src/config/limits.ts';
 import { peerConfig } from '../../src/config/peer-config.ts';
@@ -32,6 +34,7 @@ const meter = new UsageMeter(() => member.syncCount());
 process.on('message', (message: ToProcess) => {
   if (message.type === 'count') meter.begin();
   if (message.type === 'progress') tell(progress());
+  if (message.type === 'memory') tell(memory());
   if (message.type === 'usage') tell({ type: 'usage', usage: meter.usage(), done: 0, atMs: sharedClockMs() });
   if (message.type === 'stop') void member.stop().then(() => process.exit(0));
 });
@@ -54,4 +57,12 @@ function progress(): FromProcess {
     phase: snapshot?.phase ?? 'none',
     atMs: sharedClockMs(),
   };
+}
+
+function memory(): FromProcess {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect === 'function') collect();
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { type: 'memory', residentBytes: rss, usedBytes: heapUsed + external };
 }

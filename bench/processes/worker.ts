@@ -1,5 +1,9 @@
-/** The worker of the bench: does nothing, and keeps a record of every start by the number in its payload. Arguments: URLS SLOTS. */
+/**
+ * The worker of the benches: does nothing, and keeps a record of every start by the number in its payload, and of how late it was
+ * where the payload names an instant. Arguments: URLS SLOTS.
+ */
 import { Worker } from '../../src/index.ts';
+import { RUN_AT_BYTE } from './delayed-load.ts';
 import { type FromProcess, sharedClockMs, type ToProcess } from './messages.ts';
 import { UsageMeter } from './usage-meter.ts';
 
@@ -8,10 +12,15 @@ let startsOf = new Uint8Array(1 << 22);
 let starts = 0;
 let distinct = 0;
 let telling = false;
+/** By the wall clock, which is that of the peers too. */
+const lateMs: number[] = [];
 
 function run(payload: unknown): void {
   const bytes = payload as Uint8Array;
-  const sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const sequence = view.getUint32(0, true);
+  const runAtMs = view.getFloat64(RUN_AT_BYTE, true);
+  if (runAtMs !== 0) lateMs.push(Date.now() - runAtMs);
   if (sequence >= startsOf.length) {
     const larger = new Uint8Array(startsOf.length * 2);
     larger.set(startsOf);
@@ -39,7 +48,12 @@ process.on('message', (message: ToProcess) => {
       return;
     case 'record':
       return tell({ type: 'record', starts, distinct, repeated: starts - distinct });
+    case 'lateness':
+      return tell({ type: 'lateness', lateMs });
     case 'load':
+    case 'delay':
+    case 'pace':
+    case 'memory':
     case 'stopLoad':
     case 'progress':
       return;
