@@ -26,6 +26,8 @@ interface Question {
   readonly id: string;
   readonly stale: boolean;
   readonly askedUs: number;
+  /** How far the state was in the newest answer before it was asked; what is asked at once may be answered in any order. */
+  readonly after: number;
 }
 
 /**
@@ -113,7 +115,7 @@ export class Reader extends Program {
     if (id === undefined || parts === undefined) return;
     this.#requestId += 1;
     const stale = below(process.random, 2) === 0;
-    this.#asked.set(this.#requestId, { id, stale, askedUs: world.nowUs });
+    this.#asked.set(this.#requestId, { id, stale, askedUs: world.nowUs, after: this.#index });
     const task = [parts.group, parts.epoch, parts.number] as const;
     this.#send({ type: 'get', requestId: this.#requestId, task, stale });
   }
@@ -127,8 +129,8 @@ export class Reader extends Program {
     const number = parseTaskId(question.id)?.number ?? 0;
     const index = frame.index ?? 0;
     world.check(() => {
-      visible.shownAt(number, state, index, this.#index);
-      this.#index = index;
+      visible.shownAt(number, state, index, question.after);
+      this.#index = Math.max(this.#index, index);
       if (question.stale) ledger.staleReads += 1;
       else {
         ledger.readsAnywhere += 1;
