@@ -52,7 +52,7 @@ async function command(): Promise<void> {
     .option('--twice', `run every seed twice and compare the traces (otherwise every ${TWICE_EVERY}th)`, false)
     .option(
       '--drawn-lengths',
-      'let each seed draw the length of its run: a quarter to three halves of a whole one',
+      'let each seed draw the length of its run: a sixth to three halves of a whole one',
       false,
     )
     .option(

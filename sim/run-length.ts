@@ -3,10 +3,10 @@ import { deriveSeed, SeededRandom } from '../src/base/random.ts';
 import { FULL_LENGTH, type RunLength } from './simulation.ts';
 
 /** Parts of a whole run, least and most. */
-const PART_MIN = 1 / 4;
+const PART_MIN = 1 / 6;
 const PART_MAX = 3 / 2;
 
-/** The length of the run of `seed`. Every doubling is as likely as every other: on average seven tenths of a whole run. Pure. */
+/** The length of the run of `seed`. Every doubling is as likely as every other: on average six tenths of a whole run. Pure. */
 export function drawLength(seed: number): RunLength {
   const random = new SeededRandom(deriveSeed(seed, 'length'));
   const doublings = (random.uint32() / 0x1_0000_0000) * Math.log2(PART_MAX / PART_MIN);
