@@ -28,6 +28,8 @@ interface Question {
   readonly askedUs: number;
   /** How far the state was in the newest answer before it was asked; what is asked at once may be answered in any order. */
   readonly after: number;
+  /** The run of the peer in which it was asked. One that opens its directory anew begins from its disk, with connections that stand. */
+  readonly run: number;
 }
 
 /**
@@ -40,8 +42,12 @@ export class Reader extends Program {
   #isDone = false;
   /** By the number of the request. */
   readonly #asked = new Map<number, Question>();
+  /** Who is asked. */
+  #peer = '';
   /** How far the state was in the newest answer on this connection. */
   #index = 0;
+  /** The run of the peer from which that was. */
+  #run = 0;
 
   /** Ends for good. */
   leave(): void {
@@ -62,6 +68,7 @@ export class Reader extends Program {
     if (this.#isDone) return;
     this.#asked.clear();
     this.#index = 0;
+    this.#peer = new URL(url).hostname;
     const again = (): void => {
       this.#socket = undefined;
       process.timers.after(50 + below(process.random, AGAIN_MS_MAX), () => this.main(process));
@@ -109,13 +116,20 @@ export class Reader extends Program {
   }
 
   #ask(process: SimProcess): void {
-    const { world, ledger } = this.context;
+    const { world, ledger, visible } = this.context;
     const id = ledger.ids[below(process.random, Math.max(1, ledger.ids.length))];
     const parts = id === undefined ? undefined : parseTaskId(id);
     if (id === undefined || parts === undefined) return;
     this.#requestId += 1;
     const stale = below(process.random, 2) === 0;
-    this.#asked.set(this.#requestId, { id, stale, askedUs: world.nowUs, after: this.#index });
+    const run = visible.runOf(this.#peer);
+    this.#asked.set(this.#requestId, {
+      id,
+      stale,
+      askedUs: world.nowUs,
+      after: run === this.#run ? this.#index : 0,
+      run,
+    });
     const task = [parts.group, parts.epoch, parts.number] as const;
     this.#send({ type: 'get', requestId: this.#requestId, task, stale });
   }
@@ -129,8 +143,10 @@ export class Reader extends Program {
     const number = parseTaskId(question.id)?.number ?? 0;
     const index = frame.index ?? 0;
     world.check(() => {
-      visible.shownAt(number, state, index, question.after);
-      this.#index = Math.max(this.#index, index);
+      const isSameRun = question.run === visible.runOf(this.#peer);
+      visible.shownAt(number, state, index, isSameRun ? question.after : 0);
+      this.#index = isSameRun && question.run === this.#run ? Math.max(this.#index, index) : index;
+      this.#run = question.run;
       if (question.stale) ledger.staleReads += 1;
       else {
         ledger.readsAnywhere += 1;

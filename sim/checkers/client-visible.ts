@@ -81,6 +81,11 @@ export class ClientVisible extends PropertyChecker {
     }
   }
 
+  /** Counts the runs of a peer: in each its state only goes forward. */
+  runOf(peer: string): number {
+    return this.cluster.peers.find(({ id }) => id === peer)?.start ?? 0;
+  }
+
   /** A peer said, as of now, that there is no such task, which a client was given the id of: it ended, and was not kept longer. */
   notShown(number: number): void {
     const story = this.#witness.stories.get(number);
