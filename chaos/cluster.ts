@@ -14,6 +14,8 @@ import { PeerProcess } from './peer-process.ts';
 /** What a peer is started with beside the usual, until it is changed. */
 export interface PeerSetting {
   readonly prefix?: readonly string[];
+  /** URL of a module that is loaded before the program. */
+  readonly preload?: string;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -113,6 +115,7 @@ export class ChaosCluster {
       dataDirectory: this.dataOf(id),
       logFile: this.logOf(id),
       prefix: [...this.network.prefixOf(id), ...(setting.prefix ?? [])],
+      preload: setting.preload,
       environment: { ...this.#options.environment, ...setting.environment },
       arguments: this.#options.arguments,
     });

@@ -5,7 +5,7 @@ import type { FromLoad, LoadOrder, ToLoad } from './load/messages.ts';
 
 /** What one is started with. */
 export interface LoadOptions {
-  readonly module: 'client' | 'worker';
+  readonly module: 'client' | 'worker' | 'schedule-worker';
   readonly order: LoadOrder;
   /** The command that starts it, before the program. */
   readonly prefix: readonly string[];
@@ -96,6 +96,13 @@ export class LoadProcess {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_GRACE_MS);
     await this.#ended;
     clearTimeout(timer);
+  }
+
+  /** Ends the process as a power cut would; fulfilled when it is gone. */
+  async kill(): Promise<void> {
+    this.#ending = true;
+    this.#child.kill('SIGKILL');
+    await this.#ended;
   }
 
   #tell(message: ToLoad): void {

@@ -4,8 +4,9 @@
  *
  *     npm run chaos                              five minutes of all faults, on three peers
  *     npm run chaos -- --peers 5 --seconds 600   longer, on five
- *     npm run chaos -- --ci                      what the gate runs: 20 kills, 3 partitions, one full disk
+ *     npm run chaos -- --ci                      what the gate runs: 20 kills, 3 partitions, one full disk, then 30 s of schedules
  *     npm run chaos -- failover --kills 500      how long nothing is placed when a leader dies
+ *     npm run chaos -- schedules --minutes 5     each occurrence of schedules counted, with faults aimed at their instants
  *
  * Exit status: 0 all is well, 1 something is off, 2 wrong usage.
  */
@@ -20,6 +21,8 @@ import type { Fault } from './faults/fault.ts';
 import { isIsolated, runIsolated } from './isolation.ts';
 import { NamespaceNetwork } from './namespace-network.ts';
 import type { Network } from './network.ts';
+import { type OccurrencesReport, runOccurrences } from './occurrences/occurrences.ts';
+import { describeOccurrences } from './occurrences/report.ts';
 import { ProxyNetwork } from './proxy-network.ts';
 import { describeReport } from './report.ts';
 import { runChaos, type RunReport } from './run.ts';
@@ -47,8 +50,23 @@ interface FailoverFlags {
   readonly json: boolean;
 }
 
+interface SchedulesFlags {
+  readonly peers: number;
+  readonly minutes: number;
+  readonly kills?: number;
+  readonly downtime: boolean;
+  readonly seed: number;
+  readonly dir: string;
+  readonly keep: boolean;
+  readonly json: boolean;
+}
+
 /** What the gate runs, by name. */
 const CI_COUNTS: Readonly<Record<string, number>> = { kill: 20, partition: 3, 'full-disk': 1, cut: 2, pause: 1 };
+/** What the gate runs of schedules. */
+const CI_SCHEDULES = { peers: 3, seconds: 30, kills: 5, downtime: false };
+/** Leaders that are killed in a minute at least, unless it is said. */
+const KILLS_A_MINUTE = 6;
 /** Only partitions and kills count down; all else is drawn until the time is up. */
 const PARTITIONS = 10;
 const PEERS: readonly string[] = ['3', '5'];
@@ -91,6 +109,21 @@ program
   .option('--json', 'one object on standard output', false)
   .action((flags: FailoverFlags) => failover(flags));
 
+program
+  .command('schedules')
+  .description(
+    'schedules fire while leaders are killed, paused, cut off and set wrong near their instants; each occurrence is counted',
+  )
+  .addOption(peersOption())
+  .option('--minutes <n>', 'how long faults happen at least', whole, 5)
+  .option('--kills <n>', `leaders ended by SIGKILL at least (default: ${KILLS_A_MINUTE} a minute)`, whole)
+  .option('--no-downtime', 'never end all peers for more than a minute')
+  .option('--seed <n>', 'draws faults, their order and their instants', whole, 1)
+  .option('--dir <path>', 'where directories of data go', tmpdir())
+  .option('--keep', 'leave data, logs and what was collected where they are', false)
+  .option('--json', 'one object on standard output', false)
+  .action((flags: SchedulesFlags) => schedules(flags));
+
 if (!(await runIsolated())) {
   await program.parseAsync();
   // A run that failed may leave something open, which must not keep it from ending; processes end with their parent.
@@ -109,6 +142,7 @@ async function chaos(flags: Flags): Promise<void> {
   const network: Network = inNamespaces ? new NamespaceNetwork() : new ProxyNetwork();
   const directory = mkdtempSync(path.join(flags.dir, 'taskraft-chaos-'));
   let report: RunReport | undefined;
+  let problems: readonly string[] | undefined;
   try {
     report = await runChaos({
       directory,
@@ -121,14 +155,48 @@ async function chaos(flags: Flags): Promise<void> {
       arguments: inNamespaces ? ['--accept-plaintext'] : [],
       say,
     });
-    process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : describeReport(report));
-    for (const problem of flags.json ? report.problems : []) say(problem);
+    const occurrences = flags.ci ? await ciSchedules(flags, directory) : undefined;
+    problems = [...report.problems, ...(occurrences?.problems ?? [])];
+    const both = occurrences === undefined ? report : { ...report, problems, occurrences };
+    const text = `${describeReport(report)}${occurrences === undefined ? '' : describeOccurrences(occurrences)}`;
+    process.stdout.write(flags.json ? `${JSON.stringify(both)}\n` : text);
+    for (const problem of flags.json ? problems : []) say(problem);
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
   }
-  if (report === undefined || report.problems.length > 0) process.exitCode = 1;
-  const isKept = flags.keep || process.exitCode === 1;
-  if (isKept) say(`data, logs and history are in ${directory}; the seed was ${flags.seed}`);
+  conclude(directory, flags, problems);
+}
+
+/** What the gate runs of schedules, beside the data of what went before. */
+function ciSchedules({ seed }: Flags, directory: string): Promise<OccurrencesReport> {
+  say('now schedules');
+  return runOccurrences({ ...CI_SCHEDULES, seed, directory: path.join(directory, 'schedules'), say });
+}
+
+async function schedules(flags: SchedulesFlags): Promise<void> {
+  const directory = mkdtempSync(path.join(flags.dir, 'taskraft-chaos-'));
+  const { peers, minutes, seed, downtime, kills = KILLS_A_MINUTE * minutes } = flags;
+  let problems: readonly string[] | undefined;
+  try {
+    const report = await runOccurrences({ directory, peers, seed, seconds: minutes * 60, kills, downtime, say });
+    ({ problems } = report);
+    process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : describeOccurrences(report));
+    for (const problem of flags.json ? problems : []) say(problem);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+  }
+  conclude(directory, flags, problems);
+}
+
+/** Sets the exit status, and leaves what was written where somebody will want to look. Without `problems` the run broke off. */
+function conclude(
+  directory: string,
+  { keep, seed }: { readonly keep: boolean; readonly seed: number },
+  problems: readonly string[] | undefined,
+): void {
+  if (problems === undefined || problems.length > 0) process.exitCode = 1;
+  const isKept = keep || process.exitCode === 1;
+  if (isKept) say(`data, logs and history are in ${directory}; the seed was ${seed}`);
   else rmSync(directory, { recursive: true, force: true });
 }
 

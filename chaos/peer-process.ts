@@ -19,6 +19,8 @@ export interface PeerLaunch {
   /** A command that starts it: `['prlimit', '--nofile=64']`, to which the program is added. */
   readonly prefix?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** URL of a module that is loaded before the program. */
+  readonly preload?: string | undefined;
   /** Further arguments of `taskraft server`. */
   readonly arguments?: readonly string[];
 }
@@ -47,6 +49,7 @@ export class PeerProcess {
     const [command = process.execPath, ...args] = [
       ...(launch.prefix ?? []),
       process.execPath,
+      ...(launch.preload === undefined ? [] : ['--import', launch.preload]),
       MAIN,
       ...server,
       '--stop-with-parent',

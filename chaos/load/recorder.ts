@@ -61,8 +61,26 @@ export interface AnswerRecord {
   readonly atUs: number;
 }
 
+/** The handler of a task of a schedule was called. */
+export interface BeganRecord {
+  readonly record: 'began';
+  readonly id: string;
+  readonly token: number;
+  readonly schedule: string;
+  readonly atUs: number;
+  /** The same instant by the wall clock of the host. */
+  readonly wallMs: number;
+}
+
+/** It is over, whatever came of it. */
+export interface EndedRecord {
+  readonly record: 'ended';
+  readonly token: number;
+  readonly atUs: number;
+}
+
 /** A line. */
-export type LoadRecord = CallRecord | AcknowledgedRecord | StartRecord | AnswerRecord;
+export type LoadRecord = CallRecord | AcknowledgedRecord | StartRecord | AnswerRecord | BeganRecord | EndedRecord;
 
 /** Lines that are gathered before they are written: each write is a call of the system. */
 const GATHERED_MAX = 64;

@@ -1,10 +1,10 @@
 /** Some workers of the SDK in one process. They do what the payload says, and keep a record of their own. Argument: an order. */
 import { Worker, type WorkerObserver } from '../../src/index.ts';
 import type { HandlerContext } from '../../src/index.ts';
-import { pause } from '../clock.ts';
 import type { SharedPayload, SharedResult } from './keys.ts';
 import { PROGRESS_MS, readOrder, TASK_TYPE, tell, type ToLoad } from './messages.ts';
 import { nowUs, Recorder } from './recorder.ts';
+import { worked } from './working.ts';
 
 /** An attempt that was started here. */
 interface Running {
@@ -27,15 +27,6 @@ async function handle(payload: unknown, context: HandlerContext): Promise<Shared
   running.set(token, { id: context.taskId, key, reported: undefined });
   if (workMs > 0) await worked(workMs, context.signal);
   return { key, token };
-}
-
-/** Fulfilled after so many ms; rejected when the signal says stop. */
-async function worked(workMs: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const stopped = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('the handler was told to stop')), { once: true });
-  });
-  await Promise.race([pause(workMs), stopped]);
 }
 
 const observer: WorkerObserver = {
