@@ -123,6 +123,7 @@ export class SimCluster implements ClusterView {
       writing: (member) => context.writing(member),
       diskFailure: (member) => context.diskFailure(member),
       halted: (member, reason) => context.halted(member, reason),
+      led: (member, index, settled) => context.led(member, index, settled),
       sent: (member, message) => this.#sent(member, message),
       reading: (member) => this.#reading(member),
     };

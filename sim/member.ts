@@ -13,6 +13,7 @@ import { CONNECT_PATH } from '../src/protocol/protocol.ts';
 import { DEFAULT_WIRE_LIMITS } from '../src/protocol/request-rules.ts';
 import type { Message } from '../src/raft/message.ts';
 import type { Raft } from '../src/raft/raft.ts';
+import type { SettledOccurrence } from '../src/scheduler/outcome.ts';
 import type { Scheduler } from '../src/scheduler/scheduler.ts';
 import { SERVER_LIMITS } from '../src/server/context.ts';
 import { Server } from '../src/server/server.ts';
@@ -61,6 +62,8 @@ export interface MemberContext {
   writing(member: SimMember): void;
   /** What a write or sync of the member's disk fails with; undefined when it is to succeed. */
   diskFailure(member: SimMember): Error | undefined;
+  /** The member leads and has applied an entry, which settled these occurrences. */
+  led(member: SimMember, index: LogIndex, settled: readonly SettledOccurrence[]): void;
   /** The member ended itself, or did not start. @throws Violation when it had no reason to */
   halted(member: SimMember, reason: string): void;
 }
@@ -214,7 +217,7 @@ export class SimMember implements PeerView {
     this.#run = run;
     world.line(this.id, `starts for the ${this.#start}. time`);
     peer.subscribe({
-      applied: () => {},
+      applied: (index, { occurrences }) => this.#context.led(this, index, occurrences),
       leadership: () => {},
       halted: (reason) => {
         if (process.alive) world.check(() => this.#context.halted(this, `has halted: ${reason}`));

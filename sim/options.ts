@@ -50,6 +50,8 @@ export const FAULTS = [
   'staleRecords',
   'lonelyLeaders',
   'hubs',
+  'outages',
+  'occasions',
 ] as const;
 
 /** A family of faults. */
@@ -170,7 +172,7 @@ export function drawOptions(seed: number): SimOptions {
     clockRatePerThousand: draw.pick([0, 0, 1, 20, 50, 300]),
     clockSkewMsMax: draw.pick([0, 20, 400, 3_000, 3_600_000]),
     lookUs: draw.pick([0, 0, 20, 400]),
-    faults: drawFaults(draw, later, leaseMs),
+    faults: drawFaults(draw, later, leaseMs, schedules),
     workload,
     schedules,
     leases: { leaseMs, heartbeatMs: Math.floor(leaseMs / 5), lostAfterAwayMs: Math.floor(leaseMs / 3) },
@@ -183,7 +185,7 @@ export function drawOptions(seed: number): SimOptions {
 }
 
 /** Here and below `later` is for what came later, so that the other options of a seed stay as they were. */
-function drawFaults(draw: Draw, later: Draw, leaseMs: number): FaultOptions {
+function drawFaults(draw: Draw, later: Draw, leaseMs: number, schedules: ScheduleOptions): FaultOptions {
   // Now and then a single family, so that nothing hides what it does.
   const alone = draw.chance(10) ? draw.pick(FAULTS) : undefined;
   const rates = Object.fromEntries(FAULTS.map((family) => [family, 0])) as Record<FaultName, number>;
@@ -228,6 +230,8 @@ function drawFaults(draw: Draw, later: Draw, leaseMs: number): FaultOptions {
   rate('staleRecords', 0.02, 0.3, 25, later);
   rate('lonelyLeaders', 0.05, 0.4, 45, later);
   rate('hubs', 0.03, 0.2, 35, later);
+  rates.outages = schedules.outagesRate;
+  rates.occasions = schedules.occasionsRate;
   return {
     rates,
     powerPercent: draw.pick([0, 30, 100]),

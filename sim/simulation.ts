@@ -127,6 +127,7 @@ export class Simulation {
       writing: (member) => this.#hosts.writing(member),
       diskFailure: (member) => this.#hosts.diskFailure(member),
       halted: (member, reason) => this.#hosts.halted(member, reason),
+      led: (member, index, settled) => this.#occurrences.ledBy(member.id, index, settled),
     });
     this.#atlas = new Atlas(world, this.#cluster);
     this.#hosts = new Hosts(world, this.#atlas);
@@ -149,6 +150,7 @@ export class Simulation {
       unfinished: () => this.#witness.unfinished,
       schedulesLeft: () => this.#occurrences.size,
     });
+    this.#occurrences.news = (moment) => this.#workload.occasions.met(moment);
     const clock = hostClock(world, 'operator', options);
     this.#operator = new SimOperator('operator', clock, this.#workload.context, this.#cluster, this.#hosts);
     const parts = {
@@ -374,8 +376,10 @@ export class Simulation {
     const { leader } = this.#cluster;
     const last = leader?.marks.at(-1);
     if (leader === undefined || last === undefined) return 'there is no mark';
-    for (const { id, marks } of this.#remains.mustFollow(leader)) {
+    for (const { id, marks, checkpointIndex } of this.#remains.mustFollow(leader)) {
       const mark = marks.at(-1);
+      // It began with the state at that mark, which was held to the digest when it was loaded.
+      if (mark === undefined && checkpointIndex === last.index) continue;
       if (mark?.index !== last.index) return `${id} has its last mark at ${mark?.index}, another at ${last.index}`;
       if (!sameHash(mark.digest, last.digest)) return `${id} has another digest at ${last.index}`;
     }

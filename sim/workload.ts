@@ -10,6 +10,7 @@ import type { SimOptions } from './options.ts';
 import { Reader } from './reader.ts';
 import { RogueWorker } from './rogue-worker.ts';
 import type { ScheduleBook } from './schedules/book.ts';
+import { Occasions } from './schedules/occasions.ts';
 import { Planner } from './schedules/planner.ts';
 import { SimWorker } from './worker.ts';
 import type { World } from './world.ts';
@@ -44,6 +45,7 @@ export class Workload {
   readonly rogues: readonly RogueWorker[];
   readonly readers: readonly Reader[];
   readonly planners: readonly Planner[];
+  readonly occasions: Occasions = new Occasions();
   /** What programs of users share. */
   readonly context: WorkloadContext;
   #asking = true;

@@ -5,6 +5,7 @@ import type { ScheduleView, TaskView } from '../../src/scheduler/views.ts';
 import { decodeValue } from '../../src/protocol/codec.ts';
 import type { ScheduleBook } from '../schedules/book.ts';
 import { instantsBetween } from '../schedules/expected-instants.ts';
+import type { Moment } from '../schedules/occasions.ts';
 import type { Plan } from '../schedules/plan.ts';
 import type { Witness } from '../witness.ts';
 import { Violation } from '../world.ts';
@@ -16,9 +17,6 @@ import { ScheduleModel } from './schedule-model.ts';
 const NAMESPACE = 'default';
 /** What is planned and not settled so long after its instant, in log time, is overdue once all is healed. In ms. */
 const SLACK_MS = 1_500;
-
-/** Something of which others may want to know at once. */
-export type OccurrenceNews = 'stored' | 'settled';
 
 /**
  * Each instant that a schedule names, by the slow reading of what was put, is settled once: by one task or by one reason, which is the
@@ -45,7 +43,7 @@ export class Occurrences extends PropertyChecker {
   readonly #told: Map<number, string> = new Map();
   readonly #led: { readonly peer: string; readonly index: number; readonly told: string }[] = [];
   /** Called when something was stored or settled. */
-  news: (news: OccurrenceNews) => void = () => {};
+  news: (moment: Moment) => void = () => {};
 
   constructor(cluster: ClusterView, book: ScheduleBook, witness: Witness, limits: Partial<SchedulerLimits>) {
     super(cluster);

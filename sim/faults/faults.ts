@@ -17,6 +17,7 @@ import { MEMBER_FAULTS } from './member-faults.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
 import { PROCESS_FAULTS } from './process-faults.ts';
 import { PROGRAM_FAULTS } from './program-faults.ts';
+import { SCHEDULE_FAULTS } from './schedule-faults.ts';
 
 /** Between two draws, in µs. */
 const TICK_US = 20_000;
@@ -45,6 +46,7 @@ const STRIKES = {
   ...ELECTION_FAULTS,
   ...MEMBER_FAULTS,
   ...PROGRAM_FAULTS,
+  ...SCHEDULE_FAULTS,
 } as Readonly<Record<FaultName, Strike>>;
 
 /** See the head of this file. */

@@ -6,6 +6,7 @@ import { LEASED } from './catalogue/leases.ts';
 import { MEMBERSHIP_CHANGES } from './catalogue/membership.ts';
 import { READS } from './catalogue/reads.ts';
 import { REPLICATED } from './catalogue/replication.ts';
+import { SCHEDULES } from './catalogue/schedules.ts';
 import { STATES } from './catalogue/state.ts';
 import { STORED } from './catalogue/storage.ts';
 
@@ -18,5 +19,6 @@ export const CATALOGUE: readonly Mutant[] = [
   ...STORED,
   ...STATES,
   ...LEASED,
+  ...SCHEDULES,
   ...CLIENTS,
 ];

@@ -9,7 +9,7 @@ import type { ScheduleOptions } from './schedule-options.ts';
 
 const DAY_MS = 86_400_000;
 
-const PERIODS_MS = [1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 30_000];
+const PERIODS_MS = [1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 30_000, 90_000];
 
 /** Patterns of elapsed time. */
 const PATTERNS = [
@@ -33,7 +33,7 @@ const ZONES = ['UTC', 'Asia/Kathmandu', 'Pacific/Apia', 'Europe/London', 'Americ
 /** Every policy of its kind. */
 export const OVERLAPS: readonly Overlap[] = ['skip', 'bufferOne', 'bufferAll', 'cancelOther', 'allow'];
 
-const CATCH_UPS: readonly SchedulePolicy['catchUp'][] = ['latest', 'all', 'none'];
+const CATCH_UPS: readonly SchedulePolicy['catchUp'][] = ['latest', 'all', 'all', 'none'];
 
 /** What a put asks for. */
 export interface Plan {
@@ -83,7 +83,7 @@ export function drawPlan(
   const policy: SchedulePolicy = {
     overlap: pick(random, OVERLAPS),
     catchUp: pick(random, CATCH_UPS),
-    catchUpWindowMs: pick(random, [DAY_MS, DAY_MS, 90_000, 62_000]),
+    catchUpWindowMs: pick(random, [DAY_MS, DAY_MS, DAY_MS, 90_000]),
     maxRuns: pick(random, [0, 0, 0, 0, 2, 10]),
     pauseOnFailure: pick(random, [0, 0, 1, 3]),
   };
