@@ -34,6 +34,7 @@ export interface DelayedReport {
   readonly fileSystem: string;
   readonly insertion: {
     readonly tasksPerSecond: number;
+    /** Over what the same processes take while nothing is submitted. */
     readonly cpuUsPerTask: ByProcess;
     readonly cpuUsPerTaskTotal: number;
     readonly longestHoldMsOf: ByProcess;
@@ -54,6 +55,10 @@ export interface DelayedReport {
     readonly cpuMsPerSecond: number;
     /** From these two: what a task that falls due takes until it is completed, in µs. */
     readonly cpuUsPerDueTask: number;
+    /** Forced writes a second of each peer while tasks fell due. */
+    readonly fdatasyncsPerSecond: ByProcess;
+    /** Changes of leader while tasks fell due: with one of these, lateness is that of an election. */
+    readonly termChanges: number;
     readonly longestHoldMsOf: ByProcess;
     readonly longestHoldCpuMsOf: ByProcess;
   };
@@ -113,6 +118,7 @@ async function measureInsertion(bench: Bench): Promise<Pick<DelayedReport, 'inse
   const { options, cluster } = bench;
   await pause(SETTLE_SECONDS);
   const before = await memoryOf(cluster.peers);
+  const idle = await measured(bench, SETTLE_SECONDS);
   options.progress(`submitting ${options.tasks} tasks that are due in hours`);
   for (const one of bench.all) one.send({ type: 'count' });
   const beganMs = performance.now();
@@ -123,11 +129,13 @@ async function measureInsertion(bench: Bench): Promise<Pick<DelayedReport, 'inse
   await pause(SETTLE_SECONDS);
   const after = await memoryOf(cluster.peers);
   const { tasks } = options;
+  const over = (idleUs: number, cpuUs: number): number =>
+    cpuUsOver({ cpuUs: idleUs, seconds: idle.seconds }, { cpuUs, seconds }, tasks);
   return {
     insertion: {
       tasksPerSecond: Math.round(tasks / seconds),
-      cpuUsPerTask: mapped(used, (usage) => usage.cpuUs / tasks),
-      cpuUsPerTaskTotal: round(cpuUsOf(used) / tasks),
+      cpuUsPerTask: mapped(used, (usage, name) => over(idle.used.get(name)?.cpuUs ?? 0, usage.cpuUs)),
+      cpuUsPerTaskTotal: round(over(cpuUsOf(idle.used), cpuUsOf(used))),
       ...holdsOf(used),
     },
     memory: {
@@ -155,7 +163,10 @@ async function measureFiring(bench: Bench): Promise<FiringReport> {
   options.progress('measuring other tasks alone');
   const alone = await measured(bench, (fromMs - Date.now()) / 1_000);
   options.progress(`measuring ${options.seconds} s with ${options.dueRate} tasks a second that fall due`);
+  const [first] = bench.cluster.peers as readonly [BenchProcess];
+  const { term } = await answered(first, 'progress');
   const firing = await measured(bench, options.seconds);
+  const termChanges = (await answered(first, 'progress')).term - term;
   client.send({ type: 'stopLoad' });
   const { acknowledged } = await client.next('stopped');
   await pause(SETTLE_SECONDS);
@@ -176,6 +187,8 @@ async function measureFiring(bench: Bench): Promise<FiringReport> {
           due,
         ),
       ),
+      fdatasyncsPerSecond: mapped(firing.used, (usage) => usage.syncs / firing.seconds),
+      termChanges,
       ...holdsOf(firing.used),
     },
     lateToPlacementMs: toPlacement,

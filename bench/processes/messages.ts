@@ -51,6 +51,7 @@ export type FromProcess =
   /** How far a peer is, and the bytes of a snapshot that it has sent or fetched. */
   | {
       readonly type: 'progress';
+      readonly term: number;
       readonly appliedIndex: number;
       readonly checkpointIndex: number;
       readonly firstIndex: number;

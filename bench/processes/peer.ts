@@ -46,10 +46,11 @@ function tell(message: FromProcess): void {
 }
 
 function progress(): FromProcess {
-  const { appliedIndex, checkpointIndex, firstIndex, snapshot } = member.peer.status();
+  const { term, appliedIndex, checkpointIndex, firstIndex, snapshot } = member.peer.status();
   const sent = member.peer.inspect()?.snapshots.sender.sentBytes ?? 0;
   return {
     type: 'progress',
+    term,
     appliedIndex,
     checkpointIndex,
     firstIndex,
