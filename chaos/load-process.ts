@@ -98,6 +98,11 @@ export class LoadProcess {
     clearTimeout(timer);
   }
 
+  /** Its network is dead for a while, and it works on. Of workers of schedules. */
+  deafen(forMs: number): void {
+    this.#tell({ type: 'deafen', forMs });
+  }
+
   /** Ends the process as a power cut would; fulfilled when it is gone. */
   async kill(): Promise<void> {
     this.#ending = true;

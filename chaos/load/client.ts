@@ -205,7 +205,7 @@ process.on('message', (message: ToLoad) => {
       tell({ type: 'progress', count });
       tell({ type: 'stopped' });
     });
-  } else {
+  } else if (message.type === 'end') {
     recorder.close();
     void Promise.all(clients.map((client) => client.close())).then(() => process.exit(0));
   }

@@ -25,6 +25,8 @@ export interface LoadOrder {
 export type ToLoad =
   /** End what is under way, submit nothing new, tell `stopped`. */
   | { readonly type: 'stop' }
+  /** Of workers of schedules: hear and say nothing for a while, and work on. */
+  | { readonly type: 'deafen'; readonly forMs: number }
   /** Close everything and end. */
   | { readonly type: 'end' };
 

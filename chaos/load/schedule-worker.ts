@@ -2,8 +2,12 @@
  * A worker of the SDK for tasks of schedules, in a process of its own. When a handler begins and when it ends is on disk before
  * anything else happens, so that it is known of a process that is killed too. Argument: an order.
  */
-import { type HandlerContext, Worker } from '../../src/index.ts';
+import { Worker } from '../../src/client/worker.ts';
+import type { HandlerContext } from '../../src/index.ts';
+import { realPorts } from '../../src/system/system.ts';
+import { WsDialer } from '../../src/system/ws-dialer.ts';
 import { OCCURRENCE_TYPE, type OccurrencePayload } from '../occurrences/kinds.ts';
+import { DeafDialer } from './deaf-dialer.ts';
 import { PROGRESS_MS, readOrder, tell, type ToLoad } from './messages.ts';
 import { nowUs, Recorder } from './recorder.ts';
 import { worked } from './working.ts';
@@ -27,13 +31,17 @@ async function handle(payload: unknown, { taskId, fencingToken, signal }: Handle
   }
 }
 
-const worker = new Worker({
-  urls: order.urls,
-  workerId: `w${order.first}`,
-  slots: order.pace,
-  handlers: { [OCCURRENCE_TYPE]: handle },
-  ...(order.token === undefined ? {} : { token: order.token }),
-});
+const dialer = new DeafDialer(new WsDialer());
+const worker = new Worker(
+  {
+    urls: order.urls,
+    workerId: `w${order.first}`,
+    slots: order.pace,
+    handlers: { [OCCURRENCE_TYPE]: handle },
+    ...(order.token === undefined ? {} : { token: order.token }),
+  },
+  { ...realPorts(), dialer },
+);
 const run = worker.run();
 
 process.on('message', (message: ToLoad) => {
@@ -42,6 +50,8 @@ process.on('message', (message: ToLoad) => {
       .stop({ drainMs: 2_000 })
       .then(() => run)
       .then(() => tell({ type: 'stopped' }));
+  } else if (message.type === 'deafen') {
+    void dialer.deafen(message.forMs);
   } else {
     recorder.close();
     process.exit(0);

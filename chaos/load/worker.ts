@@ -83,7 +83,7 @@ process.on('message', (message: ToLoad) => {
         recorder.flush();
         tell({ type: 'stopped' });
       });
-  } else {
+  } else if (message.type === 'end') {
     recorder.close();
     process.exit(0);
   }

@@ -18,6 +18,8 @@ export interface AimContext {
   readonly cycles: readonly Cycle[];
   say(line: string): void;
   count(what: string): void;
+  /** Nobody could be asked to do anything from the first to the second instant of the shared wall clock. */
+  noteDowntime(fromMs: number, toMs: number): void;
 }
 
 /** See the head of this file. */
@@ -29,6 +31,8 @@ export interface AimedFault {
 
 /** How long the cluster is down for a `downtime`: longer than what is only late. In ms. */
 const DOWNTIME_MS = 66_000;
+/** Longer than a lease. In ms. */
+const DEAF_MS = 16_000;
 /** Either side of an instant, in ms: half of the faults come closer than a quarter of it. */
 const AROUND_MS = 120;
 const CLOCK_OFFSETS_MS: readonly number[] = [300, -400, 2_000, -3_000, 90_000, -90_000, 7_200_000];
@@ -122,14 +126,30 @@ export const downtime: AimedFault = {
     const { cluster, random } = context;
     await aimAtLeader(context, `for ${DOWNTIME_MS / 1_000} s: end all with`);
     context.count('downtimes');
+    const fromMs = Date.now();
     await Promise.all(cluster.ids.map((id) => cluster.process(id).kill()));
     await pause(DOWNTIME_MS + below(random, 3_000));
     await Promise.all(cluster.ids.map((id) => cluster.startPeer(id)));
+    await cluster.untilLeader();
+    context.noteDowntime(fromMs, Date.now());
   },
 };
 
-/** One of each, but for downtimes. */
+/** A worker's network is dead for longer than its lease lasts. */
+const deafWorker: AimedFault = {
+  name: 'deaf worker',
+  async run({ workers, random, say, count }) {
+    const lengthMs = DEAF_MS + below(random, 6_000);
+    say(`a worker hears nothing for ${lengthMs} ms`);
+    count('workers cut off');
+    workers.deafenOne(lengthMs);
+    await pause(random.uint32() % 2_000);
+  },
+};
+
+/** What happens in every run, and what only in one that has the time for it. */
 export const AIMED_FAULTS: readonly AimedFault[] = [kill, stop, stall, cutOff, clock, worker, everybody];
+export const LONG_FAULTS: readonly AimedFault[] = [deafWorker];
 
 /** A peer whose clock can be set. */
 export function settableClock(random: Random): PeerSetting {

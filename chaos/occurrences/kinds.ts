@@ -71,6 +71,11 @@ export const KINDS: readonly Kind[] = [
   }),
   kind('runs-out', [SECOND], { maxRuns: 10 }),
   kind('skip', [SECOND], { overlap: 'skip', worksMs: [300, 1_400] }),
+  // Longer than it takes until a worker that is not heard counts as lost: its next attempt has to wait for it.
+  kind('skip-long', [{ fields: { every: '5s' }, cycle: everyMs(5_000) }], {
+    overlap: 'skip',
+    worksMs: [13_000, 7_000],
+  }),
   kind('skip-none', [TWO_SECONDS], { overlap: 'skip', catchUp: 'none', worksMs: [20] }),
   kind('buffer-one', [SECOND], { overlap: 'bufferOne', worksMs: [200, 1_900] }),
   kind('buffer-all', [TWO_SECONDS], { overlap: 'bufferAll', catchUp: 'all', worksMs: [100, 700] }),
@@ -89,7 +94,8 @@ export const KINDS: readonly Kind[] = [
     { treatment: 'change' },
   ),
   kind('paused', [SECOND], { treatment: 'pause' }),
-  kind('deleted', [SECOND], { treatment: 'delete' }),
+  // Nobody can be asked about the skips of a schedule that is gone: whatever it missed makes a task.
+  kind('deleted', [SECOND], { treatment: 'delete', catchUp: 'all' }),
   kind('triggered', [TWO_SECONDS], { treatment: 'trigger' }),
 ];
 

@@ -17,7 +17,14 @@ import { type Distribution, distributionOf } from '../distribution.ts';
 import { pick, shuffled } from '../faults/fault.ts';
 import { ProxyNetwork } from '../proxy-network.ts';
 import { accountForOccurrences, type OccurrenceAccount } from './account.ts';
-import { AIMED_FAULTS, type AimContext, type AimedFault, downtime, settableClock } from './aimed-faults.ts';
+import {
+  AIMED_FAULTS,
+  type AimContext,
+  type AimedFault,
+  downtime,
+  LONG_FAULTS,
+  settableClock,
+} from './aimed-faults.ts';
 import type { Collected } from './collected.ts';
 import { KINDS } from './kinds.ts';
 import { LIES } from './lies.ts';
@@ -51,7 +58,7 @@ export interface OccurrencesReport {
   /** Terms that began after the first. */
   readonly elections: number;
   readonly account: OccurrenceAccount;
-  /** From the planned instant to the call of the handler, by the clock of the host; schedules without jitter that start beside others. */
+  /** From the planned instant to the call of the handler, by the clock of the host; schedules without jitter that start beside others, downtimes left out. */
   readonly startedLateMs: Distribution;
   /** From the planned instant to the entry that made the task, by log time; the same schedules. */
   readonly firedLateMs: Distribution;
@@ -63,6 +70,8 @@ export interface OccurrencesReport {
 
 const WORKERS = 2;
 const BETWEEN_MS = 600;
+/** Runs of so many seconds have time for all faults. */
+const LONG_SECONDS = 60;
 /** What one fault takes, about, in ms. */
 const FAULT_MS = 3_000;
 const PATIENCE_MS = 180_000;
@@ -78,6 +87,8 @@ interface Stage {
   readonly clock: LogClock;
   readonly watch: Watch;
   readonly schedules: readonly TreatedSchedule[];
+  /** Spans in which nobody was there, by the wall clock. */
+  readonly downtimes: { readonly fromMs: number; readonly toMs: number }[];
 }
 
 /** Makes one run. @throws when the cluster does not come back after a fault, or a worker ends by itself */
@@ -102,7 +113,7 @@ export async function runOccurrences(options: OccurrencesOptions): Promise<Occur
     await cluster.start();
     for (let count = 0; count < WORKERS; count += 1) await workers.add();
     say(`${ids.length} peers and ${WORKERS} workers are up`);
-    const stage = { options, cluster, workers, clock, watch, schedules };
+    const stage = { options, cluster, workers, clock, watch, schedules, downtimes: [] };
     const report = await Promise.race([drive(stage, beganMs), workers.broken]);
     isOver = true;
     return report;
@@ -148,24 +159,29 @@ async function drive(stage: Stage, beganMs: number): Promise<OccurrencesReport> 
     tookSeconds: Math.round((sharedClockMs() - beganMs) / 100) / 10,
     counts: { ...counts, ...treatmentCounts(collected) },
     elections: lastTerm - term,
-    ...judge(options, counts, collected),
+    ...judge(stage, counts, collected),
   };
 }
 
 /** Lets faults happen: so many kills, one of each other kind, and then by lot until the time is up. */
-async function happen({ options, cluster, workers, clock }: Stage, count: (what: string) => void): Promise<void> {
+async function happen(
+  { options, cluster, workers, clock, downtimes }: Stage,
+  count: (what: string) => void,
+): Promise<void> {
   const { kills, seconds, seed, say } = options;
   const random = new SeededRandom(deriveSeed(seed, 'faults'));
   const cycles = KINDS.flatMap((kind) => kind.whens.map((when) => when.cycle));
-  const context: AimContext = { cluster, workers, clock, random, cycles, say, count };
+  const noteDowntime = (fromMs: number, toMs: number): void => void downtimes.push({ fromMs, toMs });
+  const context: AimContext = { cluster, workers, clock, random, cycles, say, count, noteDowntime };
+  const faults = seconds < LONG_SECONDS ? AIMED_FAULTS : [...AIMED_FAULTS, ...LONG_FAULTS];
   const killed = AIMED_FAULTS.filter((fault) => fault.name === 'kill');
   const counted = Array.from({ length: Math.max(0, kills - killed.length) }, () => killed).flat();
-  const waiting = shuffled(random, [...AIMED_FAULTS, ...counted]);
+  const waiting = shuffled(random, [...faults, ...counted]);
   // In the middle, so that what it leaves behind goes on under other faults.
   if (options.downtime) waiting.splice(Math.floor(waiting.length / 2), 0, downtime);
   const untilMs = sharedClockMs() + seconds * 1_000;
   for (;;) {
-    const fault = waiting.shift() ?? (sharedClockMs() < untilMs ? pick(random, AIMED_FAULTS) : undefined);
+    const fault = waiting.shift() ?? (sharedClockMs() < untilMs ? pick(random, faults) : undefined);
     if (fault === undefined) return;
     await runFault(fault, context);
     // Counted faults are spread over the time that there is.
@@ -231,7 +247,7 @@ function treatmentCounts({ lives, pauses }: Collected): Readonly<Record<string, 
 }
 
 function judge(
-  { kills }: OccurrencesOptions,
+  { options: { kills }, downtimes }: Stage,
   counts: Readonly<Record<string, number>>,
   collected: Collected,
 ): Pick<OccurrencesReport, 'account' | 'startedLateMs' | 'firedLateMs' | 'tampered' | 'problems'> {
@@ -249,13 +265,19 @@ function judge(
   const killed = counts['leaders killed'] ?? 0;
   if (killed < kills) problems.push(`${killed} leaders were killed, and ${kills} were wanted`);
   if (account.planned === 0) problems.push('nothing was planned');
-  return { account, tampered, problems, ...lateness(collected) };
+  return { account, tampered, problems, ...lateness(collected, downtimes) };
 }
 
-/** How late tasks were that wait for nothing. */
-function lateness({ tasks, runs }: Collected): Pick<OccurrencesReport, 'startedLateMs' | 'firedLateMs'> {
+/** How late tasks were that wait for nothing, and that somebody was there to make. */
+function lateness(
+  { tasks, runs }: Collected,
+  downtimes: Stage['downtimes'],
+): Pick<OccurrencesReport, 'startedLateMs' | 'firedLateMs'> {
   const free = new Set(KINDS.filter((kind) => kind.overlap === 'allow' && kind.jitterMs === 0).map((kind) => kind.id));
-  const planned = tasks.filter((one) => one.kind === 'planned' && free.has(one.schedule));
+  const planned = tasks.filter(({ kind, schedule, plannedMs }) => {
+    const isDown = downtimes.some(({ fromMs, toMs }) => plannedMs >= fromMs && plannedMs <= toMs);
+    return kind === 'planned' && free.has(schedule) && !isDown;
+  });
   const firstWallMs = new Map<string, number>();
   for (const { task, beganWallMs } of runs) {
     firstWallMs.set(task, Math.min(beganWallMs, firstWallMs.get(task) ?? beganWallMs));

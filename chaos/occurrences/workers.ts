@@ -60,6 +60,11 @@ export class Workers {
     member.endedUs = sharedClockMs() * 1_000;
   }
 
+  /** The one that lives longest hears and says nothing for a while, and works on. */
+  deafenOne(forMs: number): void {
+    this.#living[0]?.process.deafen(forMs);
+  }
+
   /** Lets all end what they do. */
   async stop(): Promise<void> {
     await Promise.all(this.#living.map(({ process }) => process.stop()));
