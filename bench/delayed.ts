@@ -85,7 +85,7 @@ const MIB = 1024 * 1024;
 const SLOTS = 4_000;
 const RESTARTED = 2;
 
-/** Everything that is measured by process. */
+/** What runs, and how. */
 interface Bench {
   readonly options: DelayedOptions;
   readonly cluster: BenchCluster;

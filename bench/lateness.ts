@@ -33,7 +33,7 @@ export function latenessOf(lateMs: readonly number[]): Lateness {
   return { count: sorted.length, p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), max: quantile(1), early };
 }
 
-/** What `process` used in `window` and what it would have used by its rate in another one; both in µs and s. */
+/** CPU that was used in some time. */
 export interface CpuWindow {
   readonly cpuUs: number;
   readonly seconds: number;
