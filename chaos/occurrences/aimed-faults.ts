@@ -1,10 +1,11 @@
 /** Faults that happen just before an instant of a schedule, at it, or just after it: mostly to the leader. */
 import { below, type Random } from '../../src/base/random.ts';
-import { pause } from '../clock.ts';
+import { pause, until } from '../clock.ts';
 import type { ChaosCluster, PeerSetting } from '../cluster.ts';
 import { pick } from '../faults/fault.ts';
 import { waysBetween } from '../network.ts';
 import type { Cycle } from './cycle.ts';
+import { LONG_KIND } from './kinds.ts';
 import type { LogClock } from './log-clock.ts';
 import type { Workers } from './workers.ts';
 
@@ -33,6 +34,10 @@ export interface AimedFault {
 const DOWNTIME_MS = 66_000;
 /** Longer than a lease. In ms. */
 const DEAF_MS = 16_000;
+/** An attempt that began less than this ago has most of its work before it. In ms. */
+const JUST_MS = 1_500;
+/** How long one is waited for: the end of what runs, the next instant, and perhaps a worker that was lost. In ms. */
+const BEGINS_MS = 90_000;
 /** Either side of an instant, in ms: half of the faults come closer than a quarter of it. */
 const AROUND_MS = 120;
 const CLOCK_OFFSETS_MS: readonly number[] = [300, -400, 2_000, -3_000, 90_000, -90_000, 7_200_000];
@@ -135,15 +140,26 @@ export const downtime: AimedFault = {
   },
 };
 
-/** A worker's network is dead for longer than its lease lasts. */
+/**
+ * The network of a worker is dead for longer than its lease lasts, just after it began with something long. Nothing else happens
+ * meanwhile, since each new leader owes a worker another lease before it calls it lost.
+ */
 const deafWorker: AimedFault = {
   name: 'deaf worker',
-  async run({ workers, random, say, count }) {
-    const lengthMs = DEAF_MS + below(random, 6_000);
-    say(`a worker hears nothing for ${lengthMs} ms`);
+  async run({ cluster, workers, random, say, count }) {
+    const client = await cluster.client();
+    let name: string | undefined;
+    await until('a long attempt begins', BEGINS_MS, async () => {
+      const { tasks } = await client.list({ queue: LONG_KIND.id, states: ['running'] }).catch(() => ({ tasks: [] }));
+      const { logTimeMs } = await cluster.untilLeader();
+      name = tasks.find(({ startedAtMs = 0 }) => logTimeMs - startedAtMs < JUST_MS)?.worker;
+      return name !== undefined;
+    });
+    const lengthMs = DEAF_MS + below(random, 3_000);
+    say(`${name} hears nothing for ${lengthMs} ms`);
     count('workers cut off');
-    workers.deafenOne(lengthMs);
-    await pause(random.uint32() % 2_000);
+    workers.deafen(name ?? '', lengthMs);
+    await pause(DEAF_MS);
   },
 };
 

@@ -26,7 +26,7 @@ import {
   settableClock,
 } from './aimed-faults.ts';
 import type { Collected } from './collected.ts';
-import { KINDS } from './kinds.ts';
+import { KINDS, LONG_KIND } from './kinds.ts';
 import { LIES } from './lies.ts';
 import { LogClock } from './log-clock.ts';
 import { TreatedSchedule } from './treatments.ts';
@@ -103,11 +103,13 @@ export async function runOccurrences(options: OccurrencesOptions): Promise<Occur
   for (const id of ids) cluster.set(id, settableClock(random));
   const workers = new Workers(cluster);
   const clock = new LogClock(cluster);
+  const isLong = options.seconds >= LONG_SECONDS;
+  const kinds = isLong ? [...KINDS, LONG_KIND] : KINDS;
   const watch = new Watch(
     cluster,
-    KINDS.map((kind) => kind.id),
+    kinds.map((kind) => kind.id),
   );
-  const schedules = KINDS.map((kind) => new TreatedSchedule(kind, seed, cluster, watch, clock));
+  const schedules = kinds.map((kind) => new TreatedSchedule(kind, seed, cluster, watch, clock));
   let isOver = false;
   try {
     await cluster.start();

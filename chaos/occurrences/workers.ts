@@ -10,6 +10,8 @@ import type { Run } from './collected.ts';
 const SLOTS = 24;
 
 interface Member {
+  /** As the cluster knows it. */
+  readonly name: string;
   readonly process: LoadProcess;
   /** When it was gone, in µs by the shared clock; undefined while it is there. */
   endedUs: number | undefined;
@@ -47,7 +49,7 @@ export class Workers {
     };
     const prefix = network.loadPrefix;
     const process = new LoadProcess({ module: 'schedule-worker', order, prefix, beganMs: sharedClockMs() });
-    this.#all.push({ process, endedUs: undefined });
+    this.#all.push({ name: `w${first}`, process, endedUs: undefined });
     process.broken.catch((error: unknown) => this.#break(error));
     await process.ready;
   }
@@ -60,9 +62,9 @@ export class Workers {
     member.endedUs = sharedClockMs() * 1_000;
   }
 
-  /** The one that lives longest hears and says nothing for a while, and works on. */
-  deafenOne(forMs: number): void {
-    this.#living[0]?.process.deafen(forMs);
+  /** One hears and says nothing for a while, and works on. */
+  deafen(name: string, forMs: number): void {
+    this.#living.find((one) => one.name === name)?.process.deafen(forMs);
   }
 
   /** Lets all end what they do. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { accountForOccurrences } from '../../chaos/occurrences/account.ts';
 import type { Collected, Life, MadeTask, Run, SeenOccurrence } from '../../chaos/occurrences/collected.ts';
 import { everyMs, instantsOf, nextInstant, secondsOfMinute } from '../../chaos/occurrences/cycle.ts';
-import { KINDS } from '../../chaos/occurrences/kinds.ts';
+import { KINDS, LONG_KIND } from '../../chaos/occurrences/kinds.ts';
 import { LIES } from '../../chaos/occurrences/lies.ts';
 import { Calendar } from '../../src/calendar/calendar.ts';
 import { parseCalendar } from '../../src/calendar/parse.ts';
@@ -244,7 +244,7 @@ test('the minute of a pattern of seconds', () => {
   ]);
 });
 
-test.each(KINDS.flatMap(({ id, whens }) => whens.map((when, at) => ({ id, at, when }))))(
+test.each([...KINDS, LONG_KIND].flatMap(({ id, whens }) => whens.map((when, at) => ({ id, at, when }))))(
   'the arithmetic of $id says in way $at what is put',
   ({ id, when: { fields, cycle } }) => {
     const calendar = new Calendar(parseCalendar(JSON.parse(JSON.stringify(fields))), id);
