@@ -80,16 +80,6 @@ function accept(`,
     replace: ``,
   },
   {
-    name: 'term-before-the-log-is-unknown',
-    origin: 'atomix/atomix#1036 and #1040: after a compaction the term before the log was sent as 0',
-    wrong: 'A follower takes any term for that of the entry right before its log.',
-    file: 'src/raft/log.ts',
-    find: `    if (index < this.#firstIndex - 1 || index > this.#lastIndex) return false;
-    return this.term(index) === term;`,
-    replace: `    if (index < this.#firstIndex - 1 || index > this.#lastIndex) return false;
-    return this.term(index) === term || index === this.#lastIndex;`,
-  },
-  {
     name: 'rest-of-a-damaged-log-counts-as-acknowledged',
     origin: 'Jepsen, NATS 2.12.1; Alagappan et al., FAST 2018: what damage has left is taken for what was there',
     wrong: 'A peer whose log lost its end commits what is left, which may have been overwritten before.',
