@@ -37,6 +37,7 @@ import { Occurrences } from './checkers/occurrences.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
 import { ReadFreshness } from './checkers/read-freshness.ts';
 import { RepairExplained } from './checkers/repair-explained.ts';
+import { SingleRun } from './checkers/single-run.ts';
 import { StateAgreement } from './checkers/state-agreement.ts';
 import { StateShape } from './checkers/state-shape.ts';
 import { SubmitOnce } from './checkers/submit-once.ts';
@@ -140,13 +141,16 @@ export class Simulation {
     this.#linearizability = new Linearizability(cluster, this.#ledger, this.#witness);
     this.#occurrences = new Occurrences(cluster, book, this.#witness, options.schedulerLimits);
     const leases = new LeaseExclusion(cluster, this.#witness);
-    this.#cluster.checkers = this.#checkers(leases);
+    const isSure = options.clockRatePerThousand === 0;
+    const singleRun = new SingleRun(cluster, this.#witness, (task) => isSure && this.#occurrences.isSingle(task));
+    this.#cluster.checkers = this.#checkers(leases, singleRun);
     this.#workload = new Workload(world, options, {
       network: this.#network,
       ledger: this.#ledger,
       book,
       visible: this.#visible,
       leases,
+      singleRun,
       unfinished: () => this.#witness.unfinished,
       schedulesLeft: () => this.#occurrences.size,
     });
@@ -242,7 +246,7 @@ export class Simulation {
     };
   }
 
-  #checkers(leases: LeaseExclusion): Checker[] {
+  #checkers(leases: LeaseExclusion, singleRun: SingleRun): Checker[] {
     const cluster: ClusterView = this.#cluster;
     const { peerLimits: peers, schedulerLimits: scheduler } = this.#options;
     return [
@@ -273,6 +277,7 @@ export class Simulation {
       this.#visible,
       this.#linearizability,
       this.#occurrences,
+      singleRun,
       new Bounds(cluster, peerLimits(peers), schedulerLimits(scheduler)),
     ];
   }

@@ -1,9 +1,10 @@
+import type { HandlerContext } from '../src/client/handler-context.ts';
 import { Worker } from '../src/client/worker.ts';
 import { parseTaskId } from '../src/protocol/task-id.ts';
 import { below } from '../src/base/random.ts';
 import { Program } from './program.ts';
 import type { HostClock, SimProcess } from './process.ts';
-import { isScheduled, payloadOfAttempt } from './schedules/plan.ts';
+import { isScheduled, payloadOfAttempt, type SchedulePayload } from './schedules/plan.ts';
 import { runTask, TASK_TYPES, ZONE } from './tasks.ts';
 import type { WorkloadContext } from './workload.ts';
 import { Violation } from './world.ts';
@@ -43,12 +44,10 @@ export class SimWorker extends Program {
   protected override main(process: SimProcess): void {
     const { network, options, urls, world, leases } = this.context;
     const { clock, timers, random, logger } = process;
-    const handle = async (payload: unknown, context: Parameters<typeof runTask>[2]): Promise<unknown> => {
-      const drawn = payloadOfAttempt(random, payload);
-      const result = await runTask(process, drawn, context, this.context.calm());
-      // No client knows of it.
-      if (isScheduled(payload)) return result;
+    const handle = async (payload: unknown, context: HandlerContext): Promise<unknown> => {
       const number = parseTaskId(context.taskId)?.number ?? 0;
+      if (isScheduled(payload)) return this.#runScheduled(process, payload, context, number);
+      const result = await runTask(process, payload, context, this.context.calm());
       const done = { f: 'complete', state: 'done', result: JSON.stringify(result) ?? 'null' } as const;
       this.context.ledger.mayHappen(this.host, number, world.nowUs, done);
       return result;
@@ -82,6 +81,26 @@ export class SimWorker extends Program {
       if (!isInUse(error)) world.fail(new Violation('worker', `${this.host} was not taken: ${String(error)}`, error));
       else process.timers.after(500, () => this.main(process));
     });
+  }
+
+  /** No client knows of it, and it may have to be the only one to run. */
+  async #runScheduled(
+    process: SimProcess,
+    payload: SchedulePayload,
+    context: HandlerContext,
+    number: number,
+  ): Promise<unknown> {
+    const { signal, fencingToken: token } = context;
+    const isLive = (): boolean => process.alive && !process.paused && !signal.aborted;
+    let ended: (() => void) | undefined;
+    this.context.world.check(() => {
+      ended = this.context.singleRun.began({ number, token, host: this.host, isLive });
+    });
+    try {
+      return await runTask(process, payloadOfAttempt(process.random, payload), context, this.context.calm());
+    } finally {
+      ended?.();
+    }
   }
 
   protected override died(_process: SimProcess): void {}

@@ -1,6 +1,7 @@
 /** Clients that submit, ask and wait, and workers that run what they get, all through the real SDK; every one of them may fail. */
 import type { ClientVisible } from './checkers/client-visible.ts';
 import type { LeaseExclusion } from './checkers/lease-exclusion.ts';
+import type { SingleRun } from './checkers/single-run.ts';
 import { SimClient } from './client.ts';
 import { hostClock } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
@@ -27,6 +28,7 @@ export interface WorkloadContext {
   readonly book: ScheduleBook;
   readonly visible: ClientVisible;
   readonly leases: LeaseExclusion;
+  readonly singleRun: SingleRun;
   readonly urls: readonly string[];
   /** False once clients should begin nothing new. */
   readonly asking: () => boolean;
@@ -60,6 +62,7 @@ export class Workload {
       readonly book: ScheduleBook;
       readonly visible: ClientVisible;
       readonly leases: LeaseExclusion;
+      readonly singleRun: SingleRun;
       /** Tasks that are not final. */
       readonly unfinished: () => number;
       /** Schedules that there are. */

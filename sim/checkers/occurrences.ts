@@ -100,6 +100,13 @@ export class Occurrences extends PropertyChecker {
     return undefined;
   }
 
+  /** True when the task of that number was made by a schedule that never let two tasks run at a time. */
+  isSingle(number: number): boolean {
+    const maker = this.#makers.get(number);
+    const model = maker === undefined ? undefined : this.#models.get(maker.schedule);
+    return model !== undefined && model.isSingle && this.#byId.get(model.id) === model;
+  }
+
   /** How many schedules there are. */
   get size(): number {
     return this.#byId.size;

@@ -27,6 +27,8 @@ import { type OccurrenceCounts, SKIP_COUNTS } from './occurrence-counts.ts';
 /** See the head of this file. */
 export class ScheduleModel {
   readonly number: number;
+  /** True when no version of it let tasks run side by side. */
+  isSingle: boolean;
   readonly id: string;
   readonly #limits: SchedulerLimits;
   readonly #counts: OccurrenceCounts;
@@ -51,8 +53,7 @@ export class ScheduleModel {
   #notBeforeMs = 0;
   /** How far instants were stored, and in which term. */
   readonly #stored: { readonly throughMs: number; readonly term: number }[] = [];
-
-  // Of the entry that is gone through.
+  // The rest is of the entry that is gone through.
   #entry: ScheduleEntry | undefined;
   #at = 0;
   /** Tasks that were not final when the commands of the entry began, and those that became final somewhere in it. */
@@ -80,6 +81,7 @@ export class ScheduleModel {
     this.#version = 1;
     this.#plan = plan;
     this.#paused = plan.paused;
+    this.isSingle = plan.policy.overlap !== 'allow';
     this.#takenMs = logTimeMs;
     this.#watermarkMs = logTimeMs;
     this.#instants = new ExpectedInstants(plan.definition, logTimeMs);
@@ -300,6 +302,7 @@ export class ScheduleModel {
     if (this.isDue(logTimeMs)) this.#counts.changedWhileDue += 1;
     this.#version = version;
     this.#plan = plan;
+    this.isSingle &&= plan.policy.overlap !== 'allow';
     const isOver = view === undefined || view.ended;
     const fromMs = isOver ? Math.max(this.#takenMs, this.#watermarkMs) : view.settledThroughMs;
     this.#compare(
@@ -363,7 +366,8 @@ export class ScheduleModel {
     const waits = said === undefined ? !isOwn : said === 'buffered';
     const named = `${this.#name}, ${occurrence.kind} of ${timeOf(occurrence.plannedMs)} under ${overlap}`;
     if (!waits && isOwn && next.skipped === undefined) {
-      const isFree = this.#stillUnfinished().size === 0 && (this.#waiting.length === 0 || this.#mayBePaused);
+      const isFree =
+        this.#stillUnfinished().size === 0 && (this.#waiting.length === 0 || this.#paused || this.#gone.size > 0);
       // What is to wait, of a schedule whose tasks may run side by side, starts at the end of the same entry.
       const mayStart = isFree || overlap === 'allow' || this.#plan.policy.overlap === 'allow';
       this.#compare(mayStart, () => `${named} starts at ${this.#where} beside ${this.#others}`);
@@ -388,10 +392,6 @@ export class ScheduleModel {
   /** Those that are certainly not final yet, wherever in the entry this is. */
   #stillUnfinished(): Set<number> {
     return new Set([...this.#unfinished].filter((number) => !this.#gone.has(number)));
-  }
-
-  get #mayBePaused(): boolean {
-    return this.#paused || this.#gone.size > 0;
   }
 
   get #others(): string {

@@ -133,9 +133,9 @@ function drawScheduledTask(random: Random, workload: WorkloadOptions, mark: stri
   return { ...task, payload };
 }
 
-/** What one attempt of such a task is to do; for any other task what its payload says. */
-export function payloadOfAttempt(random: Random, payload: unknown): unknown {
-  if (!isScheduled(payload) || !payload.lot) return payload;
+/** What one attempt of such a task is to do. */
+export function payloadOfAttempt(random: Random, payload: SchedulePayload): SchedulePayload {
+  if (!payload.lot) return payload;
   const act = pick(random, ['finish', 'finish', 'fail', 'give-up', 'hang', 'deaf'] as const);
   return { ...payload, act };
 }

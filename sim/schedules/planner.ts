@@ -39,7 +39,7 @@ export class Planner extends Program {
   /** The plan that this planner put last under an id, to be put once more. */
   readonly #put: Map<string, Plan> = new Map();
   /** Its last requests, to be made once more. */
-  readonly #requests: string[] = [];
+  readonly #requests: { readonly request: string; readonly schedule: string }[] = [];
 
   constructor(host: string, clock: HostClock, context: WorkloadContext, parts: PlannerParts) {
     super(host, clock, context);
@@ -137,23 +137,22 @@ export class Planner extends Program {
   #doTrigger(process: SimProcess, client: Client, id: string): void {
     const { random } = process;
     const { book } = this.context;
-    const request = this.#request(process, 'trigger');
+    const { request, schedule } = this.#request(process, 'trigger', id);
     const overlap = below(random, 3) === 0 ? { overlap: OVERLAPS[below(random, OVERLAPS.length)] ?? 'skip' } : {};
-    this.#call(process, `trigger ${id} as ${request}`, async () => {
-      const answer = await client.schedules.trigger(id, { request, ...overlap });
-      book.triggers.push({ schedule: id, request, answer });
+    this.#call(process, `trigger ${schedule} as ${request}`, async () => {
+      const answer = await client.schedules.trigger(schedule, { request, ...overlap });
+      book.triggers.push({ schedule, request, answer });
     });
   }
 
   #doBackfill(process: SimProcess, client: Client, id: string): void {
     const { random } = process;
     const { world, book } = this.context;
-    const request = this.#request(process, 'backfill');
+    const { request, schedule } = this.#request(process, 'backfill', id);
     const known = book.backfills.get(request);
     const nowMs = Math.floor(world.epochMs + world.nowUs / 1_000);
     const toMs = known?.toMs ?? nowMs - below(random, 30_000);
     const fromMs = known?.fromMs ?? toMs - below(random, 20_000);
-    const schedule = known?.schedule ?? id;
     book.backfills.set(request, { schedule, fromMs, toMs });
     const overlap = below(random, 3) === 0 ? { overlap: OVERLAPS[below(random, OVERLAPS.length)] ?? 'skip' } : {};
     this.#call(
@@ -165,15 +164,16 @@ export class Planner extends Program {
   }
 
   /** A new request, or now and then one that was made before. */
-  #request(process: SimProcess, kind: string): string {
+  #request(process: SimProcess, kind: string, schedule: string): { request: string; schedule: string } {
     const { random } = process;
-    const again = this.#requests.filter((request) => request.includes(kind));
-    if (again.length > 0 && below(random, 5) === 0) return again[below(random, again.length)] ?? '';
+    const again = this.#requests.filter(({ request }) => request.includes(kind)).slice(-2);
+    const known = again[below(random, again.length + 1)];
+    if (known !== undefined && below(random, 3) === 0) return known;
     this.#marks += 1;
-    const request = `${this.host}-${kind}-${this.#marks}`;
-    this.#requests.push(request);
+    const made = { request: `${this.host}-${kind}-${this.#marks}`, schedule };
+    this.#requests.push(made);
     if (this.#requests.length > 10) this.#requests.shift();
-    return request;
+    return made;
   }
 
   /** What a schedule would do, against the slow reading. */
