@@ -163,8 +163,9 @@ const deafWorker: AimedFault = {
   },
 };
 
-/** What happens in every run, and what only in one that has the time for it. */
+/** What happens in every run. */
 export const AIMED_FAULTS: readonly AimedFault[] = [kill, stop, stall, cutOff, clock, worker, everybody];
+/** What happens besides in one that has the time for it. */
 export const LONG_FAULTS: readonly AimedFault[] = [deafWorker];
 
 /** A peer whose clock can be set. */
