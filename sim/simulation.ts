@@ -141,8 +141,11 @@ export class Simulation {
     this.#linearizability = new Linearizability(cluster, this.#ledger, this.#witness);
     this.#occurrences = new Occurrences(cluster, book, this.#witness, options.schedulerLimits);
     const leases = new LeaseExclusion(cluster, this.#witness);
-    const isSure = options.clockRatePerThousand === 0;
-    const singleRun = new SingleRun(cluster, this.#witness, (task) => isSure && this.#occurrences.isSingle(task));
+    const singleRun = new SingleRun(cluster, this.#witness, {
+      isSingle: (task) => this.#occurrences.isSingle(task),
+      isSure: options.clockRatePerThousand === 0,
+      leaseMs: this.#witness.leaseMs,
+    });
     this.#cluster.checkers = this.#checkers(leases, singleRun);
     this.#workload = new Workload(world, options, {
       network: this.#network,

@@ -9,7 +9,7 @@ import { decodeValue } from '../src/protocol/codec.ts';
 import { EntryKind, type Entry } from '../src/raft/types.ts';
 import { decodeBatch } from '../src/scheduler/batch.ts';
 import type { Blob, Outcome, PrincipalCommand, TaskSubmission } from '../src/scheduler/command.ts';
-import type { SchedulerLimits } from '../src/scheduler/limits.ts';
+import { schedulerLimits, type SchedulerLimits } from '../src/scheduler/limits.ts';
 import type { ApplyOutcome } from '../src/scheduler/outcome.ts';
 import { type CheckpointSink, Scheduler } from '../src/scheduler/scheduler.ts';
 import type { TaskState, TaskView } from '../src/scheduler/views.ts';
@@ -58,7 +58,11 @@ export class Witness {
 
   #unfinished = 0;
 
+  /** The lease by which the state machine goes, in ms. */
+  readonly leaseMs: number;
+
   constructor(crc32: Crc32, limits: Partial<SchedulerLimits>) {
+    this.leaseMs = schedulerLimits(limits).leaseMs;
     this.scheduler = new Scheduler({ crc32, limits });
   }
 

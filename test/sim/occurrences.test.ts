@@ -130,7 +130,11 @@ test('an acknowledged put that is not in the log is found', () => {
 
 test('a task that must run alone is not begun again while a lost worker runs it', () => {
   const witness = { scheduler: { worker: () => ({ lost: true }) } } as unknown as Witness;
-  const checker = new SingleRun(new FakeCluster().view, witness, () => true);
+  const checker = new SingleRun(new FakeCluster().view, witness, {
+    isSingle: () => true,
+    isSure: true,
+    leaseMs: 1_000,
+  });
   let isLive = true;
   checker.began({ number: 7, token: 1, host: 'w1', isLive: () => isLive });
   expect(() => checker.began({ number: 7, token: 2, host: 'w2', isLive: () => true })).toThrow('still runs it');
