@@ -14,11 +14,8 @@ const PUT_BACK_MS_MAX = 6_000;
 const TRIES_MAX = 8;
 const TRY_AGAIN_MS = 500;
 
-/**
- * The others have heard of so many starts since. After a single one the copy, which starts as the directory itself did then, says
- * the same number, and nobody can tell the two apart by it.
- */
-const STARTS_SINCE = 2;
+/** The others have heard of so many starts since: then the copy is one of another line of life, and they know it. */
+const STARTS_SINCE = 1;
 
 /** See the head of this file. */
 export const COPY_FAULTS: Strikes = {

@@ -72,6 +72,7 @@ export class Greeter {
       founders,
       addresses: { peer: own.peer, client: own.client },
       boot: storage.boot,
+      bootMark: storage.bootMark,
       ...(known === undefined ? {} : { knownIncarnation: known }),
     };
   }

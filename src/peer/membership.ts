@@ -21,7 +21,7 @@ import { peerUrl } from '../transport/timings.ts';
 import type { PeerFacts, PeerUrl } from '../transport/transport.ts';
 import type { Admission } from './admission.ts';
 import { admit } from './admission.ts';
-import { BootBook } from './boot-book.ts';
+import { BootBook, type Opening } from './boot-book.ts';
 import type { AppliedCluster } from './configuration.ts';
 import { knownIncarnation } from './founding.ts';
 import type { MemberInfo } from './member-info.ts';
@@ -234,7 +234,7 @@ export class MembershipBook {
     this.#heard.set(from, { facts, admission: admission.type });
     // Anybody who knows the secret can invent directories; members are few.
     if (admission.type === 'accept' || admission.type === 'learn')
-      this.#boots.heard(facts.incarnation, facts.boot ?? 0);
+      this.#boots.heard(facts.incarnation, openingOf(facts));
     // Names are free to invent for whoever knows the secret; the members' and those of the last few others are kept.
     if (this.#heard.size > 4 * GUESTS_MAX) {
       for (const oldest of this.#heard.keys()) {
@@ -255,12 +255,13 @@ export class MembershipBook {
     return admission;
   }
 
-  /** True when the directory was opened more often than it says. */
-  #isOldCopy(from: PeerId, { incarnation, boot }: PeerFacts): boolean {
-    if (boot !== undefined && this.#boots.isOldCopy(incarnation, boot)) return true;
+  /** True when the directory was opened more often than it says, or anew from a copy. */
+  #isOldCopy(from: PeerId, facts: PeerFacts): boolean {
+    if (facts.boot === undefined) return false;
+    if (this.#boots.isOldCopy(facts.incarnation, openingOf(facts))) return true;
     const before = this.#heard.get(from)?.facts;
-    if (before === undefined || before.incarnation !== incarnation) return false;
-    return before.boot !== undefined && boot !== undefined && boot < before.boot;
+    if (before === undefined || before.incarnation !== facts.incarnation) return false;
+    return before.boot !== undefined && facts.boot < before.boot;
   }
 
   #founderIncarnation(peer: PeerId): string | undefined {
@@ -279,4 +280,8 @@ function readMembers(configuration: Configuration): ReadonlyMap<PeerId, KnownMem
 
 function byPeer([left]: readonly [PeerId, unknown], [right]: readonly [PeerId, unknown]): number {
   return left < right ? -1 : 1;
+}
+
+function openingOf({ boot = 0, bootMark = 0 }: PeerFacts): Opening {
+  return { boot, mark: bootMark };
 }

@@ -10,15 +10,16 @@ import { HEARD_BOOTS_MAX } from './storage.ts';
 
 const INCARNATION_BYTES = 16;
 
-/** The record under `BOOTS_KEY`: a count, and for each directory its incarnation and how often it was opened. */
+/** The record under `BOOTS_KEY`: a count, and for each directory its incarnation, how often it was opened and the last mark. */
 export function encodeBoots(boots: readonly HeardBoot[], crc32: Crc32): Uint8Array {
   assert(boots.length <= HEARD_BOOTS_MAX, 'few directories are remembered');
-  const writer = new ByteWriter(32 + boots.length * 24);
+  const writer = new ByteWriter(32 + boots.length * 28);
   beginRecord(writer, RECORD_KIND.boots);
   writer.varint(boots.length);
-  for (const { incarnation, boot } of boots) {
+  for (const { incarnation, boot, mark } of boots) {
     writer.raw(incarnationBytes(incarnation));
     writer.varint(boot);
+    writer.varint(mark);
   }
   sealRecord(writer, crc32, BOOTS_KEY);
   return writer.take();
@@ -31,7 +32,8 @@ export function decodeBoots(value: Uint8Array, crc32: Crc32): HeardBoot[] {
   if (count > HEARD_BOOTS_MAX) throw new DecodeError(`it names ${count} directories`);
   const boots: HeardBoot[] = [];
   for (let at = 0; at < count; at += 1) {
-    boots.push({ incarnation: incarnationText(reader.raw(INCARNATION_BYTES)), boot: reader.varint() });
+    const incarnation = incarnationText(reader.raw(INCARNATION_BYTES));
+    boots.push({ incarnation, boot: reader.varint(), mark: reader.varint() });
   }
   reader.end();
   return boots;

@@ -1,5 +1,6 @@
 import { InvariantError } from '../base/assert.ts';
 import type { Term } from '../base/ids.ts';
+import { below } from '../base/random.ts';
 import type { TermRun } from '../raft/types.ts';
 import { BallastKeeper } from './ballast-keeper.ts';
 import { decodeBoots } from './boots.ts';
@@ -155,6 +156,7 @@ class Opening {
       identity,
       founding,
       heardBoots: heard.boots,
+      bootMark: 1 + below(this.#options.random, 2 ** 32 - 1),
       recovered: recoveredLog(scanned),
       log: new DatabaseLog(logContext, scanned, generation.resetTo),
       state: new DatabaseState({ database: databases.get('state'), crc32, latch, location }, written),
@@ -269,7 +271,8 @@ async function raiseHead(head: Head, found: FoundHead, scanned: ScannedLog): Pro
     lastTerm: last.term,
     chain: last.chain,
     entryTerm: Math.max(found.record.entryTerm, last.term),
-    boot: found.record.boot + 1,
+    // Where a slot rotted that may have been the newer one, its opening may have been heard of by others.
+    boot: found.record.boot + (found.otherDamaged ? 2 : 1),
     stateDistrusted: false,
   });
   await head.sync();

@@ -47,6 +47,7 @@ export interface DirectoryParts {
   readonly identity: Identity;
   readonly founding: Founding;
   readonly heardBoots: readonly HeardBoot[];
+  readonly bootMark: number;
   readonly recovered: RecoveredLog;
   readonly log: DatabaseLog;
   readonly state: DatabaseState;
@@ -95,6 +96,10 @@ export class OpenedDirectory implements OpenedStorage {
 
   get boot(): number {
     return this.#parts.head.record.boot;
+  }
+
+  get bootMark(): number {
+    return this.#parts.bootMark;
   }
 
   get founding(): Founding {

@@ -69,6 +69,8 @@ export interface HeardBoot {
   readonly incarnation: string;
   /** How often it was opened, at least: see `OpenedStorage.boot`. */
   readonly boot: number;
+  /** The mark of that opening; 0 where none was told. */
+  readonly mark: number;
 }
 
 /** Most directories of which that is remembered. */
@@ -294,6 +296,11 @@ export interface OpenedStorage {
    * lost, which it cannot see by itself.
    */
   readonly boot: number;
+  /**
+   * Drawn at this opening, 1 to 2^32 - 1. A directory that was copied, opened, and put back from the copy is opened as often as
+   * it was heard of, and known as a copy by another mark.
+   */
+  readonly bootMark: number;
   readonly founding: Founding;
   /** What `saveHeardBoots` wrote last; empty where that was lost. */
   readonly heardBoots: readonly HeardBoot[];

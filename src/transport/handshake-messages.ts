@@ -260,6 +260,7 @@ function writeFacts(writer: ByteWriter, facts: OwnFacts): void {
   writeAddress(block, facts.addresses.peer);
   writeAddress(block, facts.addresses.client);
   block.varint(facts.boot ?? 0);
+  if (facts.bootMark !== undefined) block.varint(facts.bootMark);
   writer.bytes(block.take());
 }
 
@@ -279,6 +280,7 @@ function readFacts(reader: ByteReader): OwnFacts {
   const founders = readFounders(block.ascii());
   const addresses = { peer: readAddress(block), client: readAddress(block) };
   const boot = block.remaining === 0 ? 0 : block.varint();
+  const bootMark = block.remaining === 0 ? 0 : block.varint();
   return {
     incarnation,
     logEmpty,
@@ -286,6 +288,7 @@ function readFacts(reader: ByteReader): OwnFacts {
     founders,
     addresses,
     ...(boot === 0 ? {} : { boot }),
+    ...(bootMark === 0 ? {} : { bootMark }),
     ...(known === '' ? {} : { knownIncarnation: known }),
   };
 }

@@ -67,6 +67,8 @@ export interface CommonFacts {
    * old copy. Absent where it is not counted.
    */
   readonly boot?: number;
+  /** Drawn at that opening: as many openings with another mark are an old copy, too. Absent from older versions. */
+  readonly bootMark?: number;
 }
 
 /** What this peer tells each other one of itself. */

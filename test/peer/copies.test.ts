@@ -123,4 +123,20 @@ describe('a directory that was put back from an old copy', () => {
     expect(cluster.process(id).halted[0]).toContain('is an old copy of itself');
     await load(cluster, 10, 2);
   });
+
+  test('is recognised after a single start since the copy, when it says to have been opened as often as was heard', async () => {
+    const cluster = await begun(3);
+    await load(cluster, 1, 3);
+    const id = cluster.followers[0]!.self;
+    await cluster.kill(id);
+    const copy = copyOf(cluster.site(id).platter);
+    await cluster.start(id);
+    await load(cluster, 4, 3);
+    await cluster.kill(id);
+    cluster.site(id).platter = copy;
+    await cluster.start(id);
+    await cluster.time.until('the peer to stop', () => cluster.process(id).halted.length > 0);
+    expect(cluster.process(id).halted[0]).toContain('is an old copy of itself');
+    await load(cluster, 7, 2);
+  });
 });

@@ -52,8 +52,8 @@ describe('what was heard of the directories of others', () => {
     const storage = await openPlatter(platter);
     expect(storage.heardBoots).toEqual([]);
     const boots = [
-      { incarnation: ONE, boot: 7 },
-      { incarnation: OTHER, boot: 2 },
+      { incarnation: ONE, boot: 7, mark: 70 },
+      { incarnation: OTHER, boot: 2, mark: 0 },
     ];
     await storage.saveHeardBoots(boots);
     await storage.close();
@@ -62,14 +62,14 @@ describe('what was heard of the directories of others', () => {
 
   test('has a bound', async () => {
     const storage = await openPlatter(await lived());
-    const boots = Array.from({ length: HEARD_BOOTS_MAX + 1 }, () => ({ incarnation: ONE, boot: 1 }));
+    const boots = Array.from({ length: HEARD_BOOTS_MAX + 1 }, () => ({ incarnation: ONE, boot: 1, mark: 1 }));
     await expect(storage.saveHeardBoots(boots)).rejects.toThrow('few directories are remembered');
   });
 
   test('is given up where it rotted, and said; a later version is respected', async () => {
     const platter = await lived();
     const storage = await openPlatter(platter);
-    await storage.saveHeardBoots([{ incarnation: ONE, boot: 7 }]);
+    await storage.saveHeardBoots([{ incarnation: ONE, boot: 7, mark: 70 }]);
     await storage.close();
     const later = copyOf(platter);
     flip(platter, 'log', BOOTS_KEY);
