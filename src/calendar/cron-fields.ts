@@ -19,6 +19,7 @@ export const CRON_FIELDS: readonly CronField[] = [
     max: 7,
     names: ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'],
     firstName: 0,
+    anyMax: 6,
     spreadMax: 6,
   },
   { name: 'year', min: 1970, max: 2999, names: [], firstName: 0 },
@@ -39,7 +40,9 @@ export interface CronField {
   readonly names: readonly string[];
   /** What the first name stands for. */
   readonly firstName: number;
-  /** Where `*` and `H` end, when that is before `max`. */
+  /** Where `*` ends, when that is before `max`. */
+  readonly anyMax?: number;
+  /** Where `H` ends, when that is before `max`. */
   readonly spreadMax?: number;
 }
 

@@ -32,7 +32,7 @@ export function parseItem(source: ItemSource): CronItem {
     return refuse(`? may stand for the day of month or of week, not for the ${field.name}: write *`, 0);
   }
   if (base === '*' || base === '?') {
-    return { type: 'any', step: stepOf(source, stepText, (field.spreadMax ?? field.max) - field.min + 1) };
+    return { type: 'any', step: stepOf(source, stepText, (field.anyMax ?? field.max) - field.min + 1) };
   }
   const { from, to } = rangeOf(source, field, base);
   if (stepText !== undefined && !base.includes('-')) {

@@ -142,10 +142,8 @@ function values(items: readonly CronItem[], field: CronField): number[] {
 /** A field of days as croner reads it. A part that names everything is the whole field, whatever stands beside it. */
 function render(items: readonly CronItem[], at: number): string {
   if (items.some((item) => item.type === 'any' && item.step === 1)) return '*';
-  const { min, max, spreadMax } = CRON_FIELDS[at] as CronField;
-  return items
-    .map((item) => renderItem(item, min, spreadMax !== undefined && at === DAY_OF_WEEK ? spreadMax : max))
-    .join(',');
+  const { min, max, anyMax = max } = CRON_FIELDS[at] as CronField;
+  return items.map((item) => renderItem(item, min, anyMax)).join(',');
 }
 
 function renderItem(item: CronItem, min: number, max: number): string {
