@@ -186,7 +186,7 @@ export class Occurrences extends PropertyChecker {
         location !== undefined && 'finishedBlock' in location ? scheduler.block(location.finishedBlock) : undefined;
       const view = block === undefined ? undefined : scheduler.readFinished(block, number);
       if (view !== undefined) this.#compareName(view, maker);
-      const one = { number, state: this.#witness.stories.get(number)?.end?.state ?? 'unknown' };
+      const one = { number, state: view?.state ?? 'unknown' };
       const list = found.get(maker.schedule);
       if (list === undefined) found.set(maker.schedule, [one]);
       else list.push(one);

@@ -27,7 +27,7 @@ import { type OccurrenceCounts, SKIP_COUNTS } from './occurrence-counts.ts';
 /** See the head of this file. */
 export class ScheduleModel {
   readonly number: number;
-  /** True when no version of it let tasks run side by side. */
+  /** No version of it let tasks run side by side. */
   isSingle: boolean;
   readonly id: string;
   readonly #limits: SchedulerLimits;
@@ -53,7 +53,6 @@ export class ScheduleModel {
   #notBeforeMs = 0;
   /** How far instants were stored, and in which term. */
   readonly #stored: { readonly throughMs: number; readonly term: number }[] = [];
-  // The rest is of the entry that is gone through.
   #entry: ScheduleEntry | undefined;
   #at = 0;
   /** Tasks that were not final when the commands of the entry began, and those that became final somewhere in it. */
@@ -118,7 +117,8 @@ export class ScheduleModel {
   begin(entry: ScheduleEntry): void {
     this.#entry = entry;
     this.#at = 0;
-    this.#commanded = false;
+    // How a task ended is not told where its block has left memory already.
+    this.#commanded = entry.finished.some(({ state }) => state === 'unknown');
     const boundMs = this.#boundMs(entry);
     while (!this.#ended) {
       const plannedMs = this.#instants.next(boundMs);

@@ -37,15 +37,6 @@ export const SCHEDULES: readonly Mutant[] = [
     replace: `const isBusy = schedule.unfinished > 1 ||`,
   },
   {
-    name: 'lost-one-runs-beside-itself',
-    origin:
-      'distribworks/dkron#1569, apache/dolphinscheduler#13283: what must run alone is begun again while it still runs',
-    wrong: 'A task that must run alone is placed again at once when its worker is given up, whose lease has not ended.',
-    file: 'src/scheduler/schedules/overlap-slots.ts',
-    find: `return schedule !== undefined && !schedule.deleted && schedule.definition.policy.overlap !== 'allow';`,
-    replace: `return schedule !== undefined && !schedule.deleted && schedule.definition.version < 0;`,
-  },
-  {
     name: 'skipped-without-a-word',
     origin: 'temporalio/temporal#8087: skipped runs cannot be seen',
     wrong: 'What is skipped because a task runs leaves nothing behind.',
