@@ -13,6 +13,8 @@ export interface Ask {
   make(requestId: number): RequestFrame;
   readonly timeoutMs: number;
   readonly changes: boolean;
+  readonly once?: boolean;
+  readonly advice?: string;
   readonly only?: PeerLink;
   readonly anywhere?: boolean;
 }

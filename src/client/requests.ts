@@ -1,7 +1,11 @@
 /**
  * Requests without an answer yet. A request goes to the leader, again to each new leader and on each new connection, until
- * it is answered or its time is up; every request of ours may be repeated. One that any peer can answer goes to any, again to
- * another when that one ends. Answers find their request by its id.
+ * it is answered or its time is up. One that any peer can answer goes to any, again to another when that one ends. Answers find
+ * their request by its id.
+ *
+ * Most requests may be repeated at any time: what they do is done once, or is the same when done twice. One that would undo what
+ * somebody else did after its first execution is marked `once`: when a sending may have been executed it is not sent again, and who
+ * asked hears `OUTCOME_UNKNOWN`.
  */
 import type { Timer } from '../base/clock.ts';
 import type { RequestFrame } from '../protocol/client-frame.ts';
@@ -46,6 +50,10 @@ export interface Request {
   readonly timeoutMs: number;
   /** Whether it changes something, so that its outcome is unknown when it was sent and not answered. */
   readonly changes: boolean;
+  /** It is not sent again after a sending that may have been executed. */
+  readonly once?: boolean;
+  /** A sentence for who hears `OUTCOME_UNKNOWN`: what to do then. */
+  readonly advice?: string;
   /** Goes here and nowhere else; fails with `UNAVAILABLE` when the link ends, and passes retryable errors on. */
   readonly only?: PeerLink;
   /** Goes to any peer that can be reached, each time to the next one; not together with `only`. */
@@ -153,10 +161,12 @@ export class Requests {
     for (const pending of Array.from(this.#pending.values())) {
       if (pending.link === link) pending.doubtful = true;
       if (pending.link !== link && pending.request.only !== link) continue;
+      const wasSent = pending.link === link;
       pending.link = undefined;
       if (pending.request.only !== undefined) {
         this.#settle(pending, new TaskraftError('UNAVAILABLE', 'The peer cannot be reached.'));
-      } else if (pending.request.anywhere === true) this.#send(pending);
+      } else if (wasSent && pending.request.once === true) this.#settle(pending, unknownOutcome(pending.request));
+      else if (pending.request.anywhere === true) this.#send(pending);
     }
   }
 
@@ -170,7 +180,10 @@ export class Requests {
     }
     if (pending.link !== link) return;
     pending.link = undefined;
-    if (frame.code === 'OUTCOME_UNKNOWN') pending.doubtful = true;
+    if (frame.code === 'OUTCOME_UNKNOWN') {
+      pending.doubtful = true;
+      if (pending.request.once === true) return this.#settle(pending, unknownOutcome(pending.request));
+    }
     pending.refusal = frame;
     const afterMs = this.#retryDelay(pending, link, frame);
     if (afterMs === undefined || pending.request.only !== undefined) this.#settle(pending, errorOf(frame));
@@ -202,7 +215,8 @@ export class Requests {
     pending.retry?.cancel();
     pending.retry = undefined;
     if (link === undefined || !link.isOpen) return;
-    // Where it was sent before it is not answered yet.
+    // Where it was sent before it is not answered yet, and will be, or that connection ends.
+    if (pending.link !== undefined && pending.request.once === true) return;
     if (pending.link !== undefined) pending.doubtful = true;
     pending.link = link;
     pending.sends += 1;
@@ -231,9 +245,7 @@ export class Requests {
     } else if (request.changes && isRefused(pending)) {
       this.#settle(pending, errorOf(pending.refusal));
     } else if (request.changes) {
-      const message =
-        'No answer in time: whether it was executed is unknown. With a key it can be submitted again safely.';
-      this.#settle(pending, new TaskraftError('OUTCOME_UNKNOWN', message));
+      this.#settle(pending, unknownOutcome(request));
     } else this.#settle(pending, new TaskraftError('TIMEOUT', 'No answer in time.'));
   }
 
@@ -253,6 +265,11 @@ export class Requests {
 function isRefused(pending: Pending): pending is Pending & { readonly refusal: ErrorFrame } {
   const { link, doubtful, refusal } = pending;
   return link === undefined && !doubtful && refusal !== undefined && REFUSES.has(refusal.code);
+}
+
+function unknownOutcome({ advice }: Request): TaskraftError {
+  const words = advice ?? 'With a key it can be submitted again safely.';
+  return new TaskraftError('OUTCOME_UNKNOWN', `No answer: whether it was executed is unknown. ${words}`);
 }
 
 /** What a refusal is for who asked. */

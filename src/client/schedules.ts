@@ -120,7 +120,30 @@ const UNDER_WAY_MAX = 256;
 const WAITING_MAX = 1_000_000;
 const REQUEST_BYTES = 16;
 
-/** The schedules of the client's namespace. All throw TaskraftError: UNAVAILABLE, TIMEOUT or OUTCOME_UNKNOWN, and what each says. */
+/** How a change may be repeated. */
+interface Repeating {
+  /** Not after a sending that may have been executed. */
+  readonly once: boolean;
+  /** What to do when the outcome is unknown. */
+  readonly advice: string;
+}
+
+/** Repeated, it would undo what somebody else did after its first execution. */
+const ONCE: Repeating = {
+  once: true,
+  advice: 'Look at the schedule before you do it again: somebody may have changed it.',
+};
+/** The version that it expects is another one once it was executed. */
+const GUARDED: Repeating = { once: false, advice: 'Repeated with the same expectedVersion it is done once.' };
+/** The cluster remembers its name. */
+const NAMED: Repeating = { once: false, advice: 'Repeated with the same request name it is done once.' };
+
+/**
+ * The schedules of the client's namespace. All throw TaskraftError: UNAVAILABLE, TIMEOUT or OUTCOME_UNKNOWN, and what each says.
+ *
+ * A deletion, a pause, a resumption and a put without `expectedVersion` are not sent again after a sending that may have been
+ * executed: repeated, they might undo what somebody else did meanwhile. They end with OUTCOME_UNKNOWN then.
+ */
 export class Schedules {
   readonly #core: ClusterClient;
   readonly #timeoutMs: number;
@@ -137,13 +160,15 @@ export class Schedules {
 
   /**
    * Makes a schedule, or changes it; resolved once that is durable on a majority of peers. A change begins after the last instant
-   * that is settled already. Putting what is there changes nothing.
+   * that is settled already. Putting what is there changes nothing. When the answer is lost it is sent again only where it has an
+   * `expectedVersion`; otherwise it ends with OUTCOME_UNKNOWN, since it might undo what somebody put meanwhile.
    *
    * @throws TaskraftError INVALID_SCHEDULE, INVALID_ARGUMENT, VERSION_CONFLICT, LIMIT, PAYLOAD_TOO_LARGE, FEATURE_OFF
    */
   async put(spec: ScheduleSpec): Promise<ScheduleAnswer> {
     const frame = putScheduleOf(spec, this.#core.limits);
-    const answer = await this.#change((requestId) => ({ ...frame, requestId }));
+    const repeating = frame.expectedVersion === null ? ONCE : GUARDED;
+    const answer = await this.#change((requestId) => ({ ...frame, requestId }), repeating);
     if (answer.type !== 'schedulePut') return somethingElse();
     const { version, created, unchanged } = answer;
     return { version, created, unchanged };
@@ -176,31 +201,21 @@ export class Schedules {
     refuseUnknownFields('the options of a deletion', options, DELETE_FIELDS);
     const schedule = requireScheduleId(id);
     const { expectedVersion = null } = options;
-    let sendings = 0;
-    try {
-      await this.#change((requestId) => {
-        sendings += 1;
-        return { type: 'deleteSchedule', requestId, schedule, expectedVersion };
-      });
-    } catch (error) {
-      // The answer to an earlier sending was lost, and that one has deleted it.
-      const isGone = error instanceof TaskraftError && error.code === 'NOT_FOUND';
-      if (!isGone || sendings < 2) throw error;
-    }
+    await this.#change((requestId) => ({ type: 'deleteSchedule', requestId, schedule, expectedVersion }), ONCE);
   }
 
   /** Lets occurrences pass without a task until `resume`; `note` is for people. @throws TaskraftError NOT_FOUND */
   async pause(id: string, note = ''): Promise<void> {
     const schedule = requireScheduleId(id);
     requireNote(note);
-    await this.#change((requestId) => ({ type: 'pauseSchedule', requestId, schedule, note }));
+    await this.#change((requestId) => ({ type: 'pauseSchedule', requestId, schedule, note }), ONCE);
   }
 
   /** Ends a pause. What passed meanwhile stays skipped. @throws TaskraftError NOT_FOUND */
   async resume(id: string, note = ''): Promise<void> {
     const schedule = requireScheduleId(id);
     requireNote(note);
-    await this.#change((requestId) => ({ type: 'resumeSchedule', requestId, schedule, note }));
+    await this.#change((requestId) => ({ type: 'resumeSchedule', requestId, schedule, note }), ONCE);
   }
 
   /** Fires a schedule now, besides its plan, paused or not. @throws TaskraftError NOT_FOUND, LIMIT */
@@ -209,13 +224,16 @@ export class Schedules {
     const schedule = requireScheduleId(id);
     const request = this.#request(options);
     const overlap = overlapOr(options.overlap);
-    const answer = await this.#change((requestId) => ({
-      type: 'triggerSchedule',
-      requestId,
-      schedule,
-      request,
-      overlap,
-    }));
+    const answer = await this.#change(
+      (requestId) => ({
+        type: 'triggerSchedule',
+        requestId,
+        schedule,
+        request,
+        overlap,
+      }),
+      NAMED,
+    );
     if (answer.type !== 'scheduleTriggered') return somethingElse();
     const { task, buffered, skipped } = answer;
     return { taskId: task === null ? undefined : formatTaskId(...task), buffered, skipped: skipped ?? undefined };
@@ -235,15 +253,18 @@ export class Schedules {
     if (toMs < fromMs) throw invalidArgument('to lies before from.');
     const request = this.#request(options);
     const overlap = overlapOr(options.overlap);
-    const answer = await this.#change((requestId) => ({
-      type: 'backfillSchedule',
-      requestId,
-      schedule,
-      request,
-      fromMs,
-      toMs,
-      overlap,
-    }));
+    const answer = await this.#change(
+      (requestId) => ({
+        type: 'backfillSchedule',
+        requestId,
+        schedule,
+        request,
+        fromMs,
+        toMs,
+        overlap,
+      }),
+      NAMED,
+    );
     if (answer.type !== 'scheduleBackfilled') return somethingElse();
     return { planned: answer.planned, accepted: answer.accepted };
   }
@@ -294,23 +315,23 @@ export class Schedules {
   }
 
   /** A change, in its turn; its time runs from then. */
-  async #change(make: (requestId: number) => RequestFrame): Promise<AnswerFrame> {
+  async #change(make: (requestId: number) => RequestFrame, repeating: Repeating): Promise<AnswerFrame> {
     await this.#turn();
     try {
-      return await this.#changeNow(make);
+      return await this.#changeNow(make, repeating);
     } finally {
       this.#passOn();
     }
   }
 
   /** A cluster that has just begun may not have switched schedules on yet, and says when to ask again: that is done here. */
-  async #changeNow(make: (requestId: number) => RequestFrame): Promise<AnswerFrame> {
+  async #changeNow(make: (requestId: number) => RequestFrame, repeating: Repeating): Promise<AnswerFrame> {
     const { clock, timers } = this.#core.ports;
     const untilMs = clock.monotonicMs() + this.#timeoutMs;
     for (;;) {
       const timeoutMs = Math.max(1, untilMs - clock.monotonicMs());
       try {
-        return await this.#core.ask({ make, timeoutMs, changes: true });
+        return await this.#core.ask({ make, timeoutMs, changes: true, ...repeating });
       } catch (error) {
         if (!(error instanceof TaskraftError) || error.code !== 'FEATURE_OFF') throw error;
         const afterMs = error.retryAfterMs;
