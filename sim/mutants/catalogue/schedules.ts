@@ -33,8 +33,8 @@ export const SCHEDULES: readonly Mutant[] = [
     origin: 'hashicorp/nomad#11052, hashicorp/nomad#4731, quartznet/quartznet#1758: what must not overlap does',
     wrong: 'The task that runs is not counted when it is asked whether another one may start.',
     file: 'src/scheduler/schedules/overlap.ts',
-    find: `const isBusy = schedule.unfinished > 0 ||`,
-    replace: `const isBusy = schedule.unfinished > 1 ||`,
+    find: `schedule.unfinished > 0 ||`,
+    replace: `schedule.unfinished > 1 ||`,
   },
   {
     name: 'skipped-without-a-word',
@@ -67,8 +67,8 @@ export const SCHEDULES: readonly Mutant[] = [
     origin: 'riverqueue/river#1035, FoundatioFx/Foundatio#317: what was held up comes all at once',
     wrong: 'While a schedule is paused its instants stay, and fire when it goes on.',
     file: 'src/scheduler/schedules/catch-up.ts',
-    find: `if (schedule.pause !== undefined) return SKIP.paused;`,
-    replace: `if (schedule.pause !== undefined) return 'wait';`,
+    find: `return SKIP.paused;`,
+    replace: `return 'wait';`,
   },
   {
     name: 'pause-forgotten-in-a-checkpoint',
