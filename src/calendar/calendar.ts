@@ -48,14 +48,25 @@ export interface Occurrences {
   readonly throughMs: number;
   /** True when there will never be another. */
   readonly exhausted: boolean;
+  /** Candidates that led to nothing. However the time of a computer cuts a search into calls, together they have as many. */
+  readonly fruitless: number;
 }
 
-/** Candidates of one call that lead to nothing; the rest is left to the next one. Some milliseconds at worst. */
+/** Whether a call has had its time: it ends then with what it has, but not before it got on. */
+export type IsOver = () => boolean;
+
+/**
+ * Candidates of one call that lead to nothing; the rest is left to the next one. Some milliseconds, but for definitions with many rare
+ * dates, which croner has to search for: who cannot wait says when a call is over.
+ */
 const FRUITLESS_MAX = 256;
 
-/** Occurrences of one step of a preview, and steps of one: behind exclusions that leave hardly anything it ends early. */
+/** Occurrences of one step of a preview. */
 const PREVIEW_STEP = 64;
-const PREVIEW_SEARCHES_MAX = 64;
+/** Candidates of a preview that lead to nothing: behind exclusions that leave hardly anything it ends early. */
+const PREVIEW_FRUITLESS_MAX = 16_384;
+
+const neverOver: IsOver = () => false;
 
 /** Names the first instant at or after `fromMs`. */
 type Source = (fromMs: number) => Candidate | undefined;
@@ -82,14 +93,13 @@ export class Calendar {
 
   /**
    * The first `max` occurrences planned after `afterMs` and not after `untilMs`. Fewer than `max` with `throughMs` before `untilMs`
-   * means that the call had enough to do; ask again from `throughMs`.
+   * means that the call had enough to do, or was over; ask again from `throughMs`.
    */
-  next(afterMs: number, max: number, untilMs: number = CALENDAR_END_MS): Occurrences {
-    const { occurrences, throughMs, exhausted } = this.#search(afterMs, max, untilMs);
+  next(afterMs: number, max: number, untilMs: number = CALENDAR_END_MS, isOver: IsOver = neverOver): Occurrences {
+    const { occurrences, ...rest } = this.#search(afterMs, max, untilMs, isOver);
     return {
       occurrences: occurrences.map(({ ms }) => ({ plannedMs: ms, fireAtMs: ms + this.#jitterMs(ms) })),
-      throughMs,
-      exhausted,
+      ...rest,
     };
   }
 
@@ -120,19 +130,22 @@ export class Calendar {
   }
 
   /** The same for who must let others go on meanwhile: each `step` is one search, and true when it was the last. */
-  previewSteps(afterMs: number, n: number): { readonly shown: readonly PreviewedOccurrence[]; step(): boolean } {
+  previewSteps(
+    afterMs: number,
+    n: number,
+  ): { readonly shown: readonly PreviewedOccurrence[]; step(isOver?: IsOver): boolean } {
     const previewer = new Previewer(this.#zone, afterMs);
     const shown: PreviewedOccurrence[] = [];
     const wanted = Math.min(n, PREVIEW_MAX);
     let fromMs = afterMs;
-    let searches = 0;
-    const step = (): boolean => {
+    let inVain = 0;
+    const step = (isOver: IsOver = neverOver): boolean => {
       const max = Math.min(wanted - shown.length, PREVIEW_STEP);
-      const { occurrences, throughMs, exhausted } = this.#search(fromMs, max, CALENDAR_END_MS);
+      const { occurrences, throughMs, exhausted, fruitless } = this.#search(fromMs, max, CALENDAR_END_MS, isOver);
       for (const { ms, type } of occurrences) shown.push(previewer.show(ms, ms + this.#jitterMs(ms), type === 'moved'));
       fromMs = throughMs;
-      searches += 1;
-      return exhausted || shown.length >= wanted || searches >= PREVIEW_SEARCHES_MAX;
+      inVain += fruitless;
+      return exhausted || shown.length >= wanted || inVain >= PREVIEW_FRUITLESS_MAX;
     };
     return { shown, step };
   }
@@ -141,16 +154,19 @@ export class Calendar {
     afterMs: number,
     max: number,
     untilMs: number,
-  ): { occurrences: Candidate[]; throughMs: number; exhausted: boolean } {
+    isOver: IsOver,
+  ): { occurrences: Candidate[]; throughMs: number; exhausted: boolean; fruitless: number } {
     const { startAtMs = 0, endAtMs = CALENDAR_END_MS - 1 } = this.#definition;
     const limitMs = Math.min(untilMs, endAtMs);
     const occurrences: Candidate[] = [];
     let fromMs = Math.max(afterMs + 1, startAtMs);
-    for (let fruitless = 0; fruitless < FRUITLESS_MAX;) {
+    let fruitless = 0;
+    while (fruitless < FRUITLESS_MAX) {
+      if (fromMs - 1 > afterMs && (fruitless > 0 || occurrences.length > 0) && isOver()) break;
       const found = this.#earliest(fromMs);
       if (found === undefined || found.ms > limitMs) {
         const exhausted = found === undefined || found.ms > endAtMs;
-        return { occurrences, throughMs: Math.max(afterMs, limitMs), exhausted };
+        return { occurrences, throughMs: Math.max(afterMs, limitMs), exhausted, fruitless };
       }
       assert(found.ms >= fromMs, 'a search goes forward');
       const onMs = found.type === 'nothing' ? found.ms : this.#exclusions.next(found.ms);
@@ -161,11 +177,11 @@ export class Calendar {
       }
       // One more than asked for was looked at, so that the last of all is known to be the last.
       if (occurrences.length >= max)
-        return { occurrences, throughMs: Math.max(afterMs, found.ms - 1), exhausted: false };
+        return { occurrences, throughMs: Math.max(afterMs, found.ms - 1), exhausted: false, fruitless };
       occurrences.push(found);
       fromMs = found.ms + 1;
     }
-    return { occurrences, throughMs: Math.max(afterMs, fromMs - 1), exhausted: false };
+    return { occurrences, throughMs: Math.max(afterMs, fromMs - 1), exhausted: false, fruitless };
   }
 
   /** The first that any spec names; of two at one instant, the one that no change of clock moved. */

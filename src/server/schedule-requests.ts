@@ -3,8 +3,9 @@
  * lies in a range, what comes next) is done a slice at a time, since ten thousand schedules may be put at once.
  */
 import { InvariantError } from '../base/assert.ts';
-import { Calendar } from '../calendar/calendar.ts';
+import { Calendar, type IsOver } from '../calendar/calendar.ts';
 import { readCalendar } from '../calendar/definition.ts';
+import { CALENDAR_END_MS } from '../calendar/limits.ts';
 import { FEATURE_SCHEDULES } from '../peer/features.ts';
 import type {
   BackfillScheduleFrame,
@@ -40,8 +41,17 @@ const ROW_BYTES_MAX = 4_000;
 const PAGE_BYTES = 2 * 1024 * 1024;
 /** Any version will do. */
 const ANY_VERSION = -1;
-/** Searches for the first instant of a schedule, each some milliseconds, before it is taken for one that never fires. */
-const FIRST_SEARCHES_MAX = 32;
+/** Candidates for the first instant of a schedule that lead to nothing, before it is taken for one that never fires. */
+const FIRST_FRUITLESS_MAX = 8_192;
+/** Candidates of a backfill that lead to nothing, many more than exclusions of everyday leave out of any range. */
+const BACKFILL_FRUITLESS_MAX = 32_768;
+/**
+ * The only instants of a new definition are at least so far ahead, in ms: it begins when it is applied, a little after it was looked
+ * at, and what lay in between would be lost without a word.
+ */
+const FIRST_LEAD_MS = 1_000;
+/** Until one step of a search leaves the rest to the next, in ms. */
+const STEP_MS = 5;
 /** Instants of one search for a backfill. */
 const SEARCH_INSTANTS = 128;
 
@@ -68,18 +78,17 @@ function putSteps(session: Session, frame: PutScheduleFrame, template: TaskTempl
   // One that has fired for the last time may be put as it is, or everything else of it be changed.
   let fires = before !== undefined && sameText(before.calendar, bytes);
   const calendar = fires ? undefined : saying(() => new Calendar(definition, schedule));
-  let fromMs = peer.logTimeNowMs();
-  let searches = 0;
+  let fromMs = peer.logTimeNowMs() + FIRST_LEAD_MS;
+  let inVain = 0;
   return () => {
     if (calendar !== undefined && !fires) {
-      const { occurrences, throughMs, exhausted } = calendar.next(fromMs, 1);
+      const { occurrences, throughMs, exhausted, fruitless } = calendar.next(fromMs, 1, undefined, stepEnd(session));
       fires = occurrences.length > 0;
-      searches += 1;
+      inVain += fruitless;
       fromMs = throughMs;
-      if (!fires && (exhausted || searches >= FIRST_SEARCHES_MAX)) {
-        const words = exhausted ? 'no instant after now fits' : 'no instant was found in many years from now';
-        throw new RequestError('INVALID_SCHEDULE', `it never fires: ${words}`);
-      }
+      if (!fires && exhausted)
+        throw neverFires('no instant fits that is a second from now or later; for one sooner submit a task');
+      if (!fires && inVain >= FIRST_FRUITLESS_MAX) throw neverFires('no instant was found in many years from now');
       if (!fires) return 'again';
     }
     const command: Command = {
@@ -99,6 +108,17 @@ function putSteps(session: Session, frame: PutScheduleFrame, template: TaskTempl
     });
     return 'done';
   };
+}
+
+function neverFires(why: string): RequestError {
+  return new RequestError('INVALID_SCHEDULE', `it never fires: ${why}`);
+}
+
+/** True once the step that begins now has held the event loop for long enough. */
+function stepEnd({ context }: Session): IsOver {
+  const { clock } = context.ports;
+  const endMs = clock.monotonicMs() + STEP_MS;
+  return () => clock.monotonicMs() >= endMs;
 }
 
 /** One schedule. @throws RequestError */
@@ -217,14 +237,27 @@ function backfillSteps(session: Session, frame: BackfillScheduleFrame): Work {
   const calendar = saying(() => calendars.of(view));
   const plannedMs: number[] = [];
   let afterMs = fromMs - 1;
+  let inVain = 0;
   return () => {
-    const { occurrences, throughMs, exhausted } = calendar.next(afterMs, SEARCH_INSTANTS, toMs);
+    const { occurrences, throughMs, exhausted, fruitless } = calendar.next(
+      afterMs,
+      SEARCH_INSTANTS,
+      toMs,
+      stepEnd(session),
+    );
     for (const occurrence of occurrences) plannedMs.push(occurrence.plannedMs);
     if (plannedMs.length > BACKFILL_MAX) {
       const words = `more than ${BACKFILL_MAX} occurrences lie in this range; take a shorter one, and then the next`;
       throw new RequestError('LIMIT', words);
     }
     afterMs = throughMs;
+    inVain += fruitless;
+    if (inVain >= BACKFILL_FRUITLESS_MAX) {
+      throw new RequestError(
+        'LIMIT',
+        'exclusions leave hardly anything of this range; take a shorter one, and then the next',
+      );
+    }
     if (!exhausted && throughMs < toMs) return 'again';
     if (plannedMs.length === 0) throw invalid('no occurrence of the schedule lies in this range');
     const { namespace } = session;
@@ -248,6 +281,9 @@ export function nextOccurrences(session: Session, frame: NextOccurrencesFrame): 
   const { requestId, schedule, count } = frame;
   requireSchedule(schedule);
   if (count < 1 || count > PREVIEW_MAX) throw invalid(`count is 1 to ${PREVIEW_MAX}`);
+  if (frame.afterMs !== null && frame.afterMs >= CALENDAR_END_MS) {
+    throw invalid('after lies outside of 1970 to the end of 2999');
+  }
   if (frame.calendar !== null) return preview(session, frame, frame.calendar);
   session.context.peer.read((result) => {
     if (result === 'not-leader') return session.refuseNotLeader(requestId);
@@ -264,7 +300,7 @@ function preview(session: Session, frame: NextOccurrencesFrame, text: string): v
     const afterMs = frame.afterMs ?? session.context.peer.logTimeNowMs();
     const steps = saying(() => new Calendar(definition, schedule).previewSteps(afterMs, count));
     return () => {
-      if (!steps.step()) return 'again';
+      if (!steps.step(stepEnd(session))) return 'again';
       session.answer({
         type: 'occurrences',
         requestId,

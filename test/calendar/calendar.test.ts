@@ -209,6 +209,32 @@ describe('exclusions', () => {
     expect(iso(occurrences.map(({ plannedMs }) => plannedMs))).toEqual(['2026-11-23T23:59:59Z', '2026-12-01T00:00Z']);
   });
 
+  test('are searched no longer than the asker has time, and every call gets on', () => {
+    const calendar = new Calendar(parseCalendar({ cron: '*/5 * * * *', exclude: ['* * * * MON-SAT'] }), 'x');
+    const from = Date.parse(NOON);
+    const whole = calendar.next(from, 3);
+    let throughMs = from;
+    let fruitless = 0;
+    const found: number[] = [];
+    for (let calls = 0; found.length < 3; calls += 1) {
+      const part = calendar.next(throughMs, 3 - found.length, undefined, () => true);
+      expect(part.throughMs).toBeGreaterThan(throughMs);
+      expect(part.occurrences.length + part.fruitless).toBe(1);
+      throughMs = part.throughMs;
+      fruitless += part.fruitless;
+      found.push(...part.occurrences.map(({ plannedMs }) => plannedMs));
+      expect(calls).toBeLessThan(100);
+    }
+    expect(iso(found)).toEqual(['2026-11-29T00:00Z', '2026-11-29T00:05Z', '2026-11-29T00:10Z']);
+    expect(found).toEqual(whole.occurrences.map(({ plannedMs }) => plannedMs));
+    expect(fruitless).toBe(whole.fruitless);
+    const steps = calendar.previewSteps(from, 2);
+    let count = 0;
+    while (!steps.step(() => true)) count += 1;
+    expect(count).toBeGreaterThan(2);
+    expect(steps.shown.map(({ plannedMs }) => plannedMs)).toEqual(found.slice(0, 2));
+  });
+
   test('that leave nothing end each search after a bounded number of looks, and it goes on where it stopped', () => {
     const calendar = new Calendar(
       parseCalendar({ cron: '*/5 * * * *', exclude: ['*/10 * * * *', '5-55/10 * * * *'] }),
@@ -245,9 +271,13 @@ describe('start and end', () => {
   test('a search that is told where to stop says that it looked that far', () => {
     const calendar = new Calendar(parseCalendar({ cron: '0 0 1 1 *' }), 'x');
     const until = Date.parse('2026-12-01T00:00:00Z');
-    expect(calendar.next(Date.parse(NOON), 5, until)).toEqual({ occurrences: [], throughMs: until, exhausted: false });
+    expect(calendar.next(Date.parse(NOON), 5, until)).toMatchObject({
+      occurrences: [],
+      throughMs: until,
+      exhausted: false,
+    });
     const at = Date.parse('2027-01-01T00:00:00Z');
-    expect(calendar.next(Date.parse(NOON), 5, at)).toEqual({
+    expect(calendar.next(Date.parse(NOON), 5, at)).toMatchObject({
       occurrences: [{ plannedMs: at, fireAtMs: at }],
       throughMs: at,
       exhausted: false,

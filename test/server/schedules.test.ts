@@ -150,6 +150,17 @@ describe('a schedule', () => {
     });
     expect(await backfill(nowMs, nowMs - 1, 'r3')).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(await backfill(nowMs, nowMs + 1, 'r3')).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await put(client, { schedule: 'rare', calendar: '{"cron":"0 * * * *","exclude":["0 0 * * * * 1970-2023"]}' });
+    const years = await client.ask((requestId) => ({
+      type: 'backfillSchedule',
+      requestId,
+      schedule: 'rare',
+      request: 'r4',
+      fromMs: 0,
+      toMs: Date.UTC(2023, 0),
+      overlap: null,
+    }));
+    expect(years).toMatchObject({ code: 'LIMIT', message: expect.stringContaining('hardly anything') });
     const between = Math.floor(nowMs / HOUR_MS) * HOUR_MS - HOUR_MS;
     expect(await backfill(between + 1, between + 2, 'r3')).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
@@ -184,6 +195,10 @@ describe('a schedule', () => {
     expect(await next({ calendar: '{"cron":"* * *"}' })).toMatchObject({ code: 'INVALID_SCHEDULE' });
     expect(await next({ count: 0 })).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(await next({ count: 1_001 })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    for (const afterMs of [Date.UTC(3000, 0), 8.65e15]) {
+      expect(await next({ ...london, afterMs })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    expect(await next({ ...london, afterMs: Date.UTC(3000, 0) - 1 })).toMatchObject({ occurrences: [] });
   });
 
   it('is listed on a shorter page when it is large, with a cursor for the rest', async () => {
@@ -331,6 +346,18 @@ describe('a put', () => {
     expect(await put(client, once)).toMatchObject({ type: 'schedulePut', unchanged: true });
     expect(await put(client, { ...once, managedBy: 'apply' })).toMatchObject({ type: 'schedulePut', version: 2 });
     expect(await put(client, { ...once, schedule: 'another' })).toMatchObject({ code: 'INVALID_SCHEDULE' });
+  });
+
+  it('of instants so near that they may have passed when it is applied is refused, not lost', async () => {
+    const desk = await Desk.open();
+    const client = await desk.client();
+    const nowMs = desk.peer.logTimeNowMs();
+    const at = (ms: number): Partial<PutScheduleFrame> => ({ calendar: JSON.stringify({ at: nowMs + ms }) });
+    const soon = await put(client, at(900));
+    expect(soon).toMatchObject({ code: 'INVALID_SCHEDULE', message: expect.stringContaining('submit a task') });
+    expect(await put(client, at(1_500))).toMatchObject({ created: true });
+    expect((await shown(client))[2]).toBe(0);
+    expect(await put(client, { schedule: 'often', calendar: '{"every":"1s"}' })).toMatchObject({ created: true });
   });
 
   it('waits until all voters know schedules, with the word when to ask again', async () => {
