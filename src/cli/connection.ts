@@ -47,6 +47,11 @@ export function withConnection(command: Command): Command {
   return command;
 }
 
+/** Whether `withConnection` has added the option. */
+export function isConnectionOption(option: Option): boolean {
+  return option.helpGroupHeading === GROUP;
+}
+
 /** The token of a client: from a private file or the environment, never from an argument. @throws SecretError */
 function clientToken(flags: Pick<ClusterFlags, 'tokenFile'>): string | undefined {
   return readSecret({

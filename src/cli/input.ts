@@ -1,5 +1,7 @@
 /** What commands read besides their arguments: files, standard input, JSON and instants in options. */
 import { readFileSync, statSync } from 'node:fs';
+import { CalendarError } from '../calendar/error.ts';
+import { readInstant } from '../calendar/moments.ts';
 import { CliError, EXIT } from './exit.ts';
 
 /** More than any payload may have, and than anybody writes by hand. */
@@ -34,15 +36,33 @@ export function parsePayload(text: string): unknown {
   }
 }
 
-/** Ms since 1970 of an instant as ISO 8601. @throws CliError USAGE */
-export function parseInstant(text: string): number {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new CliError('USAGE', `"${text}" is no instant: 2026-11-23T10:00:00Z is one`, EXIT.usage);
-  return ms;
+/** Fewer digits are a year or a date that somebody wrote; so many ms ended in 1973. */
+const MS_DIGITS_MIN = 12;
+
+/**
+ * Ms since 1970 of the instant that `text` says, by the rules of schedules: ISO 8601 with its offset, or the ms that `-o json` prints.
+ * `option` is what it was given with.
+ *
+ * @throws CliError USAGE
+ */
+export function parseInstant(text: string, option: string): number {
+  if (/^\d+$/.test(text) && text.length < MS_DIGITS_MIN) {
+    const words = `${option}: "${text}" is no instant: write it as 2026-11-23T10:00:00Z`;
+    throw new CliError('USAGE', words, EXIT.usage);
+  }
+  try {
+    return readInstant(/^\d+$/.test(text) ? Number(text) : text, option);
+  } catch (error) {
+    if (!(error instanceof CalendarError)) throw error;
+    const { message } = error;
+    throw new CliError('USAGE', message.startsWith(option) ? message : `${option}: ${message}`, EXIT.usage);
+  }
 }
 
 function readFile(file: string): string {
-  if (statSync(file).size > INPUT_BYTES_MAX) throw new Error(`it has more than ${INPUT_BYTES_MAX} bytes`);
+  const stats = statSync(file);
+  if (stats.isDirectory()) throw new Error('it is a directory; name the files in it');
+  if (stats.size > INPUT_BYTES_MAX) throw new Error(`it has more than ${INPUT_BYTES_MAX} bytes`);
   return readFileSync(file, 'utf8');
 }
 

@@ -97,6 +97,11 @@ export function print(
   process.stdout.write(formatted(format, value, table, rows));
 }
 
+/** Says what people should know besides the result, which alone goes to standard output. */
+export function remark(text: string): void {
+  process.stderr.write(`${printable(text)}\n`);
+}
+
 function formatted(format: OutputFormat, value: unknown, table: () => string, rows: readonly unknown[]): string {
   switch (format) {
     case 'table':

@@ -1,5 +1,12 @@
 /** Schedules as people read them. */
-import type { NextOccurrence, NextOccurrences, ScheduleDetail, ScheduleInfo, SettledOccurrence } from '../index.ts';
+import type {
+  NextOccurrence,
+  NextOccurrences,
+  ScheduleDetail,
+  ScheduleInfo,
+  SettledOccurrence,
+  TaskState,
+} from '../index.ts';
 import { formatAge, formatFields, formatInstant, formatTable, pairsText, shorten } from './output.ts';
 
 const CLOCK_WORDS: Readonly<Record<string, string>> = {
@@ -18,23 +25,34 @@ export function scheduleTable(schedules: readonly ScheduleInfo[]): string {
       { title: 'ZONE', of: (one) => fieldsOf(one.calendar)['timeZone'] as string | undefined },
       { title: 'TYPE', of: (one) => one.task.type },
       { title: 'NEXT', of: (one) => formatInstant(one.next[0]?.plannedMs) },
-      { title: 'FIRED', of: (one) => one.fired.planned, align: 'right' },
+      { title: 'FIRED', of: (one) => firedTotal(one), align: 'right' },
       { title: 'SKIPPED', of: (one) => skippedTotal(one), align: 'right' },
       {
         title: 'LAST LATE',
         of: (one) => (one.fired.planned === 0 ? undefined : formatAge(one.lateness.lastMs)),
         align: 'right',
       },
-      { title: 'RUNNING', of: (one) => one.unfinished, align: 'right' },
+      { title: 'UNFINISHED', of: (one) => one.unfinished, align: 'right' },
     ],
     schedules,
   );
 }
 
-/** One schedule with what it did last and will do next. */
-export function scheduleText(one: ScheduleDetail, upcoming: NextOccurrences | undefined): string {
+/** A task of an occurrence that is not final, as far as it was looked up. */
+export interface OpenTask {
+  readonly id: string;
+  readonly state: TaskState;
+  readonly reason: string | undefined;
+}
+
+/** One schedule with what it did last and will do next. `open` are the tasks of its last occurrences that are not final. */
+export function scheduleText(
+  one: ScheduleDetail,
+  upcoming: NextOccurrences | undefined,
+  open: readonly OpenTask[] = [],
+): string {
   const parts = [formatFields(scheduleFields(one))];
-  if (one.occurrences.length > 0) parts.push(`\nLast occurrences:\n${settledTable(one.occurrences)}`);
+  if (one.occurrences.length > 0) parts.push(`\nLast occurrences:\n${settledTable(one.occurrences, open)}`);
   if (upcoming !== undefined && upcoming.occurrences.length > 0) parts.push(`\nNext:\n${nextTable(upcoming)}`);
   return parts.join('');
 }
@@ -57,7 +75,6 @@ export function nextTable({ timeZone, occurrences }: NextOccurrences): string {
 }
 
 function scheduleFields(one: ScheduleDetail): (readonly [string, string | number | undefined])[] {
-  const fired = one.fired.planned + one.fired.trigger + one.fired.backfill;
   const averageMs = one.fired.planned === 0 ? 0 : one.lateness.sumMs / one.fired.planned;
   const skipped = Object.entries(one.skipped).map(([reason, count]) => `${count} ${reason}`);
   return [
@@ -85,7 +102,7 @@ function scheduleFields(one: ScheduleDetail): (readonly [string, string | number
     ['settled through', formatInstant(one.settledThroughMs)],
     [
       'fired',
-      `${fired}: ${one.fired.planned} planned, ${one.fired.trigger} triggered, ${one.fired.backfill} backfilled`,
+      `${firedTotal(one)}: ${one.fired.planned} planned, ${one.fired.trigger} triggered, ${one.fired.backfill} backfilled`,
     ],
     ['skipped', skipped.length === 0 ? '0' : `${skippedTotal(one)}: ${skipped.join(', ')}`],
     [
@@ -94,31 +111,45 @@ function scheduleFields(one: ScheduleDetail): (readonly [string, string | number
         ? undefined
         : `last ${formatAge(one.lateness.lastMs)}, mean ${formatAge(averageMs)}, worst ${formatAge(one.lateness.maxMs)}`,
     ],
-    ['running', one.unfinished],
+    ['unfinished', one.unfinished],
     ['waiting', one.buffered],
     ['failed in a row', one.consecutiveFailures],
   ];
 }
 
-function settledTable(occurrences: readonly SettledOccurrence[]): string {
+function settledTable(occurrences: readonly SettledOccurrence[], open: readonly OpenTask[]): string {
+  const tasks = new Map(open.map((task) => [task.id, task]));
   return formatTable(
     [
       { title: 'PLANNED', of: (one) => formatInstant(one.plannedMs) },
       { title: 'KIND', of: (one) => one.kind },
       { title: 'SETTLED', of: (one) => formatInstant(one.settledAtMs) },
       {
-        title: 'LATE',
+        // Not lateness: jitter and the wait for other tasks are within it.
+        title: 'AFTER',
         of: (one) => (one.kind === 'planned' ? formatAge(one.settledAtMs - one.plannedMs) : undefined),
         align: 'right',
       },
       { title: 'TASK', of: (one) => one.taskId },
       {
         title: 'OUTCOME',
-        of: (one) => (one.skipped === undefined ? (one.ended ?? 'running') : `skipped: ${one.skipped}`),
+        of: (one) => (one.skipped === undefined ? outcomeText(one, tasks) : `skipped: ${one.skipped}`),
       },
     ],
     occurrences,
   );
+}
+
+/** Of an occurrence that made a task. Where the task was not looked up, no more is known than that it is not final. */
+function outcomeText({ ended, taskId }: SettledOccurrence, open: ReadonlyMap<string, OpenTask>): string {
+  if (ended !== undefined) return ended;
+  const task = taskId === undefined ? undefined : open.get(taskId);
+  if (task === undefined) return 'unfinished';
+  return task.reason === undefined ? task.state : `${task.state}: ${task.reason}`;
+}
+
+function firedTotal({ fired }: ScheduleInfo): number {
+  return fired.planned + fired.trigger + fired.backfill;
 }
 
 function skippedTotal({ skipped }: ScheduleInfo): number {

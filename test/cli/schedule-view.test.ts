@@ -106,6 +106,10 @@ test('schedules read well: in a list, one with its last and next occurrences, ov
     scheduleTable([NIGHTLY, broken, paused]),
     '# one, and the clock is put back on 2026-10-25',
     scheduleText(NIGHTLY, nextOf(when, Date.UTC(2026, 9, 22, 12), 10)),
+    '# what its task waits for was looked up',
+    scheduleText({ ...NIGHTLY, occurrences: NIGHTLY.occurrences.slice(-1) }, undefined, [
+      { id: 't10-1-by', state: 'pending', reason: 'NO_WORKER_MATCHES' },
+    ]),
     '# one that is paused',
     scheduleText(paused, undefined),
     '# the clock is put forward on 2027-03-28, and each waits a while',

@@ -47,7 +47,8 @@ test('a crontab is imported, changed in place and run by a worker of its user', 
   // Another time is the same schedule; another command is another one, and the one before it is named.
   const again = await imported(`PLACE=there\n${line.replace('30 3', '45 3')}\n0 4 * * * root false\n`);
   expect(changes(again)).toEqual(['changed', 'created']);
-  expect(again.stderr).toMatch(/night\/true-\w+ comes from an earlier import and still fires/);
+  expect(again.stderr).toMatch(/night\/true-\w+ of crontab:night is in none of these files, and still fires\n/);
+  expect(again.stderr).toMatch(/keep what comes from another crontab of the same name.*schedule delete night\/true/);
 
   const id = /night\/echo\S+/.exec(first.stdout)?.[0] ?? '';
   const { stdout } = await run('schedule', 'trigger', id, '-o', 'json');

@@ -67,13 +67,22 @@ test('a schedule is put, looked at, paused, triggered, filled in and deleted', a
   expect(stdout).toMatch(/2026-10-25 01:30:00 \+01:00 {2}the clock shows this time twice\n/);
 
   expect((await run('schedule', 'pause', 'nightly', '--note', 'the disk is full')).status).toBe(0);
+  expect((await run('schedule', 'pause', 'nightly')).stdout).toMatch(/outcome +was paused already/);
   expect((await run('schedule', 'get', 'nightly')).stdout).toMatch(/note +the disk is full/);
+  const putPaused = await run(...put, '--paused');
+  expect([putPaused.status, putPaused.stderr]).toEqual([0, '']);
   expect((await json('schedule', 'trigger', 'nightly')).value).toMatchObject({ buffered: false, skipped: null });
   expect(await json('schedule', 'trigger', 'nightly')).toMatchObject({ status: 5, value: { skipped: 'overlap' } });
   const range = ['--from', '2026-01-01T00:00:00Z', '--to', '2026-01-08T00:00:00Z'];
   const filled = await json('schedule', 'backfill', 'nightly', ...range, '--overlap', 'bufferAll');
   expect(filled.value).toEqual({ id: 'nightly', planned: 7, accepted: 7 });
+  const years = ['--from', '2020-01-01T00:00:00Z', '--to', '2026-01-01T00:00:00Z'];
+  const tooMany = await run('schedule', 'backfill', 'nightly', ...years);
+  expect([tooMany.status, tooMany.stderr]).toEqual([2, expect.stringContaining('more than 1000 occurrences')]);
+  // Its task is not final, and nobody takes tasks here: that is not "running".
+  expect((await run('schedule', 'get', 'nightly')).stdout).toMatch(/trigger .* pending: NO_WORKER_MATCHES\n/);
   expect((await run('schedule', 'resume', 'nightly')).status).toBe(0);
+  expect((await run(...put, '--paused')).stderr).toContain('nightly: "paused" is for a new schedule');
   const listed = await run('schedule', 'list', '-o', 'jsonl');
   expect(
     listed.stdout
@@ -129,4 +138,20 @@ test('files are applied as a whole, again without a change, and pruned', async (
     ['mine', 1, null],
     ['one', 2, 'apply'],
   ]);
+});
+
+test('what somebody else put is changed only when that is asked for', async () => {
+  await run('schedule', 'put', 'theirs', '--every', '1h', '--type', 'x');
+  const text = 'kind: schedule\nid: theirs\nevery: 1h\npaused: true\ntask: { type: x }\n';
+  const theirs = file('theirs.yaml', text);
+  const seen = await run('diff', '-f', theirs, '--managed-by', 'me');
+  expect([seen.status, seen.stderr]).toEqual([10, expect.stringContaining('theirs is there, and nobody manages it')]);
+  const refused = await run('apply', '-f', theirs, '--managed-by', 'me');
+  expect([refused.status, refused.stdout]).toEqual([5, '']);
+  expect(refused.stderr).toContain('nothing was changed: theirs is there');
+  const taken = await run('apply', '-f', theirs, '--managed-by', 'me', '--take-over');
+  expect([taken.status, taken.stderr]).toEqual([0, expect.stringContaining('theirs: "paused" is for a new schedule')]);
+  expect((await json('apply', '-f', theirs, '--managed-by', 'me')).value).toEqual({ changes: [], unchanged: 1 });
+  const others = await run('apply', '-f', theirs);
+  expect([others.status, others.stderr]).toEqual([5, expect.stringContaining('"me" manages it')]);
 });

@@ -7,7 +7,7 @@ import type { Mistake } from '../declared/documents.ts';
 import { type DeclaredSchedule, readDeclarations } from '../declared/schedules.ts';
 import { CliError, EXIT } from '../exit.ts';
 import { readText } from '../input.ts';
-import { formatTable, print, shorten } from '../output.ts';
+import { formatTable, print, remark, shorten } from '../output.ts';
 import { name } from '../parse.ts';
 
 /** What `apply` says that it manages, unless it is told another name. */
@@ -20,6 +20,7 @@ interface ApplyFlags extends ConnectionFlags {
   readonly prune: boolean;
   readonly dryRun?: boolean;
   readonly managedBy: string;
+  readonly takeOver: boolean;
 }
 
 /** `apply`. */
@@ -43,16 +44,24 @@ function withFiles(command: Command): Command {
   return withConnection(command)
     .option('-f, --file <file...>', 'YAML or JSON with one or more documents, - for standard input; may be repeated')
     .option('--prune', 'delete schedules that an earlier apply made and no file declares any more', false)
-    .option('--managed-by <name>', 'whose schedules these are: prune deletes no others', name, MANAGED_BY_DEFAULT);
+    .option('--managed-by <name>', 'whose schedules these are: prune deletes no others', name, MANAGED_BY_DEFAULT)
+    .option(
+      '--take-over',
+      'change also schedules that nobody or another name manages, and manage them from now on',
+      false,
+    );
 }
 
 async function run(flags: ApplyFlags, isDry: boolean): Promise<void> {
   const declared = await declarationsOf(flags.file ?? [], flags.managedBy);
+  if (flags.prune && declared.length === 0) refuseNothing(flags.managedBy);
   await withClient(flags, async (client) => {
     const difference = await differenceOf(client, declared, flags.prune ? flags.managedBy : undefined);
     refuseMistakes(difference.mistakes);
+    if (!flags.takeOver) lookAtTaken(difference, isDry);
     if (!isDry) await make(client, difference);
     show(flags, difference);
+    tellNotPaused(difference.notPaused);
     if (isDry && difference.changes.length > 0) process.exitCode = EXIT.wouldChange;
   });
 }
@@ -77,6 +86,34 @@ function refuseMistakes(mistakes: readonly Mistake[]): void {
   const more = mistakes.length - lines.length;
   if (more > 0) lines.push(`and ${more} more`);
   throw new CliError('INVALID_SCHEDULE', `nothing was changed:\n${lines.join('\n')}`, EXIT.usage);
+}
+
+/** A file that is empty by mistake must not delete everything. */
+function refuseNothing(managedBy: string): never {
+  const words = `the files declare nothing, and --prune would delete every schedule that "${managedBy}" manages`;
+  throw new CliError('USAGE', `${words}: nothing was changed; "schedule delete" deletes one`, EXIT.usage);
+}
+
+/** Schedules that somebody else put are told of, and left alone. @throws CliError NOT_MANAGED */
+function lookAtTaken({ changes }: Difference, isDry: boolean): void {
+  const lines = changes
+    .filter(({ takenFrom }) => takenFrom !== undefined)
+    .map(({ id, takenFrom }) => `${id} is there, and ${takenFrom ? `"${takenFrom}"` : 'nobody'} manages it`);
+  const [first] = lines;
+  if (first === undefined) return;
+  const more = lines.length === 1 ? '' : `, and ${lines.length - 1} more are not managed by this name either`;
+  const words = `${first}${more}: apply changes such schedules with --take-over only`;
+  if (!isDry) throw new CliError('NOT_MANAGED', `nothing was changed: ${words}`, EXIT.conflict);
+  remark(words);
+}
+
+/** Says of schedules that are there already that `paused` of what was put did nothing. */
+export function tellNotPaused(ids: readonly string[]): void {
+  for (const id of ids) {
+    remark(
+      `${id}: "paused" is for a new schedule; this one was there and goes on. To pause it: taskraft schedule pause ${id}`,
+    );
+  }
 }
 
 /** Guards each change by the version that was compared with, so that nothing that somebody else did meanwhile is undone. */

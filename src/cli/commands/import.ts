@@ -9,7 +9,7 @@ import { type Crontab, CRONTAB_BYTES_MAX, type CrontabProblem, parseCrontab } fr
 import { managedByOf, schedulesOf } from '../crontab/schedules.ts';
 import { CliError, EXIT } from '../exit.ts';
 import { readText } from '../input.ts';
-import { formatTable, pairsText, print, printable } from '../output.ts';
+import { formatTable, pairsText, print, remark } from '../output.ts';
 
 interface ImportFlags extends ConnectionFlags {
   readonly user: boolean;
@@ -21,6 +21,8 @@ interface ImportFlags extends ConnectionFlags {
 interface ImportedFile {
   /** As it was named on the command line. */
   readonly file: string;
+  /** What its schedules carry. */
+  readonly managedBy: string;
   readonly crontab: Crontab;
   readonly schedules: readonly ScheduleSpec[];
 }
@@ -71,8 +73,8 @@ async function importCrontabs(files: readonly string[], flags: ImportFlags): Pro
   refuseProblems(read);
   const schedules = read.flatMap((one) => one.schedules);
   refuseSameIds(schedules);
-  for (const { file, crontab } of read) for (const note of crontab.notes) tell(`${file}: ${note}`);
-  if (schedules.length > 0) tell('nothing is mailed: the output of each run is in the result of its task');
+  for (const { file, crontab } of read) for (const note of crontab.notes) remark(`${file}: ${note}`);
+  if (schedules.length > 0) remark('nothing is mailed: the output of each run is in the result of its task');
   if (flags.dryRun) {
     show(
       flags,
@@ -104,7 +106,8 @@ async function readFile(file: string, flags: ImportFlags): Promise<ImportedFile>
   }
   const crontab = parseCrontab(text, { hasUser: !flags.user, timeZone: flags.timeZone });
   const name = file === '-' ? 'stdin' : path.basename(file);
-  return { file, crontab, schedules: schedulesOf(name, crontab.entries, flags.userName) };
+  const managedBy = managedByOf(name, flags.userName);
+  return { file, managedBy, crontab, schedules: schedulesOf(name, crontab.entries, flags.userName) };
 }
 
 /** @throws CliError with every problem of every file */
@@ -143,7 +146,7 @@ async function putAll(client: Client, schedules: readonly ScheduleSpec[]): Promi
       const { created, unchanged } = await client.schedules.put(schedule);
       lines.push({ schedule, change: created ? 'created' : unchanged ? 'unchanged' : 'changed' });
     } catch (error) {
-      tell(
+      remark(
         `${lines.length} of ${schedules.length} schedules are put; import again to go on, what is there stays as it is`,
       );
       throw error;
@@ -155,16 +158,23 @@ async function putAll(client: Client, schedules: readonly ScheduleSpec[]): Promi
 /** Schedules of earlier imports of the same files go on firing, though their lines are gone. */
 async function tellOfOthers(client: Client, read: readonly ImportedFile[]): Promise<void> {
   const made = new Set(read.flatMap(({ schedules }) => schedules.map(({ id }) => id)));
-  const marks = new Set(read.map(({ file }) => managedByOf(file === '-' ? 'stdin' : path.basename(file))));
+  const marks = new Set(read.map(({ managedBy }) => managedBy));
+  const left: string[] = [];
   let cursor: string | undefined;
   do {
     const page = await client.schedules.list({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
     for (const { id, managedBy } of page.schedules) {
       if (managedBy === undefined || !marks.has(managedBy) || made.has(id)) continue;
-      tell(`${id} comes from an earlier import and still fires: taskraft schedule delete ${id}`);
+      remark(`${id} of ${managedBy} is in none of these files, and still fires`);
+      left.push(id);
     }
     cursor = page.cursor;
   } while (cursor !== undefined);
+  const [first] = left;
+  if (first === undefined) return;
+  // Only the name of a file tells one crontab from another.
+  const other = 'keep what comes from another crontab of the same name, of another host perhaps';
+  remark(`${other}; what is of no use any more is deleted with: taskraft schedule delete ${first}`);
 }
 
 function show(flags: ImportFlags, lines: readonly ImportedLine[]): void {
@@ -181,9 +191,4 @@ function show(flags: ImportFlags, lines: readonly ImportedLine[]): void {
       lines,
     );
   print(flags.output, schedules, table, schedules);
-}
-
-/** What people should know goes beside the result. */
-function tell(text: string): void {
-  process.stderr.write(`${printable(text)}\n`);
 }

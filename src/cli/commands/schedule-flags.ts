@@ -1,5 +1,5 @@
 /** Options that say when a schedule fires and what its tasks are. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ScheduledTask, ScheduleSpec, ScheduleTimes, ScheduleWhen } from '../../index.ts';
 import { CliError, EXIT, required } from '../exit.ts';
 import { parsePayload, readTextNow } from '../input.ts';
@@ -46,8 +46,8 @@ export function withWhen(command: Command): Command {
       '--cron <pattern>',
       'minute hour day month weekday; seconds in front and a year behind may be added; may be repeated',
     ).argParser(collected),
-    new Option('--every <duration>', 'a period of 1s at least').argParser(duration),
-    new Option('--phase <duration>', 'with --every: so long after 1970-01-01T00:00Z').argParser(duration),
+    new Option('--every <duration>', 'a period of 1s at least').argParser(once),
+    new Option('--phase <duration>', 'with --every: so long after 1970-01-01T00:00Z').argParser(once),
     new Option('--at <instant>', 'once, ISO 8601 with its offset; may be repeated').argParser(collected),
     new Option('--exclude <pattern>', 'not when this cron pattern matches; may be repeated').argParser(collected),
     new Option('--tz <zone>', 'IANA time zone of patterns (default UTC)'),
@@ -84,6 +84,20 @@ export function withTask(command: Command): Command {
 /** True when any option says an instant. */
 export function hasWhen(flags: WhenFlags): boolean {
   return flags.cron !== undefined || flags.every !== undefined || flags.at !== undefined;
+}
+
+/** Refuses options that were given and would have no effect. @throws CliError USAGE */
+export function refuseOthers(command: Command, hasEffect: (option: Option) => boolean, why: string): void {
+  const other = command.options.find(
+    (option) => command.getOptionValueSource(option.attributeName()) === 'cli' && !hasEffect(option),
+  );
+  if (other !== undefined)
+    throw new CliError('USAGE', `${other.long ?? other.flags} has no effect: ${why}`, EXIT.usage);
+}
+
+/** Whether `withWhen` has added the option. */
+export function isWhenOption(option: Option): boolean {
+  return option.helpGroupHeading === WHEN;
 }
 
 /** When, as the options say. */
@@ -142,6 +156,12 @@ function taskOf(flags: TaskFlags): ScheduledTask {
 /** A field that is left out where nothing was given for it. */
 function given<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [Key in Name]?: Value } {
   return value === undefined ? {} : ({ [name]: value } as { readonly [Key in Name]?: Value });
+}
+
+/** A length of time that several of would not be a union, as they are of patterns. @throws InvalidArgumentError */
+function once(text: string, before: string | undefined): string {
+  if (before !== undefined) throw new InvalidArgumentError('it was given before; "specs" of a file takes several');
+  return duration(text);
 }
 
 function collected(text: string, before: readonly string[] | undefined): readonly string[] {

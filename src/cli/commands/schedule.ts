@@ -10,13 +10,24 @@ import type {
 } from '../../index.ts';
 import { TaskraftError } from '../../client/errors.ts';
 import { CATCH_UP_POLICIES, OVERLAP_POLICIES } from '../../protocol/rows.ts';
-import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
-import { EXIT, required } from '../exit.ts';
+import { type ConnectionFlags, isConnectionOption, withClient, withConnection } from '../connection.ts';
+import { CliError, EXIT, required } from '../exit.ts';
+import { parseInstant } from '../input.ts';
 import { formatFields, print } from '../output.ts';
 import { wholeNumber } from '../parse.ts';
-import { nextTable, scheduleTable, scheduleText } from '../schedule-view.ts';
-import { declarationsOf } from './apply.ts';
-import { hasWhen, scheduleOf, type TaskFlags, type WhenFlags, whenOf, withTask, withWhen } from './schedule-flags.ts';
+import { nextTable, type OpenTask, scheduleTable, scheduleText } from '../schedule-view.ts';
+import { declarationsOf, tellNotPaused } from './apply.ts';
+import {
+  hasWhen,
+  isWhenOption,
+  refuseOthers,
+  scheduleOf,
+  type TaskFlags,
+  type WhenFlags,
+  whenOf,
+  withTask,
+  withWhen,
+} from './schedule-flags.ts';
 
 interface ReadFlags extends ConnectionFlags {
   readonly stale: boolean;
@@ -39,7 +50,7 @@ interface PutFlags extends ConnectionFlags, WhenFlags, TaskFlags {
 }
 
 interface NoteFlags extends ConnectionFlags {
-  readonly note: string;
+  readonly note?: string;
 }
 
 interface VersionFlags extends ConnectionFlags {
@@ -115,6 +126,7 @@ function putCommand(): Command {
       "\nExample:\n  taskraft schedule put nightly --cron '30 2 * * *' --tz Europe/London --type report",
     );
   return command.action(async (id: string | undefined, flags: PutFlags) => {
+    if (flags.file !== undefined) refuseBesideFiles(id, command);
     const specs = await specsOf(id, flags);
     await withClient(flags, (client) => put(client, specs, flags));
   });
@@ -139,12 +151,14 @@ function pauseCommand(): Command {
   return withConnection(new Command('pause'))
     .description('let its instants pass without a task')
     .argument('<id>')
-    .option('--note <text>', 'why, for people', '')
+    .option('--note <text>', 'why, for people')
     .addHelpText('after', "\nExample:\n  taskraft schedule pause nightly --note 'the disk is full'")
     .action((id: string, flags: NoteFlags) =>
       withClient(flags, async (client) => {
-        await client.schedules.pause(id, flags.note);
-        tell(flags, { id, paused: true }, 'paused');
+        // Without a note there is nothing to say again, and the note of the pause that there is stays.
+        const isPaused = flags.note === undefined && (await client.schedules.get(id)).state === 'paused';
+        if (!isPaused) await client.schedules.pause(id, flags.note);
+        tell(flags, { id, paused: true }, isPaused ? 'was paused already' : 'paused');
       }),
     );
 }
@@ -153,7 +167,7 @@ function resumeCommand(): Command {
   return withConnection(new Command('resume'))
     .description('end its pause; what passed meanwhile stays skipped')
     .argument('<id>')
-    .option('--note <text>', 'why, for people', '')
+    .option('--note <text>', 'why, for people')
     .addHelpText('after', '\nExample:\n  taskraft schedule resume nightly')
     .action((id: string, flags: NoteFlags) =>
       withClient(flags, async (client) => {
@@ -184,33 +198,38 @@ function backfillCommand(): Command {
       '\nExample:\n  taskraft schedule backfill nightly --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --overlap bufferAll',
     )
     .action(async (id: string, flags: BackfillFlags) => {
-      const from = required(flags.from, '--from <instant>');
-      const to = required(flags.to, '--to <instant>');
+      const from = parseInstant(required(flags.from, '--from <instant>'), '--from');
+      const to = parseInstant(required(flags.to, '--to <instant>'), '--to');
       await withClient(flags, (client) => backfill(client, id, { from, to }, flags));
     });
 }
 
 function nextCommand(): Command {
-  return withWhen(withConnection(new Command('next')))
+  const command = withWhen(withConnection(new Command('next')));
+  return command
     .description('when it fires next, with changes of the clock marked; with --cron, --every or --at, when it would')
     .argument('<id>')
     .argument('[count]', '1 to 1000', wholeNumber, NEXT_COUNT)
     .option('--after <instant>', 'only later ones: ISO 8601 with its offset, or ms since 1970; default now')
     .addHelpText('after', '\nExample:\n  taskraft schedule next nightly 20 --after 2027-03-01T00:00:00Z')
-    .action((id: string, count: number, flags: NextFlags) =>
-      withClient(flags, async (client) => {
-        const options = flags.after === undefined ? {} : { after: instant(flags.after) };
+    .action(async (id: string, count: number, flags: NextFlags) => {
+      const why = 'what is stored says when it fires; with --cron, --every or --at "next" looks at those instead';
+      if (!hasWhen(flags)) refuseOthers(command, (option) => !isWhenOption(option), why);
+      const options = flags.after === undefined ? {} : { after: parseInstant(flags.after, '--after') };
+      await withClient(flags, async (client) => {
         const next = hasWhen(flags)
           ? await client.schedules.preview(id, whenOf(flags), count, options)
           : await client.schedules.next(id, count, options);
         print(flags.output, { id, ...next }, () => nextTable(next), next.occurrences);
-      }),
-    );
+      });
+    });
 }
 
-/** What `-o json` prints, in ms, is taken as well as what tables show. */
-function instant(text: string): number | string {
-  return /^\d{1,15}$/.test(text) ? Number(text) : text;
+/** Files say everything about their schedules. @throws CliError USAGE */
+function refuseBesideFiles(id: string | undefined, command: Command): void {
+  const why = 'files say everything about their schedules';
+  if (id !== undefined) throw new CliError('USAGE', `"${id}" has no effect beside --file: ${why}`, EXIT.usage);
+  refuseOthers(command, (option) => option.attributeName() === 'file' || isConnectionOption(option), why);
 }
 
 function staleOption(): Option {
@@ -236,7 +255,26 @@ async function list(client: Client, flags: ListFlags): Promise<void> {
 async function get(client: Client, id: string, flags: ReadFlags): Promise<void> {
   const detail = await client.schedules.get(id, { stale: flags.stale });
   const upcoming = await upcomingOf(client, detail, flags);
-  print(flags.output, { ...detail, upcoming: upcoming?.occurrences ?? [] }, () => scheduleText(detail, upcoming));
+  const open = await openTasksOf(client, detail, flags);
+  print(flags.output, { ...detail, upcoming: upcoming?.occurrences ?? [], openTasks: open }, () =>
+    scheduleText(detail, upcoming, open),
+  );
+}
+
+/** The tasks of its last occurrences that are not final, with what each waits for. What has gone meanwhile is left out. */
+async function openTasksOf(client: Client, detail: ScheduleDetail, { stale }: ReadFlags): Promise<OpenTask[]> {
+  const ids = detail.occurrences.flatMap(({ taskId, ended }) => (ended === undefined && taskId ? [taskId] : []));
+  const tasks = await Promise.all(
+    ids.map(async (id) => {
+      try {
+        return await client.get(id, { stale });
+      } catch (error) {
+        if (error instanceof TaskraftError && error.code === 'NOT_FOUND') return undefined;
+        throw error;
+      }
+    }),
+  );
+  return tasks.flatMap((task) => (task === undefined ? [] : [{ id: task.id, state: task.state, reason: task.reason }]));
 }
 
 /** What a schedule will do; nothing for one that has ended, or that the peer cannot compute, and what is shown instead says why. */
@@ -296,6 +334,20 @@ async function put(client: Client, specs: readonly ScheduleSpec[], flags: PutFla
         .join('\n'),
     answers,
   );
+  await tellOfPaused(client, specs, answers);
+}
+
+/** `paused` says how a new schedule begins: of those that were there and are not paused it is told that nothing came of it. */
+async function tellOfPaused(
+  client: Client,
+  specs: readonly ScheduleSpec[],
+  answers: readonly { readonly created: boolean }[],
+): Promise<void> {
+  const old = specs.filter(({ paused }, at) => paused === true && answers[at]?.created === false);
+  for (const { id } of old) {
+    const { state } = await client.schedules.get(id);
+    if (state === 'active') tellNotPaused([id]);
+  }
 }
 
 async function trigger(client: Client, id: string, flags: TriggerFlags): Promise<void> {
@@ -317,12 +369,17 @@ async function trigger(client: Client, id: string, flags: TriggerFlags): Promise
 async function backfill(
   client: Client,
   id: string,
-  range: { readonly from: string; readonly to: string },
+  range: { readonly from: number; readonly to: number },
   flags: BackfillFlags,
 ): Promise<void> {
   const overlap = flags.overlap === undefined ? {} : { overlap: flags.overlap };
-  const options = { from: instant(range.from), to: instant(range.to), ...overlap };
-  const { planned, accepted } = await client.schedules.backfill(id, options);
+  const { planned, accepted } = await client.schedules
+    .backfill(id, { ...range, ...overlap })
+    .catch((error: unknown) => {
+      // The range has too many instants, today and tomorrow: nothing that comes with time.
+      if (!(error instanceof TaskraftError && error.code === 'LIMIT')) throw error;
+      throw new CliError(error.code, error.message, EXIT.usage);
+    });
   print(flags.output, { id, planned, accepted }, () =>
     formatFields([
       ['id', id],

@@ -101,7 +101,7 @@ function submitCommand(): Command {
     .option('--priority <1-10>', '1 is first', wholeNumber)
     .option('--key <key>', 'submitted again with the same key it is the same task')
     .option('--delay <duration>', 'not before this has passed', duration)
-    .option('--run-at <instant>', 'not before this instant, ISO 8601')
+    .option('--run-at <instant>', 'not before this instant, ISO 8601 with its offset')
     .addOption(new Option('--require <name=value>', 'label that the worker must have; may be repeated').argParser(pair))
     .addOption(new Option('--header <name=value>', 'header for the handler; may be repeated').argParser(pair))
     .option('--max-attempts <n>', 'attempts before it fails for good', wholeNumber)
@@ -160,7 +160,7 @@ async function specOf(flags: SubmitFlags): Promise<TaskSpec> {
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
     ...(flags.key === undefined ? {} : { key: flags.key }),
     ...(flags.delay === undefined ? {} : { delay: flags.delay }),
-    ...(flags.runAt === undefined ? {} : { runAt: parseInstant(flags.runAt) }),
+    ...(flags.runAt === undefined ? {} : { runAt: parseInstant(flags.runAt, '--run-at') }),
     ...(flags.require === undefined ? {} : { requires: flags.require }),
     ...(flags.header === undefined ? {} : { headers: flags.header }),
     ...(flags.maxAttempts === undefined ? {} : { retry: { maxAttempts: flags.maxAttempts } }),

@@ -7,17 +7,22 @@ const RUN_TIMEOUT = '24h';
 
 const SLUG_CHARS_MAX = 24;
 const HASH_CHARS = 6;
-const FILE_CHARS_MAX = 100;
+const FILE_CHARS_MAX = 75;
 
-/** A name for what a file made: `crontab:sysstat`. */
-export function managedByOf(file: string): string {
-  return `crontab:${sanitized(file)}`;
+/** A name for what a file made: `crontab:sysstat`, of one person `crontab:crontab/ada`. */
+export function managedByOf(file: string, userName?: string): string {
+  return `crontab:${sourceOf(file, userName)}`;
+}
+
+/** Many people have a file of one name: whose it is belongs to its name. */
+function sourceOf(file: string, userName: string | undefined): string {
+  return userName === undefined ? sanitized(file) : `${sanitized(file)}/${sanitized(userName)}`;
 }
 
 /**
  * The schedules that the entries of the file named `file` ask for.
  *
- * The id of a schedule is made of the file's name, the first words of the command, and a hash of user and command: it stays when the
+ * The id of a schedule is made of the file's name and whose it is, the first words of the command, and a hash of user and command: it stays when the
  * times, the variables or other lines change, so that importing again changes schedules in place. The same command of the same user
  * twice in a file gets a number.
  *
@@ -27,7 +32,7 @@ export function schedulesOf(file: string, entries: readonly CrontabEntry[], user
   const taken = new Map<string, number>();
   return entries.map((entry) => {
     const user = entry.user ?? userName;
-    const base = `${sanitized(file)}/${idOf(entry, user)}`;
+    const base = `${sourceOf(file, userName)}/${idOf(entry, user)}`;
     const before = taken.get(base) ?? 0;
     taken.set(base, before + 1);
     return {
@@ -35,7 +40,7 @@ export function schedulesOf(file: string, entries: readonly CrontabEntry[], user
       cron: entry.cron,
       timeZone: entry.timeZone,
       dayMatch: entry.dayMatch,
-      managedBy: managedByOf(file),
+      managedBy: managedByOf(file, userName),
       task: {
         type: 'shell',
         payload: payloadOf(entry),

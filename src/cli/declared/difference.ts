@@ -23,6 +23,8 @@ export interface ScheduleChange {
   readonly version: number;
   /** What is to be put; undefined for what is to be deleted. */
   readonly declared: DeclaredSchedule | undefined;
+  /** It is there, and nobody or another name manages it: `null`, or that name. Undefined for all others. */
+  readonly takenFrom: string | null | undefined;
 }
 
 /** What happens to all of them. */
@@ -30,6 +32,8 @@ export interface Difference {
   /** Puts in the order of the files, then deletions by id. */
   readonly changes: readonly ScheduleChange[];
   readonly unchanged: number;
+  /** Ids of schedules that are declared as paused, are there, and are not: only a new one begins paused. */
+  readonly notPaused: readonly string[];
   /** What cannot be put though its form is right. */
   readonly mistakes: readonly Mistake[];
 }
@@ -52,6 +56,7 @@ export async function differenceOf(
   const existing = await allSchedules(client);
   const changes: ScheduleChange[] = [];
   const mistakes: Mistake[] = [];
+  const notPaused: string[] = [];
   const nowMs = Date.now();
   for (let from = 0; from < declared.length; from += TOGETHER) {
     const some = declared.slice(from, from + TOGETHER);
@@ -64,14 +69,27 @@ export async function differenceOf(
       const isNew = detail === undefined || fields.some(({ field }) => field.startsWith(CALENDAR));
       if (isNew && !one.fires(nowMs))
         mistakes.push({ at: one.at, message: 'It never fires: no instant after now fits.' });
+      const { id } = one.spec;
+      if (one.frame.paused && detail?.state === 'active') notPaused.push(id);
       if (detail !== undefined && fields.length === 0) return;
-      const change = detail === undefined ? 'create' : 'change';
-      changes.push({ change, id: one.spec.id, fields, version: detail?.version ?? 0, declared: one });
+      changes.push({
+        change: detail === undefined ? 'create' : 'change',
+        id,
+        fields,
+        version: detail?.version ?? 0,
+        declared: one,
+        takenFrom: takenFrom(detail, one),
+      });
     });
   }
   const unchanged = declared.length - changes.length;
   if (prune !== undefined) changes.push(...deletions(existing, declared, prune));
-  return { changes, unchanged, mistakes };
+  return { changes, unchanged, notPaused, mistakes };
+}
+
+function takenFrom(detail: ScheduleDetail | undefined, { frame }: DeclaredSchedule): string | null | undefined {
+  const { managedBy = null } = detail ?? {};
+  return detail === undefined || managedBy === frame.managedBy ? undefined : managedBy;
 }
 
 function deletions(
@@ -82,7 +100,14 @@ function deletions(
   const kept = new Set(declared.map(({ spec }) => spec.id));
   return [...existing.values()]
     .filter(({ id, managedBy }) => managedBy === prune && !kept.has(id))
-    .map(({ id, version }) => ({ change: 'delete', id, fields: [], version, declared: undefined }));
+    .map(({ id, version }) => ({
+      change: 'delete',
+      id,
+      fields: [],
+      version,
+      declared: undefined,
+      takenFrom: undefined,
+    }));
 }
 
 async function allSchedules(client: Client): Promise<Map<string, ScheduleInfo>> {

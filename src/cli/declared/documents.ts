@@ -1,4 +1,5 @@
 /** Files that declare things: YAML or JSON with any number of documents, each value knowing where it stands. */
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Document,
   isAlias,
@@ -9,6 +10,7 @@ import {
   LineCounter,
   parseAllDocuments,
   Scalar,
+  type YAMLParseError,
 } from 'yaml';
 
 /** A mistake, by where it stands: `FILE:LINE:COLUMN`. */
@@ -49,9 +51,14 @@ export function readDocuments(file: string, text: string): DeclaredFile {
     const { line, col } = lines.linePos(offset);
     return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
   };
-  const mistakes = all.flatMap(({ errors }) =>
-    errors.map((error) => ({ at: at(error.pos[0]), message: sentence(error.message) })),
-  );
+  const mistakes: Mistake[] = [];
+  for (const { errors } of all) {
+    for (const error of errors) {
+      const mistake = mistakeOf(error, text, at);
+      // Nearly each character of a pattern without its quotes is an error of its own.
+      if (!isDeepStrictEqual(mistake, mistakes.at(-1))) mistakes.push(mistake);
+    }
+  }
   if (mistakes.length > 0) return { documents: [], mistakes };
   try {
     const documents = all.flatMap((document) => documentsOf(document, at));
@@ -63,6 +70,23 @@ export function readDocuments(file: string, text: string): DeclaredFile {
     // Names that stand for other values may stand for too many.
     return { documents: [], mistakes: [{ at: file, message: error instanceof Error ? error.message : String(error) }] };
   }
+}
+
+/** Codes of what is said of a line whose value begins with a character that has another meaning in YAML. */
+const OF_NO_QUOTES: readonly string[] = ['BAD_ALIAS', 'BAD_SCALAR_START', 'UNEXPECTED_TOKEN'];
+/** As far as a `*` or `@` that begins a value, in a line. */
+const PATTERN_BEGIN = /^[^#"']*?(?:^|[:,[{-])\s*(?=[*@])/;
+
+/** What an error means. Of a cron pattern without its quotes the parser does not say what to do. */
+function mistakeOf({ code, pos, message }: YAMLParseError, text: string, at: (offset: number) => string): Mistake {
+  const [offset] = pos;
+  const lineFrom = text.lastIndexOf('\n', offset - 1) + 1;
+  const begin = PATTERN_BEGIN.exec(text.slice(lineFrom).split('\n', 1)[0] ?? '');
+  const patternFrom = lineFrom + (begin?.[0].length ?? 0);
+  if (begin === null || patternFrom > offset || !OF_NO_QUOTES.includes(code)) {
+    return { at: at(offset), message: sentence(message) };
+  }
+  return { at: at(patternFrom), message: 'A text that begins with * or @ stands in quotes: cron: "*/5 * * * *".' };
 }
 
 function documentsOf(document: Document.Parsed, at: (offset: number) => string): DeclaredDocument[] {

@@ -95,6 +95,11 @@ test('a file without entries makes nothing', async () => {
 test('the crontab of one person is read with --user', async () => {
   const file = write('f', '0 9 * * 1 report --all\n');
   expect((await dryRun('--user', '--user-name', 'ada', file)).stdout).toContain('user=ada');
+  const bob = await dryRun('--user', '--user-name', 'bob', file, '-o', 'json');
+  // Everybody's crontab may have the same name: what is made of it says whose it is.
+  expect(JSON.parse(bob.stdout)).toMatchObject([
+    { id: expect.stringMatching(/^f\/bob\/report-all-/) as unknown, managedBy: 'crontab:f/bob' },
+  ]);
   expect((await dryRun('--user', file)).stdout).not.toContain('user=');
   expect(await dryRun('--user-name', 'ada', file)).toMatchObject({ exitCode: 2 });
 });

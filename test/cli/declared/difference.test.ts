@@ -67,6 +67,7 @@ function rowOf(id: string, at: number, text: string, managedBy: string | undefin
     buffered: [],
     unfinished: 0,
     tasks: [],
+    slotFreeAtMs: 0,
     runs: 0,
     failures: 0,
     counters: {
@@ -87,11 +88,11 @@ function difference(before: string, after: string, prune?: string): ReturnType<t
 }
 
 it('is nothing where everything is as it is declared, in whatever words', async () => {
-  expect(await difference(FILE, FILE, 'apply')).toEqual({ changes: [], unchanged: 2, mistakes: [] });
+  expect(await difference(FILE, FILE, 'apply')).toEqual({ changes: [], unchanged: 2, notPaused: [], mistakes: [] });
   const other = FILE.replace('90s', '90000')
     .replace('{ n: 1, m: [2] }', '{ "m": [2], "n": 1 }')
     .replace('0 2 ', '0  2 ');
-  expect(await difference(FILE, other)).toEqual({ changes: [], unchanged: 2, mistakes: [] });
+  expect(await difference(FILE, other)).toMatchObject({ changes: [], unchanged: 2, mistakes: [] });
 });
 
 it('names each field that changes, with what it was', async () => {
@@ -123,6 +124,28 @@ it('creates what is not there, and prunes what the same manager made and declare
     ['delete', 'a', 3],
   ]);
   expect((await difference(FILE, after, 'others')).changes.length).toBe(1);
+});
+
+it('tells what nobody or another name manages', async () => {
+  const { schedules } = readDeclarations(
+    [['g', `${FILE}---\n${FILE.split('---')[1]?.replace('id: b', 'id: c')}`]],
+    'apply',
+  );
+  const takenBefore = async (managedBy: string | undefined): Promise<unknown> =>
+    (await differenceOf(clusterWith(FILE, managedBy), schedules, undefined)).changes.map((one) => [
+      one.id,
+      one.takenFrom,
+    ]);
+  const isNew = ['c', undefined];
+  expect(await takenBefore(undefined)).toEqual([['a', null], ['b', null], isNew]);
+  expect(await takenBefore('ops')).toEqual([['a', 'ops'], ['b', 'ops'], isNew]);
+  expect(await takenBefore('apply')).toEqual([isNew]);
+});
+
+it('tells that a schedule which is there is not paused by its file', async () => {
+  const after = FILE.replace('every: 90s', 'every: 90s\npaused: true');
+  expect(await difference(FILE, after)).toMatchObject({ changes: [], unchanged: 2, notPaused: ['b'] });
+  expect(await difference(FILE.split('---')[0] ?? '', after)).toMatchObject({ notPaused: [] });
 });
 
 it('takes nothing new that never fires, and leaves alone what has fired for the last time', async () => {

@@ -23,6 +23,26 @@ describe('a file', () => {
     expect(readDocuments('f', 'a: 1\na: 2').mistakes).toEqual([{ at: 'f:2:1', message: 'Map keys must be unique.' }]);
   });
 
+  it.each([
+    ['id: a\ncron: * * * * *\n', 'f:2:7'],
+    ['id: a\ncron: */5 * * * *\nevery: 5m\n', 'f:2:7'],
+    ['- cron: * * * * *\n', 'f:1:9'],
+    ['a: {cron: * 2 * * *}\n', 'f:1:11'],
+    ['exclude:\n  - * * 24 * *\n', 'f:2:5'],
+    ['cron: @daily\n', 'f:1:7'],
+  ])('with a pattern without its quotes is told so once: %j', (text, at) => {
+    expect(readDocuments('f', text).mistakes).toEqual([{ at, message: expect.stringContaining('stands in quotes') }]);
+  });
+
+  it('says of other slips what the parser says, each where it stands', () => {
+    const { mistakes } = readDocuments('f', 'cron: * * * * *\nother: * 2 * * *\nb: "x" y\n');
+    expect(mistakes.map(({ at, message }) => [at, message.includes('in quotes')])).toEqual([
+      ['f:1:7', true],
+      ['f:2:8', true],
+      ['f:3:8', false],
+    ]);
+  });
+
   it('in which names stand for names for ever is refused, not expanded', () => {
     const names = ['a: &a [x,x,x,x,x,x,x,x,x]'];
     for (let at = 1; at < 9; at += 1) {
