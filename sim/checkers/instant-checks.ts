@@ -26,6 +26,21 @@ export interface Waiting {
   readonly judgedMs: number;
 }
 
+/** True when `settled` is that occurrence. */
+export function isSame(settled: SettledOccurrence | undefined, one: Omit<Waiting, 'judgedMs'>): boolean {
+  return settled?.kind === one.kind && settled.version === one.version && settled.plannedMs === one.plannedMs;
+}
+
+/** Up to where everything that was planned was taken up at the head of the entry; up to `takenMs` it was before. */
+export function takenUpTo({ view, settled, changed }: ScheduleEntry, newest: number, takenMs: number): number {
+  if (view !== undefined && !(changed && view.ended)) return view.settledThroughMs;
+  // After the end of a schedule nobody says it: what is told by itself must do.
+  const told = [...settled, ...(view?.buffered ?? [])].filter(
+    ({ kind, version }) => kind === 'planned' && version === newest,
+  );
+  return Math.max(takenMs, ...told.map(({ plannedMs }) => plannedMs));
+}
+
 /** Says what does not fit. @throws Violation unless `holds` */
 export type Compare = (holds: boolean, words: () => string) => void;
 
@@ -84,6 +99,41 @@ export function compareNext(
     after === undefined,
     () => `${named} is computed up to ${timeOf(view.computedThroughMs)}, without ${timeOf(after ?? 0)}`,
   );
+}
+
+/** What is shown of a schedule is what came of what was told: its version, its counts, and what waits, in order. */
+export function compareShown(
+  compare: Compare,
+  named: string,
+  view: ScheduleView,
+  expected: {
+    readonly version: number;
+    readonly paused: boolean;
+    readonly failures: number;
+    readonly unfinished: ReadonlySet<number>;
+    readonly runs: number;
+    readonly waiting: readonly Waiting[];
+  },
+): void {
+  const { version: newest, paused, failures, unfinished, runs, waiting } = expected;
+  compare(view.version === newest, () => `${named} is shown as version ${view.version}`);
+  compare(
+    (view.pause !== undefined) === paused,
+    () => `${named} should ${paused ? '' : 'not '}be paused after ${failures} failures`,
+  );
+  compare(view.failures === failures, () => `${named} counts ${view.failures} failures, not ${failures}`);
+  compare(
+    view.unfinished === unfinished.size,
+    () => `${named} counts ${view.unfinished} unfinished tasks; they are ${[...unfinished].join(', ')}`,
+  );
+  compare(view.runs === runs, () => `${named} counts ${view.runs} runs, not ${runs}`);
+  const same =
+    view.buffered.length === waiting.length &&
+    view.buffered.every(({ plannedMs, kind, version }, at) => {
+      const one = waiting[at];
+      return one?.plannedMs === plannedMs && one.kind === kind && one.version === version;
+    });
+  compare(same, () => `${named} has ${view.buffered.length} waiting; ${waiting.length} should`);
 }
 
 /** A settled occurrence in words. */

@@ -17,12 +17,16 @@ import {
   type Compare,
   compareFired,
   compareNext,
+  compareShown,
   describe,
   timeOf,
+  isSame,
   type ScheduleEntry,
+  takenUpTo,
   type Waiting,
 } from './instant-checks.ts';
 import { type OccurrenceCounts, SKIP_COUNTS } from './occurrence-counts.ts';
+import { PauseSpan } from './pause-span.ts';
 
 /** See the head of this file. */
 export class ScheduleModel {
@@ -42,8 +46,9 @@ export class ScheduleModel {
   #firedAtMs = 0;
   #waiting: Waiting[] = [];
   readonly #unfinished: Set<number> = new Set();
-  #paused: boolean;
-  #failures = 0;
+  readonly #pause: PauseSpan = new PauseSpan();
+  /** Until then an attempt may go on that is not counted: by what was seen last, and that never goes back. */
+  #slotFreeAtMs = 0;
   /** Tasks of planned occurrences, and planned occurrences that wait. */
   #runs = 0;
   #ended = false;
@@ -79,7 +84,7 @@ export class ScheduleModel {
     this.#compare = parts.compare;
     this.#version = 1;
     this.#plan = plan;
-    this.#paused = plan.paused;
+    this.#pause.set(plan.paused, logTimeMs);
     this.isSingle = plan.policy.overlap !== 'allow';
     this.#takenMs = logTimeMs;
     this.#watermarkMs = logTimeMs;
@@ -105,7 +110,7 @@ export class ScheduleModel {
     const { jitterMs } = this.#plan.definition;
     const next = this.#ended ? undefined : this.#instants.next(nowMs - slackMs - jitterMs);
     if (next !== undefined) return `${this.#name} of ${timeOf(next)} is neither a task nor skipped`;
-    if (this.#isStartable(new Set())) return `${this.#name} has an occurrence that waits for nothing`;
+    if (this.#isStartable(new Set(), nowMs - slackMs)) return `${this.#name} has an occurrence that waits for nothing`;
     return undefined;
   }
 
@@ -119,7 +124,7 @@ export class ScheduleModel {
     this.#at = 0;
     // How a task ended is not told where its block has left memory already.
     this.#commanded = entry.finished.some(({ state }) => state === 'unknown');
-    const boundMs = this.#boundMs(entry);
+    const boundMs = takenUpTo(entry, this.#version, this.#takenMs);
     while (!this.#ended) {
       const plannedMs = this.#instants.next(boundMs);
       if (plannedMs === undefined) break;
@@ -128,16 +133,6 @@ export class ScheduleModel {
       this.#takenMs = plannedMs;
     }
     this.#gone = new Set(entry.finished.map(({ number }) => number));
-  }
-
-  /** Up to where everything that was planned was taken up at the head of the entry. */
-  #boundMs({ view, settled, changed }: ScheduleEntry): number {
-    if (view !== undefined && !(changed && view.ended)) return view.settledThroughMs;
-    // After the end of a schedule nobody says it: what is told by itself must do.
-    const told = [...settled, ...(view?.buffered ?? [])].filter(
-      ({ kind, version }) => kind === 'planned' && version === this.#version,
-    );
-    return Math.max(this.#takenMs, ...told.map(({ plannedMs }) => plannedMs));
   }
 
   #judge(plannedMs: number, entry: ScheduleEntry): void {
@@ -167,7 +162,9 @@ export class ScheduleModel {
     while ((this.#stored[0]?.throughMs ?? Number.POSITIVE_INFINITY) <= plannedMs) this.#stored.shift();
     const latestMs = own ? next.fireAtMs : plannedMs + jitterMs;
     const lateMs = logTimeMs - latestMs;
-    const reason = this.#reasonFor(plannedMs, lateMs, logTimeMs, own ? next.skipped : undefined);
+    const passed = this.#pause.covers(own ? latestMs : plannedMs, latestMs);
+    const said = own ? next.skipped : undefined;
+    const reason = passed ? 'paused' : this.#reasonFor(plannedMs, lateMs, logTimeMs, said);
     if (reason !== undefined) {
       this.#expect({ version: this.#version, plannedMs, kind: 'planned' }, reason);
       return;
@@ -191,7 +188,6 @@ export class ScheduleModel {
     logTimeMs: number,
     said: SkipReason | undefined,
   ): SkipReason | undefined {
-    if (this.#paused) return 'paused';
     if (lateMs <= this.#limits.missedAfterMs) return undefined;
     this.#counts.occurrencesMissed += 1;
     const { catchUp, catchUpWindowMs } = this.#plan.policy;
@@ -214,7 +210,8 @@ export class ScheduleModel {
   /** A planned occurrence fires: it starts, waits or is skipped, by what is unfinished. At the head of an entry that is known. */
   #overlap(occurrence: Waiting): void {
     const { overlap } = this.#plan.policy;
-    if (!this.#isBusy || overlap === 'allow') {
+    const isBusy = this.#isBusy || this.#isHeld(occurrence);
+    if (!isBusy || overlap === 'allow') {
       this.#expect(occurrence, undefined);
       this.#runs += 1;
     } else if (overlap === 'skip') this.#expect(occurrence, 'overlap');
@@ -226,7 +223,16 @@ export class ScheduleModel {
   }
 
   get #isBusy(): boolean {
-    return this.#unfinished.size > 0 || (this.#waiting.length > 0 && !this.#paused);
+    return this.#unfinished.size > 0 || (this.#waiting.length > 0 && !this.#pause.paused);
+  }
+
+  /** True when an attempt that is not counted may go on. When in this entry it was lost sight of is not told: then what is said must do. */
+  #isHeld(occurrence: Waiting): boolean {
+    const { logTimeMs = 0, view } = this.#entry ?? {};
+    if (this.#slotFreeAtMs > logTimeMs) return true;
+    if (view !== undefined && view.slotFreeAtMs <= logTimeMs) return false;
+    const next = this.#peek();
+    return !isSame(next, occurrence) || next?.task === undefined;
   }
 
   #wait(occurrence: Waiting, overlap: Overlap): void {
@@ -247,14 +253,23 @@ export class ScheduleModel {
     if (maxRuns > 0 && this.#runs >= maxRuns) this.#ended = true;
   }
 
+  /** The last run of a schedule waited, and another occurrence took its place: that run is still to be planned. */
+  #planAgain(): void {
+    const { maxRuns } = this.#plan.policy;
+    if (!this.#ended || maxRuns === 0 || this.#runs >= maxRuns) return;
+    this.#ended = false;
+    this.#takenMs = Math.max(this.#takenMs, this.#entry?.logTimeMs ?? 0);
+    this.#instants = new ExpectedInstants(this.#plan.definition, this.#takenMs);
+    this.#stored.length = 0;
+  }
+
   /** The next thing that the entry settled must be this one, with a task or for this reason. */
   #expect(wanted: Omit<Waiting, 'judgedMs'>, reason: SkipReason | undefined): SettledOccurrence | undefined {
     const got = this.#peek();
     const named = `${this.#name} of ${timeOf(wanted.plannedMs)} (${wanted.kind}, version ${wanted.version})`;
-    const fits = got?.kind === wanted.kind && got.version === wanted.version && got.plannedMs === wanted.plannedMs;
     const is = got === undefined ? 'nothing more is settled' : `${describe(got)} comes`;
     this.#compare(
-      fits && got.skipped === reason,
+      isSame(got, wanted) && got?.skipped === reason,
       () =>
         `${named} should ${reason === undefined ? 'make a task' : `be skipped as ${reason}`} at ${this.#where}; ${is}`,
     );
@@ -285,13 +300,13 @@ export class ScheduleModel {
 
   pause(): void {
     this.#commanded = true;
-    this.#paused = true;
+    this.#pause.set(true, this.#entry?.logTimeMs ?? 0);
   }
 
   resume(): void {
     this.#commanded = true;
-    if (this.#paused) this.#failures = 0;
-    this.#paused = false;
+    if (this.#pause.paused) this.#pause.failures = 0;
+    this.#pause.set(false, this.#entry?.logTimeMs ?? 0);
   }
 
   /** Another version. */
@@ -360,20 +375,22 @@ export class ScheduleModel {
   /** An occurrence that somebody asked for: whether tasks were unfinished right then is known within bounds only. */
   #requested(occurrence: Waiting, asked: Overlap | undefined, said?: string): SettledOccurrence | undefined {
     const overlap = asked ?? this.#plan.policy.overlap;
+    const { logTimeMs = 0, view } = this.#entry ?? {};
     const next = this.#peek();
-    const isOwn =
-      next?.kind === occurrence.kind && next.plannedMs === occurrence.plannedMs && next.version === this.#version;
+    const isOwn = isSame(next, occurrence);
     const waits = said === undefined ? !isOwn : said === 'buffered';
     const named = `${this.#name}, ${occurrence.kind} of ${timeOf(occurrence.plannedMs)} under ${overlap}`;
-    if (!waits && isOwn && next.skipped === undefined) {
+    if (!waits && isOwn && next?.skipped === undefined) {
       const isFree =
-        this.#stillUnfinished().size === 0 && (this.#waiting.length === 0 || this.#paused || this.#gone.size > 0);
-      // What is to wait, of a schedule whose tasks may run side by side, starts at the end of the same entry.
-      const mayStart = isFree || overlap === 'allow' || this.#plan.policy.overlap === 'allow';
+        this.#stillUnfinished().size === 0 &&
+        this.#slotFreeAtMs <= logTimeMs &&
+        (this.#waiting.length === 0 || this.#pause.paused || this.#gone.size > 0);
+      const mayStart = isFree || overlap === 'allow';
       this.#compare(mayStart, () => `${named} starts at ${this.#where} beside ${this.#others}`);
       return this.#expect(occurrence, undefined);
     }
-    const mayBeBusy = this.#unfinished.size > 0 || this.#waiting.length > 0;
+    const mayBeHeld = view === undefined || view.slotFreeAtMs > logTimeMs;
+    const mayBeBusy = this.#unfinished.size > 0 || this.#waiting.length > 0 || mayBeHeld;
     this.#compare(
       mayBeBusy && overlap !== 'allow',
       () => `${named} does not start at ${this.#where}, and nothing is in its way`,
@@ -386,6 +403,7 @@ export class ScheduleModel {
       return this.#expect(occurrence, overlap === 'skip' ? 'overlap' : 'bufferFull');
     }
     this.#wait(occurrence, overlap);
+    this.#planAgain();
     return undefined;
   }
 
@@ -398,57 +416,45 @@ export class ScheduleModel {
     return `tasks ${[...this.#unfinished].join(', ')}, and ${this.#waiting.length} that wait`;
   }
 
-  #isStartable(gone: ReadonlySet<number>): boolean {
-    if (this.#waiting.length === 0 || this.#paused) return false;
-    return this.#plan.policy.overlap === 'allow' || [...this.#unfinished].every((number) => gone.has(number));
+  #isStartable(gone: ReadonlySet<number>, nowMs: number): boolean {
+    if (this.#waiting.length === 0 || this.#pause.paused || this.#slotFreeAtMs > nowMs) return false;
+    return [...this.#unfinished].every((number) => gone.has(number));
   }
 
   /** Occurrences that waited start, and the entry is over. */
   end(): void {
     const entry = this.#entry;
     if (entry === undefined) return;
-    const { view, settled, finished } = entry;
-    const before = this.#paused;
-    if (!this.#commanded) this.#countFailures(entry);
-    for (let next = this.#peek(); next !== undefined; next = this.#peek()) this.#startWaiting(next);
+    const { view, settled, finished, logTimeMs } = entry;
+    const before = this.#pause.paused;
+    if (!this.#commanded) this.#pause.count(finished, this.#plan.policy.pauseOnFailure, logTimeMs);
+    this.#slotFreeAtMs = Math.max(this.#slotFreeAtMs, view?.slotFreeAtMs ?? 0);
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) this.#startWaiting(next, logTimeMs);
     for (const { number } of finished) this.#unfinished.delete(number);
     this.#compare(this.#at === settled.length, () => `${this.#name} settles more than it has at ${this.#where}`);
     this.#entry = undefined;
     if (view === undefined) return;
     if (this.#commanded && finished.length > 0) {
-      this.#paused = view.pause !== undefined;
-      this.#failures = view.failures;
+      this.#pause.set(view.pause !== undefined, logTimeMs);
+      this.#pause.failures = view.failures;
     }
     if (!before && view.pause?.reason === 'failures') this.#counts.pausedByFailures += 1;
     this.#compareView(view, entry);
   }
 
-  #countFailures({ finished }: ScheduleEntry): void {
-    const { pauseOnFailure } = this.#plan.policy;
-    for (const { state } of finished) {
-      if (state === 'done') this.#failures = 0;
-      if (state !== 'failed') continue;
-      this.#failures += 1;
-      if (pauseOnFailure > 0 && this.#failures >= pauseOnFailure) this.#paused = true;
-    }
-  }
-
-  #startWaiting(next: SettledOccurrence): void {
+  #startWaiting(next: SettledOccurrence, logTimeMs: number): void {
     const first = this.#waiting[0];
     this.#compare(
-      first !== undefined &&
-        next.kind === first.kind &&
-        next.plannedMs === first.plannedMs &&
-        next.version === first.version,
+      first !== undefined && isSame(next, first),
       () => `${this.#name}: ${describe(next)} comes at ${this.#where} and is not due: ${this.#expected}`,
     );
     if (first === undefined) return;
     // What a command and a failure in one entry made of a pause is known only afterwards.
     const isKnown = !(this.#commanded && this.#gone.size > 0);
     this.#compare(
-      isKnown ? this.#isStartable(this.#gone) : true,
+      isKnown ? this.#isStartable(this.#gone, logTimeMs) : true,
       () =>
-        `${this.#name}: ${describe(next)} starts at ${this.#where} beside ${this.#others}${this.#paused ? ', paused' : ''}`,
+        `${this.#name}: ${describe(next)} starts at ${this.#where} beside ${this.#others}${this.#pause.paused ? ', paused' : ''}`,
     );
     this.#compare(
       first.kind !== 'planned' || next.fireAtMs + next.lateMs === first.judgedMs,
@@ -467,33 +473,20 @@ export class ScheduleModel {
 
   #compareView(view: ScheduleView, { logTimeMs }: ScheduleEntry): void {
     const named = `${this.#name} at ${timeOf(logTimeMs)}`;
-    this.#compare(view.version === this.#version, () => `${named} is shown as version ${view.version}`);
     this.#compare(
       view.settledThroughMs >= this.#watermarkMs,
       () =>
         `${named}: ${timeOf(view.settledThroughMs)} is before ${timeOf(this.#watermarkMs)}, up to where all was settled`,
     );
     this.#watermarkMs = view.settledThroughMs;
-    this.#compare(
-      (view.pause !== undefined) === this.#paused,
-      () => `${named} should ${this.#paused ? '' : 'not '}be paused after ${this.#failures} failures`,
-    );
-    this.#compare(
-      view.failures === this.#failures,
-      () => `${named} counts ${view.failures} failures, not ${this.#failures}`,
-    );
-    this.#compare(
-      view.unfinished === this.#unfinished.size,
-      () => `${named} counts ${view.unfinished} unfinished tasks; they are ${[...this.#unfinished].join(', ')}`,
-    );
-    this.#compare(view.runs === this.#runs, () => `${named} counts ${view.runs} runs, not ${this.#runs}`);
-    const same =
-      view.buffered.length === this.#waiting.length &&
-      view.buffered.every(({ plannedMs, kind, version }, at) => {
-        const one = this.#waiting[at];
-        return one?.plannedMs === plannedMs && one.kind === kind && one.version === version;
-      });
-    this.#compare(same, () => `${named} has ${view.buffered.length} waiting; ${this.#waiting.length} should`);
+    compareShown(this.#compare, named, view, {
+      version: this.#version,
+      paused: this.#pause.paused,
+      failures: this.#pause.failures,
+      unfinished: this.#unfinished,
+      runs: this.#runs,
+      waiting: this.#waiting,
+    });
     if (this.#ended) this.#compare(view.ended, () => `${named} goes on after its last run`);
     compareNext(this.#compare, named, view, this.#instants, logTimeMs);
   }

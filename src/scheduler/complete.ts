@@ -8,6 +8,7 @@ import { BY, EVENT, REASON } from './history.ts';
 import type { CompletionAnswer, Reply } from './outcome.ts';
 import { backoffMs } from './retry.ts';
 import { FLAGS, NO_ROW, ROW_MASK } from './rows.ts';
+import { lingerMs } from './schedules/overlap-slots.ts';
 import type { State } from './state.ts';
 import { STATE } from './states.ts';
 import {
@@ -164,7 +165,7 @@ export function failByTimeout(state: State, row: number): void {
     finish(state, row, { to: STATE.failed, reason: REASON.runTimeout, by: BY.peer, principal: 0 }, NOTHING, 0, true);
     return;
   }
-  const waitMs = backoffMs(template, segment.number[at] as number, failures);
+  const waitMs = Math.max(backoffMs(template, segment.number[at] as number, failures), lingerMs(state, row));
   wait(state, row, STATE.retrying, EVENT.failedAttempt, REASON.runTimeout, BY.peer, waitMs, true);
 }
 

@@ -1,7 +1,7 @@
 /** Taking tasks away from workers that are lost, restarted or drained: a bounded number an entry, the newest placement first. */
 import { BY, EVENT, REASON } from './history.ts';
 import { NO_ROW } from './rows.ts';
-import { holdsOverlapSlot } from './schedules/overlap-slots.ts';
+import { holdsOverlapSlot, keepSlot, lingerMs } from './schedules/overlap-slots.ts';
 import type { State } from './state.ts';
 import { abort, crash, handBack } from './task-moves.ts';
 import { settleEmptied } from './worker-ends.ts';
@@ -27,6 +27,8 @@ export function startEmptying(state: State, worker: Worker, why: number): void {
 }
 
 function takeAway(state: State, worker: Worker, row: number): void {
+  // Before anything makes the task final: its schedule has to know that an attempt may go on.
+  keepSlot(state, row, worker.capsFreeAtMs);
   const notBeforeMs = holdsOverlapSlot(state, row) ? worker.capsFreeAtMs : 0;
   switch (worker.emptying) {
     case EMPTYING.lost:
@@ -41,7 +43,7 @@ function takeAway(state: State, worker: Worker, row: number): void {
     case EMPTYING.drain:
       // The handler runs until it heeds its signal; its slot is of no use to a worker that drains, but it may resume.
       abort(state, row, 'drain');
-      handBack(state, row, EVENT.returned, REASON.drain, BY.peer, true);
+      handBack(state, row, EVENT.returned, REASON.drain, BY.peer, true, state.nowMs + lingerMs(state, row));
       return;
     default:
       handBack(state, row, EVENT.returned, REASON.returned, BY.peer, false);

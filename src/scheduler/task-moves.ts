@@ -10,6 +10,7 @@ import { BY, EVENT, REASON } from './history.ts';
 import { HOUR_MS, purgeHourOf } from './memory/blocks.ts';
 import type { AbortReason } from './outcome.ts';
 import { FLAGS, NO_ROW, ROW_BITS, ROW_MASK, type RowSegment } from './rows.ts';
+import { keepSlot } from './schedules/overlap-slots.ts';
 import { taskEnded } from './schedules/task-ends.ts';
 import type { State } from './state.ts';
 import { FIRST_FINAL, isLegalMove, STATE, TASK_STATES } from './states.ts';
@@ -146,6 +147,7 @@ export function leaveWorker(state: State, row: number, lingers: boolean): void {
   if (lingers) {
     state.workers.table.touch(worker.slot);
     worker.lingering.set(segment.token[at] as number, segment.number[at] as number);
+    keepSlot(state, row, state.nowMs + state.limits.leaseMs);
   } else {
     worker.freeSlots += 1;
   }

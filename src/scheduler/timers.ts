@@ -52,11 +52,14 @@ function fireTasks(state: State, movesMax: number): number {
  */
 export function nextDueMs(state: State): number | undefined {
   const gateMs = state.meta.verdictsFromMs;
+  const slotFreeMs = state.schedules.startable.firstDueMs ?? NEVER_MS;
   const due = Math.min(
     state.waiting.firstDueMs ?? NEVER_MS,
     Math.max(gateMs, Math.min(state.running.firstDueMs ?? NEVER_MS, state.workers.nextDrainMs)),
     state.workers.nextForgetMs,
     state.schedules.due.firstDueMs ?? NEVER_MS,
+    // What waits behind a slot that is free waits for room, or for its turn in the next entry: not for time.
+    slotFreeMs > state.nowMs ? slotFreeMs : NEVER_MS,
     state.memory.keys.nextFreeMs ?? NEVER_MS,
     state.memory.blocks.nextPurgeMs ?? NEVER_MS,
   );

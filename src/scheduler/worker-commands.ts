@@ -1,7 +1,7 @@
 /** What is told about workers: that they went away, are lost, left, or are to take nothing new. `attach.ts` has how they come. */
 import { startEmptying } from './emptying.ts';
 import type { Refusal, Reply } from './outcome.ts';
-import { runsSlotHolder } from './schedules/overlap-slots.ts';
+import { runsScheduled } from './schedules/overlap-slots.ts';
 import type { State } from './state.ts';
 import { EMPTYING, type Worker, WORKER } from './workers.ts';
 
@@ -39,7 +39,7 @@ export function workerLost(state: State, id: string, instance: string, capsFreeA
   worker.status = WORKER.lost;
   clearLingering(state, worker);
   // No handler outlives its lease, so a task need not wait longer than that.
-  if (runsSlotHolder(state, worker)) {
+  if (runsScheduled(state, worker)) {
     worker.capsFreeAtMs = Math.min(capsFreeAtMs, state.nowMs + state.limits.leaseMs);
   }
   startEmptying(state, worker, endOf(state, worker, EMPTYING.lost));

@@ -50,7 +50,7 @@ export interface Worker {
   /** 0 when there is none, or it has passed. */
   drainDeadlineMs: number;
   emptying: number;
-  /** When what it ran has ended for sure, for tasks that may not run twice at a time; 0 unless it was lost while it ran such a one. */
+  /** When what it ran has ended for sure, for tasks that may not run twice at a time; 0 unless it was lost while it ran one of a schedule. */
   capsFreeAtMs: number;
   /** Slots held by handlers whose lease has ended and that have not returned: their numbers by token. */
   readonly lingering: Map<number, number>;

@@ -71,6 +71,7 @@ function tell(policy: Partial<SchedulePolicy>, ...steps: readonly Step[]): Sched
         buffered: [],
         next: [],
         ended: false,
+        slotFreeAtMs: 0,
         computedThroughMs: takenMs,
         ...view,
       } as unknown as ScheduleView,

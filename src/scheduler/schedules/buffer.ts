@@ -1,15 +1,14 @@
 /**
- * What waits for tasks to be final: tasks that stand in its way are told to stop, and when the last one is final the first that
- * waits starts. Both go on at the head of later entries where one has no room.
+ * What waits for tasks to be final: tasks that stand in its way are told to stop, and when the last one is final, and nothing of
+ * them can still run, the first that waits starts. Both go on at the head of later entries where one has no room.
  */
 import { assert } from '../../base/assert.ts';
 import { cancelRow } from '../cancel.ts';
 import { BY } from '../history.ts';
 import { NO_ROW } from '../rows.ts';
 import type { State } from '../state.ts';
-import { KIND } from './codes.ts';
-import type { Occurrence, Schedule } from './schedule.ts';
-import { movesOfTask, start } from './settle.ts';
+import type { Schedule } from './schedule.ts';
+import { hasRoom, movesOfTask, start } from './settle.ts';
 
 /** Tells tasks to stop and starts what can start, until about `movesMax` moves are used. @returns moves used */
 export function workBuffers(state: State, movesMax: number): number {
@@ -18,7 +17,7 @@ export function workBuffers(state: State, movesMax: number): number {
   while (moves < movesMax && cancelling.length > 0) {
     moves += cancelSome(state, slots.at(cancelling.first), movesMax - moves);
   }
-  while (moves < movesMax && startable.length > 0) {
+  while (moves < movesMax && canStart(state)) {
     const schedule = slots.at(startable.first);
     startFirst(state, schedule);
     moves += movesOfTask(schedule);
@@ -28,7 +27,17 @@ export function workBuffers(state: State, movesMax: number): number {
 
 /** True when an entry had no room for all of it. */
 export function buffersLeft(state: State): boolean {
-  return state.schedules.cancelling.length + state.schedules.startable.length > 0;
+  return state.schedules.cancelling.length > 0 || canStart(state);
+}
+
+/**
+ * True when something waits for nothing but its turn. Where the cluster has no room for another task, what waits goes on waiting;
+ * every entry looks again, and only an entry makes room.
+ */
+function canStart(state: State): boolean {
+  const { startable, slots } = state.schedules;
+  const freeMs = startable.firstDueMs;
+  return freeMs !== undefined && freeMs <= state.nowMs && hasRoom(state, slots.at(startable.first));
 }
 
 function cancelSome(state: State, schedule: Schedule, movesMax: number): number {
@@ -57,11 +66,7 @@ function startFirst(state: State, schedule: Schedule): void {
   state.schedules.touch(schedule);
   const occurrence = schedule.buffer.shift();
   assert(occurrence !== undefined && schedule.pause === undefined, 'something waits, and nothing keeps it');
-  startWaiting(state, schedule, occurrence);
-  state.schedules.refresh(schedule);
-}
-
-function startWaiting(state: State, schedule: Schedule, occurrence: Occurrence): void {
   const task = start(state, schedule, occurrence);
-  if (task === 0 && occurrence.kind === KIND.planned) schedule.runs -= 1;
+  assert(task !== 0, 'there was room for what starts');
+  state.schedules.refresh(schedule);
 }

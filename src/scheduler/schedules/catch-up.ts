@@ -11,8 +11,11 @@ export type Verdict = 'fire' | 'catch-up' | 'wait' | number;
 
 /** What to do with the first stored instant of `schedule`, which is due at `nowMs`. */
 export function judgeFirst(schedule: Schedule, nowMs: number, limits: SchedulerLimits): Verdict {
-  if (schedule.pause !== undefined) return SKIP.paused;
-  const lateMs = nowMs - (schedule.fireAtMs[0] as number);
+  const fireAtMs = schedule.fireAtMs[0] as number;
+  // An instant may become known only after the pause in which it passed.
+  const passedInPause = fireAtMs > schedule.pausedFromMs && fireAtMs <= schedule.pausedUntilMs;
+  if (schedule.pause !== undefined || passedInPause) return SKIP.paused;
+  const lateMs = nowMs - fireAtMs;
   if (lateMs <= limits.missedAfterMs) return 'fire';
   const { catchUp, catchUpWindowMs } = schedule.definition.policy;
   if (catchUp === 'none') return SKIP.missed;

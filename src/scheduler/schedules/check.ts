@@ -38,7 +38,12 @@ export function checkSchedules(state: State): void {
       !schedule.ended;
     hungry ||= isHungry || (isNear && !schedule.deleted);
     due += schedule.plannedMs.length > 0 && !schedule.awaitsAdvance ? 1 : 0;
-    startable += isStartable(schedule) ? 1 : 0;
+    const isStartable = schedule.buffer.length > 0 && schedule.pause === undefined && schedule.unfinished === 0;
+    startable += isStartable ? 1 : 0;
+    assert(
+      schedules.startable.dueMsOf(schedule.slot) === (isStartable ? schedule.slotFreeAtMs : undefined),
+      'what waits starts when the slot is free',
+    );
     cancelling += schedule.cancelledThrough < schedule.cancelThrough ? 1 : 0;
   }
   assert(schedules.sizeBytes === bytes, 'bytes of definitions equal a recount');
@@ -46,11 +51,6 @@ export function checkSchedules(state: State): void {
   assert(schedules.due.length === due, 'who has instants equals a recount');
   assert(schedules.startable.length === startable, 'whose buffer can start equals a recount');
   assert(schedules.cancelling.length === cancelling, 'who has tasks to cancel equals a recount');
-}
-
-function isStartable(schedule: Schedule): boolean {
-  if (schedule.buffer.length === 0 || schedule.pause !== undefined) return false;
-  return schedule.unfinished === 0 || schedule.definition.policy.overlap === 'allow';
 }
 
 function checkInstants(state: State, schedule: Schedule): void {

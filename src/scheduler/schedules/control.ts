@@ -3,6 +3,7 @@ import type { Command } from '../command.ts';
 import type { Refusal, Reply } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { own } from './definition-records.ts';
+import type { Note, Schedule } from './schedule.ts';
 
 /** Applies a `pauseSchedule`. What is due while it lasts is skipped, and what waits in the buffer goes on waiting. */
 export function pauseSchedule(
@@ -18,8 +19,7 @@ export function pauseSchedule(
   const by = state.principalNumber(principal);
   if (by === 0) return refuse('QUEUE_LIMIT');
   schedules.touch(schedule);
-  schedule.pause = { atMs: nowMs, by, note: own(command.note) };
-  schedule.awaitsAdvance = false;
+  setPause(schedule, { atMs: nowMs, by, note: own(command.note) });
   schedules.refresh(schedule);
   return { type: 'ok' };
 }
@@ -39,10 +39,21 @@ export function resumeSchedule(
   if (by === 0) return refuse('QUEUE_LIMIT');
   schedules.touch(schedule);
   schedule.pause = undefined;
+  schedule.pausedUntilMs = nowMs;
   schedule.resumed = { atMs: nowMs, by, note: own(command.note) };
   schedule.failures = 0;
   schedules.refresh(schedule);
   return { type: 'ok' };
+}
+
+/** `schedule`, which was touched, stands still from now on; one that already does gets another note. */
+export function setPause(schedule: Schedule, pause: Note): void {
+  if (schedule.pause === undefined) {
+    schedule.pausedFromMs = pause.atMs;
+    schedule.pausedUntilMs = 0;
+  }
+  schedule.pause = pause;
+  schedule.awaitsAdvance = false;
 }
 
 function refuse(code: Refusal['code']): Refusal {

@@ -10,8 +10,9 @@ import { hasRoomForNames, isFit } from '../submit.ts';
 import { unuse } from '../task-moves.ts';
 import { decodeTemplate } from '../decode-parts.ts';
 import { SKIP } from './codes.ts';
+import { setPause } from './control.ts';
 import { own, ownOptional } from './definition-records.ts';
-import { endIfOver } from './fire.ts';
+import { endIfOver, hasUsedRuns } from './fire.ts';
 import { emptyBuffer } from './overlap.ts';
 import { type Definition, newSchedule, NO_BYTES, type Schedule, settledThrough, definitionBytes } from './schedule.ts';
 
@@ -33,6 +34,7 @@ export function putSchedule(state: State, command: Put, principalName: string): 
       expectedVersion === -1 || expectedVersion === version || (isSame && expectedVersion === version - 1);
     if (!isExpected) return refuse('VERSION_CONFLICT');
     if (isSame) return { type: 'schedulePut', number: before.number, version, created: false, unchanged: true };
+    if (isOverFor(before, command)) return refuse('SCHEDULE_ENDED');
   }
   const room = refuseForRoom(state, namespace, before, command, template);
   if (room !== undefined) return room;
@@ -87,6 +89,12 @@ export function deleteSchedule(state: State, command: Extract<Command, { type: '
   return { type: 'ok' };
 }
 
+/** True when `schedule` has had all its runs, and would have had them under what is put too: that would end at once. */
+function isOverFor(schedule: Schedule, command: Put): boolean {
+  const { maxRuns } = command.policy;
+  return hasUsedRuns(schedule) && maxRuns > 0 && schedule.runs >= maxRuns;
+}
+
 function make(state: State, command: Put, definition: Definition): Schedule {
   const { meta, schedules, nowMs } = state;
   meta.lastSchedule += 1;
@@ -95,7 +103,7 @@ function make(state: State, command: Put, definition: Definition): Schedule {
   schedule.computedThroughMs = nowMs;
   schedule.settledThroughMs = nowMs;
   if (command.paused) {
-    schedule.pause = { atMs: nowMs, by: definition.principal, note: { encoding: 0, bytes: NO_BYTES } };
+    setPause(schedule, { atMs: nowMs, by: definition.principal, note: { encoding: 0, bytes: NO_BYTES } });
   }
   schedules.add(schedule);
   return schedule;

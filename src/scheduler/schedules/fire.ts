@@ -52,11 +52,15 @@ function fireFirst(state: State, schedule: Schedule): number {
   return moves;
 }
 
+/** True when the schedule has run, or is to run, as often as it may. */
+export function hasUsedRuns(schedule: Schedule): boolean {
+  const { maxRuns } = schedule.definition.policy;
+  return maxRuns > 0 && schedule.runs >= maxRuns;
+}
+
 /** Nothing is planned any more once the calendar has no other instant, or the schedule has run as often as it may. */
 export function endIfOver(schedule: Schedule): void {
-  const { maxRuns } = schedule.definition.policy;
-  const isUsedUp = maxRuns > 0 && schedule.runs >= maxRuns;
-  if (!isUsedUp && !(schedule.exhausted && schedule.plannedMs.length === 0)) return;
+  if (!hasUsedRuns(schedule) && !(schedule.exhausted && schedule.plannedMs.length === 0)) return;
   schedule.ended = true;
   schedule.awaitsAdvance = false;
   schedule.plannedMs.length = 0;

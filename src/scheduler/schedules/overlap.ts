@@ -1,4 +1,7 @@
-/** An occurrence fires: whether it starts, waits or is skipped, by the tasks of its schedule that are not final. */
+/**
+ * An occurrence fires: whether it starts, waits or is skipped, by the tasks of its schedule that are not final, and by attempts that
+ * may still run.
+ */
 import type { TriggerResult } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { KIND, SKIP, SKIPS } from './codes.ts';
@@ -14,7 +17,10 @@ export function judgeOverlap(
   overlap: Overlap,
 ): TriggerResult {
   // While it is paused nobody starts what waits, so an explicit trigger need not stand behind it.
-  const isBusy = schedule.unfinished > 0 || (schedule.buffer.length > 0 && schedule.pause === undefined);
+  const isBusy =
+    schedule.unfinished > 0 ||
+    schedule.slotFreeAtMs > state.nowMs ||
+    (schedule.buffer.length > 0 && schedule.pause === undefined);
   if (!isBusy || overlap === 'allow') return begin(state, schedule, occurrence);
   switch (overlap) {
     case 'skip':

@@ -6,7 +6,16 @@ import { KINDS, SKIPS } from './codes.ts';
 import { own } from './definition-records.ts';
 import type { Note, Schedule } from './schedule.ts';
 
-const BITS = { deleted: 1, ended: 2, exhausted: 4, awaitsAdvance: 8, paused: 16, resumed: 32 } as const;
+const BITS = {
+  deleted: 1,
+  ended: 2,
+  exhausted: 4,
+  awaitsAdvance: 8,
+  paused: 16,
+  resumed: 32,
+  slotHeld: 64,
+  pausedOnce: 128,
+} as const;
 
 /** Writes what `decodeProgress` reads. */
 export function encodeProgress(schedule: Schedule, writer: ByteWriter): void {
@@ -16,10 +25,17 @@ export function encodeProgress(schedule: Schedule, writer: ByteWriter): void {
       (schedule.exhausted ? BITS.exhausted : 0) |
       (schedule.awaitsAdvance ? BITS.awaitsAdvance : 0) |
       (schedule.pause === undefined ? 0 : BITS.paused) |
-      (schedule.resumed === undefined ? 0 : BITS.resumed),
+      (schedule.resumed === undefined ? 0 : BITS.resumed) |
+      (schedule.slotFreeAtMs === 0 ? 0 : BITS.slotHeld) |
+      (schedule.pausedFromMs === 0 ? 0 : BITS.pausedOnce),
   );
   if (schedule.pause !== undefined) encodeNote(writer, schedule.pause);
   if (schedule.resumed !== undefined) encodeNote(writer, schedule.resumed);
+  if (schedule.slotFreeAtMs > 0) writer.varint(schedule.slotFreeAtMs);
+  if (schedule.pausedFromMs > 0) {
+    writer.varint(schedule.pausedFromMs);
+    writer.varint(schedule.pausedUntilMs);
+  }
   writer.varint(schedule.computedThroughMs);
   writer.varint(schedule.settledThroughMs);
   writer.varint(schedule.notBeforeMs);
@@ -89,6 +105,11 @@ export function decodeProgress(schedule: Schedule, value: Uint8Array): void {
   schedule.awaitsAdvance = (bits & BITS.awaitsAdvance) !== 0;
   schedule.pause = (bits & BITS.paused) === 0 ? undefined : decodeNote(reader);
   schedule.resumed = (bits & BITS.resumed) === 0 ? undefined : decodeNote(reader);
+  schedule.slotFreeAtMs = (bits & BITS.slotHeld) === 0 ? 0 : reader.varint();
+  if ((bits & BITS.pausedOnce) !== 0) {
+    schedule.pausedFromMs = reader.varint();
+    schedule.pausedUntilMs = reader.varint();
+  }
   schedule.computedThroughMs = reader.varint();
   schedule.settledThroughMs = reader.varint();
   schedule.notBeforeMs = reader.varint();

@@ -5,8 +5,9 @@ import type { Refusal, Reply, TriggerResult } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { KIND, SKIP, SKIPS } from './codes.ts';
 import type { Overlap } from './commands.ts';
+import { hasUsedRuns } from './fire.ts';
 import { judgeOverlap } from './overlap.ts';
-import { type AnsweredRequest, definitionBytes, type Schedule } from './schedule.ts';
+import { type AnsweredRequest, definitionBytes, type Schedule, settledThrough } from './schedule.ts';
 
 /** Applies a `triggerSchedule`; also to a schedule that is paused or has ended. */
 export function triggerSchedule(
@@ -70,7 +71,20 @@ function fire(
   const { version, policy } = schedule.definition;
   const { nowMs } = state;
   const occurrence = { version, plannedMs, fireAtMs: nowMs, kind, judgedAtMs: nowMs, principal };
-  return judgeOverlap(state, schedule, occurrence, overlap ?? policy.overlap);
+  const hadUsedRuns = hasUsedRuns(schedule);
+  const result = judgeOverlap(state, schedule, occurrence, overlap ?? policy.overlap);
+  // It took the place of a planned run that waited and was the last one: that is still to be made.
+  if (hadUsedRuns && !hasUsedRuns(schedule)) planAgain(schedule, nowMs);
+  return result;
+}
+
+/** What ended with its last run goes on, with what comes after now. */
+function planAgain(schedule: Schedule, nowMs: number): void {
+  const fromMs = settledThrough(schedule, nowMs);
+  schedule.ended = false;
+  schedule.exhausted = false;
+  schedule.settledThroughMs = fromMs;
+  schedule.computedThroughMs = fromMs;
 }
 
 function answerTo(schedule: Schedule, request: string, kind: number): AnsweredRequest | undefined {

@@ -93,6 +93,9 @@ export interface Schedule {
   pause: Note | undefined;
   /** How it went on last. */
   resumed: Note | undefined;
+  /** The last pause in log time: what fires after `From` and up to `Until` passed during it. `Until` is 0 as long as it lasts. */
+  pausedFromMs: number;
+  pausedUntilMs: number;
   computedThroughMs: number;
   /** Everything planned up to here was taken up. Never goes back. Invariant: before the first of `instants`. */
   settledThroughMs: number;
@@ -103,6 +106,11 @@ export interface Schedule {
   notBeforeMs: number;
   /** Missed occurrences that were caught up since the last one that was not missed. */
   caughtUp: number;
+  /**
+   * Until then an attempt may still run that nobody counts any more: its worker was lost, or its handler was told to stop and has
+   * not returned. What must not run beside others does not start before, whatever has become of the task itself.
+   */
+  slotFreeAtMs: number;
   /** Occurrences that wait for tasks to be final, first in, first out. */
   buffer: Occurrence[];
   /** Tasks of planned occurrences, and planned occurrences in the buffer. */
@@ -146,12 +154,15 @@ export function newSchedule(number: number, namespace: number, id: string, defin
     awaitsAdvance: false,
     pause: undefined,
     resumed: undefined,
+    pausedFromMs: 0,
+    pausedUntilMs: 0,
     computedThroughMs: 0,
     settledThroughMs: 0,
     plannedMs: [],
     fireAtMs: [],
     notBeforeMs: 0,
     caughtUp: 0,
+    slotFreeAtMs: 0,
     buffer: [],
     runs: 0,
     failures: 0,

@@ -76,7 +76,7 @@ export class Schedules {
   sizeBytes = 0;
   /** Schedules whose first stored instant can be judged, by when. */
   readonly due: DueHeap = new DueHeap();
-  /** Schedules of which an occurrence of the buffer can start, by number. */
+  /** Schedules of which an occurrence of the buffer can start, by when their slot is free. */
   readonly startable: DueHeap = new DueHeap();
   /** Schedules of which tasks are still to be told to stop, by number. */
   readonly cancelling: DueHeap = new DueHeap();
@@ -183,8 +183,8 @@ export class Schedules {
     const { slot, number, plannedMs, fireAtMs, pause, buffer } = schedule;
     const next = plannedMs.length === 0 || schedule.awaitsAdvance ? undefined : (fireAtMs[0] as number);
     place(this.due, slot, number, next === undefined ? undefined : Math.max(next, schedule.notBeforeMs));
-    const isFree = schedule.unfinished === 0 || schedule.definition.policy.overlap === 'allow';
-    place(this.startable, slot, number, buffer.length > 0 && pause === undefined && isFree ? 0 : undefined);
+    const isFree = buffer.length > 0 && pause === undefined && schedule.unfinished === 0;
+    place(this.startable, slot, number, isFree ? schedule.slotFreeAtMs : undefined);
     place(this.cancelling, slot, number, schedule.cancelledThrough < schedule.cancelThrough ? 0 : undefined);
     const takes = !schedule.deleted && !schedule.ended && !schedule.exhausted;
     const knownMs = fireAtMs.at(-1) ?? schedule.computedThroughMs;

@@ -17,8 +17,7 @@ import { definitionBytes, type Occurrence, type Schedule } from './schedule.ts';
 export function start(state: State, schedule: Schedule, occurrence: Occurrence): number {
   const { definition } = schedule;
   const { payload, headers } = definition;
-  const bytes = payload.bytes.length + (headers?.bytes.length ?? 0);
-  if (state.rows.used >= state.limits.liveTasksMax || state.liveBytes + bytes > state.limits.liveBytesMax) {
+  if (!hasRoom(state, schedule)) {
     skip(state, schedule, occurrence, SKIP.taskLimit);
     return 0;
   }
@@ -39,6 +38,13 @@ export function start(state: State, schedule: Schedule, occurrence: Occurrence):
   if (kind === KIND.planned) noteLateness(schedule, lateness(occurrence));
   note(state, schedule, occurrence, number, SKIP.none);
   return number;
+}
+
+/** True when the cluster has room for another task of `schedule`. */
+export function hasRoom(state: State, schedule: Schedule): boolean {
+  const { payload, headers } = schedule.definition;
+  const bytes = payload.bytes.length + (headers?.bytes.length ?? 0);
+  return state.rows.used < state.limits.liveTasksMax && state.liveBytes + bytes <= state.limits.liveBytesMax;
 }
 
 /** Bytes that weigh as much as a move, so that an entry does not copy hundreds of large payloads. */

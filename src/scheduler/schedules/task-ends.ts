@@ -1,6 +1,7 @@
 /** A task of a schedule is final: its schedule takes notice. */
 import type { State } from '../state.ts';
 import { STATE } from '../states.ts';
+import { setPause } from './control.ts';
 import { NO_BYTES, type Schedule } from './schedule.ts';
 
 /**
@@ -29,6 +30,5 @@ function countFailure(state: State, schedule: Schedule, to: number): void {
   schedule.failures += 1;
   const { pauseOnFailure } = schedule.definition.policy;
   if (pauseOnFailure === 0 || schedule.failures < pauseOnFailure || schedule.pause !== undefined) return;
-  schedule.pause = { atMs: state.nowMs, by: 0, note: { encoding: 0, bytes: NO_BYTES } };
-  schedule.awaitsAdvance = false;
+  setPause(schedule, { atMs: state.nowMs, by: 0, note: { encoding: 0, bytes: NO_BYTES } });
 }

@@ -47,6 +47,7 @@ export function viewSchedule(state: State, schedule: Schedule): ScheduleView {
     buffered: schedule.buffer.map(({ version, plannedMs, kind }) => ({ version, plannedMs, kind: kindOf(kind) })),
     unfinished: schedule.unfinished,
     tasks: firstTasks(state, schedule),
+    slotFreeAtMs: schedule.slotFreeAtMs,
     runs: schedule.runs,
     failures: schedule.failures,
     counters: viewCounters(schedule),

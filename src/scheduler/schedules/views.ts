@@ -82,6 +82,8 @@ export interface ScheduleView {
   /** Tasks of it that are not final, of any version and kind; the first hundred by number. */
   readonly unfinished: number;
   readonly tasks: readonly number[];
+  /** Until then an attempt of a task that it lost sight of may still run: nothing starts that must run alone. 0 or past: none. */
+  readonly slotFreeAtMs: number;
   /** What counts against `maxRuns`. */
   readonly runs: number;
   /** Tasks in a row that ended as `failed`. */

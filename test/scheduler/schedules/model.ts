@@ -46,6 +46,9 @@ export interface ModelSchedule {
   put: Put;
   version: number;
   paused: boolean;
+  /** The last pause; `until` is 0 while it lasts. */
+  pausedFromMs: number;
+  pausedUntilMs: number;
   deleted: boolean;
   ended: boolean;
   exhausted: boolean;
@@ -93,7 +96,7 @@ export class ScheduleModel {
       const ready = this.schedules.find((one) => this.#canStart(one));
       if (ready === undefined) break;
       const first = ready.buffer.shift() as Waiting;
-      if (!this.#start(ready, first) && first.kind === 'planned') ready.runs -= 1;
+      this.#start(ready, first);
     }
     for (const task of this.tasks) if (task.end === undefined) task.running = true;
     return replies;
@@ -119,7 +122,20 @@ export class ScheduleModel {
 
   #canStart(schedule: ModelSchedule): boolean {
     if (schedule.buffer.length === 0 || schedule.paused || schedule.deleted) return false;
-    return schedule.put.policy.overlap === 'allow' || this.unfinished(schedule).length === 0;
+    return this.#hasRoom && this.unfinished(schedule).length === 0;
+  }
+
+  get #hasRoom(): boolean {
+    return this.tasks.filter((task) => task.end === undefined).length < this.#limits.liveTasksMax;
+  }
+
+  #pause(schedule: ModelSchedule): void {
+    if (!schedule.paused) {
+      schedule.pausedFromMs = this.nowMs;
+      schedule.pausedUntilMs = 0;
+    }
+    schedule.paused = true;
+    schedule.waits = false;
   }
 
   #end(task: ModelTask, end: TaskEnd): void {
@@ -130,8 +146,7 @@ export class ScheduleModel {
     schedule.failures += 1;
     const bound = schedule.put.policy.pauseOnFailure;
     if (bound === 0 || schedule.failures < bound || schedule.paused) return;
-    schedule.paused = true;
-    schedule.waits = false;
+    this.#pause(schedule);
   }
 
   // What is due.
@@ -154,7 +169,8 @@ export class ScheduleModel {
     const { catchUp, catchUpWindowMs, overlap } = schedule.put.policy;
     const isMissed = lateMs > this.#limits.missedAfterMs;
     let reason: SkipReason | undefined;
-    if (schedule.paused) reason = 'paused';
+    const passed = first.fireAtMs > schedule.pausedFromMs && first.fireAtMs <= schedule.pausedUntilMs;
+    if (schedule.paused || passed) reason = 'paused';
     else if (isMissed && catchUp === 'none') reason = 'missed';
     else if (isMissed && lateMs > catchUpWindowMs) reason = 'outsideWindow';
     else if (isMissed && catchUp === 'all' && schedule.caughtUp >= this.#limits.catchUpMax) reason = 'catchUpLimit';
@@ -178,8 +194,7 @@ export class ScheduleModel {
   }
 
   #endIfOver(schedule: ModelSchedule): void {
-    const { maxRuns } = schedule.put.policy;
-    if ((maxRuns > 0 && schedule.runs >= maxRuns) || (schedule.exhausted && schedule.next.length === 0)) {
+    if (hadItsRuns(schedule, schedule.put) || (schedule.exhausted && schedule.next.length === 0)) {
       schedule.ended = true;
       schedule.next = [];
     }
@@ -214,7 +229,7 @@ export class ScheduleModel {
   }
 
   #start(schedule: ModelSchedule, waiting: Waiting): boolean {
-    if (this.tasks.filter((task) => task.end === undefined).length >= this.#limits.liveTasksMax) {
+    if (!this.#hasRoom) {
       this.#settle(schedule, waiting, 'taskLimit');
       return false;
     }
@@ -260,11 +275,13 @@ export class ScheduleModel {
         return OK;
       case 'pauseSchedule':
         if (schedule.ended && schedule.buffer.length === 0) return refused('SCHEDULE_ENDED');
-        schedule.paused = true;
-        schedule.waits = false;
+        this.#pause(schedule);
         return OK;
       case 'resumeSchedule':
-        if (schedule.paused) schedule.failures = 0;
+        if (schedule.paused) {
+          schedule.failures = 0;
+          schedule.pausedUntilMs = this.nowMs;
+        }
         schedule.paused = false;
         return OK;
       case 'triggerSchedule':
@@ -279,8 +296,16 @@ export class ScheduleModel {
     if (before !== undefined) return { ...before.reply, repeated: true } as Reply;
     if (command.type === 'backfillSchedule' && command.version !== schedule.version) return refused('VERSION_CONFLICT');
     const overlap = command.overlap ?? schedule.put.policy.overlap;
-    const fire = (kind: OccurrenceKind, plannedMs: number): TriggerResult =>
-      this.#judge(schedule, { version: schedule.version, plannedMs, kind, lateMs: 0 }, overlap);
+    const fire = (kind: OccurrenceKind, plannedMs: number): TriggerResult => {
+      const hadRuns = hadItsRuns(schedule, schedule.put);
+      const result = this.#judge(schedule, { version: schedule.version, plannedMs, kind, lateMs: 0 }, overlap);
+      if (!hadRuns || hadItsRuns(schedule, schedule.put)) return result;
+      schedule.ended = false;
+      schedule.exhausted = false;
+      schedule.settledMs = Math.max(schedule.settledMs, this.nowMs);
+      schedule.computedMs = schedule.settledMs;
+      return result;
+    };
     let reply: Reply;
     if (command.type === 'triggerSchedule') {
       reply = { type: 'scheduleTriggered', outcome: fire('trigger', this.nowMs), repeated: false };
@@ -306,6 +331,7 @@ export class ScheduleModel {
     const allowed = [-1, version, ...(isSame ? [version - 1] : [])];
     if (!allowed.includes(command.expectedVersion)) return refused('VERSION_CONFLICT');
     if (isSame) return { type: 'schedulePut', number, version, created: false, unchanged: true };
+    if (hadItsRuns(before, before.put) && hadItsRuns(before, command)) return refused('SCHEDULE_ENDED');
     const firstMs = before.next[0]?.plannedMs ?? Number.POSITIVE_INFINITY;
     const knownMs = before.exhausted || before.ended ? Number.POSITIVE_INFINITY : before.computedMs;
     before.settledMs = Math.max(before.settledMs, Math.min(this.nowMs, firstMs - 1, knownMs));
@@ -342,12 +368,18 @@ export class ScheduleModel {
   }
 }
 
+function hadItsRuns({ runs }: ModelSchedule, { policy }: Put): boolean {
+  return policy.maxRuns > 0 && runs >= policy.maxRuns;
+}
+
 function newModelSchedule(number: number, put: Put, nowMs: number): ModelSchedule {
   return {
     number,
     put,
     version: 1,
     paused: put.paused,
+    pausedFromMs: put.paused ? nowMs : 0,
+    pausedUntilMs: 0,
     deleted: false,
     ended: false,
     exhausted: false,
