@@ -260,8 +260,8 @@ function termAt(termRuns: readonly TermRun[], index: number): Term {
 }
 
 /**
- * Brings HEAD up to what was found, since from now on this peer acknowledges it, and counts the start. Also writes a damaged
- * slot anew.
+ * Brings HEAD up to what was found, since from now on this peer acknowledges it, and counts the start. Both slots are written, a
+ * damaged one too: whichever of them rots later, the other one knows of every start that somebody may have heard of.
  */
 async function raiseHead(head: Head, found: FoundHead, scanned: ScannedLog): Promise<void> {
   const { last, hardState } = scanned.meta;
@@ -271,9 +271,10 @@ async function raiseHead(head: Head, found: FoundHead, scanned: ScannedLog): Pro
     lastTerm: last.term,
     chain: last.chain,
     entryTerm: Math.max(found.record.entryTerm, last.term),
-    // Where a slot rotted that may have been the newer one, its opening may have been heard of by others.
-    boot: found.record.boot + (found.otherDamaged ? 2 : 1),
+    boot: found.record.boot + 1,
     stateDistrusted: false,
   });
+  await head.sync();
+  head.write({});
   await head.sync();
 }
