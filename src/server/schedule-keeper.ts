@@ -8,19 +8,20 @@
  * on, so that one which comes too late, or twice, is refused and changes nothing. A peer that begins to lead begins from the state.
  *
  * Invariants: at most one advance of a schedule is under way, and at most `UNDER_WAY_MAX` of all; the event loop is held for a slice
- * at a time; a schedule whose instants cannot be computed here is said in the alarms and hinders no other.
+ * at a time; a schedule whose instants cannot be computed here is said in the alarms and hinders no other; schedules that want but
+ * have to wait, since they have such a problem or nothing is found for them, cost next to nothing.
  */
 import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Clock, Timer, Timers } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import type { Calendar } from '../calendar/calendar.ts';
+import type { Calendar, IsOver } from '../calendar/calendar.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { ProposalResult } from '../peer/types.ts';
 import { encodeCommand } from '../scheduler/batch.ts';
 import type { PlannedOccurrence } from '../scheduler/command.ts';
 import type { ApplyOutcome, SettledOccurrence } from '../scheduler/outcome.ts';
-import type { WantingSchedule } from '../scheduler/views.ts';
+import type { ScheduleView, WantingSchedule } from '../scheduler/views.ts';
 import type { Calendars } from './schedule-calendars.ts';
 
 /** Asked by the cluster itself. */
@@ -39,17 +40,31 @@ const AHEAD_COUNT = 2;
 const RETRY_MS = 100;
 /** Between two lines about skipped occurrences, in ms. */
 const TELL_MS = 1_000;
-/** Until a search that found nothing in the time to come goes on, in ms. */
-const REST_MS = 1_000;
-/** Schedules whose problems are remembered; of further ones the log tells. */
-const PROBLEMS_MAX = 10_000;
+/** Between two turns while all that want have to wait, in ms. */
+const IDLE_MS = 100;
+/**
+ * A search that found nothing in the time to come goes on after this part of that time, and after so long at least and at most, in
+ * ms: long before anything can be due.
+ */
+const REST_PART = 1_000;
+const REST_MIN_MS = 1_000;
+const REST_MAX_MS = 3_600_000;
+/** Schedules that rest, and those whose problems are remembered; of further ones the log tells again. */
+const WAITING_MAX = 10_000;
+/** Schedules that have to wait which a turn passes over; past more of them it looks in a wide turn only. */
+const PASSED_MAX = 256;
+/** Between two wide turns, in ms: with ten thousand that have to wait one takes dozens of milliseconds. */
+const WIDE_MS = 1_000;
 
 /** Of a problem, whatever it quotes. */
 const SENTENCE_CHARS = 1_000;
 
 /** What the keeper needs of the peer. */
 export type KeeperPeer = Pick<Peer, 'propose' | 'logTimeNowMs'> & {
-  readonly scheduler: { wantingSchedules(max: number): readonly WantingSchedule[] };
+  readonly scheduler: {
+    wantingSchedules(max: number): readonly WantingSchedule[];
+    schedule(namespace: string, id: string): Pick<ScheduleView, 'next'> | undefined;
+  };
 };
 
 /** The world, as the keeper sees it. */
@@ -62,6 +77,13 @@ export interface KeeperPorts {
 interface Problem {
   readonly version: number;
   readonly sentence: string;
+}
+
+/** A schedule for which nothing was found up to a time that is far away. */
+interface Rest {
+  readonly version: number;
+  /** By the monotonic clock. */
+  readonly untilMs: number;
 }
 
 /** What one advance brings. */
@@ -78,12 +100,16 @@ export class ScheduleKeeper {
   readonly #calendars: Calendars;
   /** Numbers of schedules with an advance under way in this term; another set in each. Undefined while this peer does not lead. */
   #underWay: Set<number> | undefined;
-  /** Numbers of schedules that rest until `#rest` fires: nothing was found for them, up to a time that is far away. */
-  readonly #resting = new Set<number>();
+  /** By number of the schedule. At most `WAITING_MAX`. */
+  readonly #resting = new Map<number, Rest>();
+  /** Fires while any rests, and lets those go on that have rested. */
   #rest: Timer | undefined;
-  /** By number of the schedule. At most `PROBLEMS_MAX`. */
+  /** By number of the schedule. At most `WAITING_MAX`. */
   readonly #problems = new Map<number, Problem>();
   #turnAsked = false;
+  /** All that wanted in the last turn have to wait. */
+  #isIdle = false;
+  #lastWideMs = Number.NEGATIVE_INFINITY;
   #retry: Timer | undefined;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   /** Skipped since the last line. */
@@ -98,6 +124,8 @@ export class ScheduleKeeper {
   /** This peer leads from now on. */
   begin(): void {
     this.#underWay = new Set();
+    this.#isIdle = false;
+    this.#lastWideMs = Number.NEGATIVE_INFINITY;
     this.#problems.clear();
     this.#wake();
   }
@@ -115,7 +143,10 @@ export class ScheduleKeeper {
 
   /** An entry was applied while this peer leads. */
   applied(outcome: Pick<ApplyOutcome, 'occurrences' | 'schedulesWant'>): void {
-    if (outcome.schedulesWant) this.#wake();
+    if (outcome.schedulesWant) {
+      if (this.#isIdle) this.#wakeLater(IDLE_MS);
+      else this.#wake();
+    }
     if (outcome.occurrences.length > 0) this.#tell(outcome.occurrences);
   }
 
@@ -142,8 +173,8 @@ export class ScheduleKeeper {
     });
   }
 
-  #wakeLater(): void {
-    this.#retry ??= this.#ports.timers.after(RETRY_MS, () => {
+  #wakeLater(afterMs: number): void {
+    this.#retry ??= this.#ports.timers.after(afterMs, () => {
       this.#retry = undefined;
       this.#wake();
     });
@@ -152,50 +183,80 @@ export class ScheduleKeeper {
   #turn(): void {
     const underWay = this.#underWay;
     if (underWay === undefined || underWay.size >= UNDER_WAY_MAX) return;
-    const { clock } = this.#ports;
-    const endMs = clock.monotonicMs() + SLICE_MS;
     // Those under way, at rest, or with a problem want as well, and must not hide the others.
-    const max = UNDER_WAY_MAX + this.#problems.size + this.#resting.size;
-    for (const wanting of this.#peer.scheduler.wantingSchedules(max)) {
-      if (underWay.has(wanting.number) || this.#resting.has(wanting.number) || wanting.room < 1) continue;
-      if (this.problemOf(wanting.number, wanting.version) !== undefined) continue;
-      if (underWay.size >= UNDER_WAY_MAX) return;
-      if (clock.monotonicMs() >= endMs) return this.#wake();
-      this.#advance(underWay, wanting);
-    }
+    const passed = this.#problems.size + this.#resting.size;
+    const max = UNDER_WAY_MAX + Math.min(passed, PASSED_MAX);
+    const count = this.#serve(underWay, max);
+    this.#isIdle = count !== undefined && passed > 0;
+    if (count !== max || passed <= PASSED_MAX) return;
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (nowMs < this.#lastWideMs + WIDE_MS) return this.#wakeLater(this.#lastWideMs + WIDE_MS - nowMs);
+    this.#lastWideMs = nowMs;
+    this.#isIdle = this.#serve(underWay, UNDER_WAY_MAX + passed) !== undefined;
   }
 
-  #advance(underWay: Set<number>, wanting: WantingSchedule): void {
+  /** Looks at up to `max` that want. Undefined when it advanced any or has more to do, else how many it looked at in vain. */
+  #serve(underWay: Set<number>, max: number): number | undefined {
+    const { clock } = this.#ports;
+    const endMs = clock.monotonicMs() + SLICE_MS;
+    const isOver = (): boolean => clock.monotonicMs() >= endMs;
+    const wanting = this.#peer.scheduler.wantingSchedules(max);
+    let isInVain = true;
+    for (const one of wanting) {
+      if (underWay.has(one.number) || one.room < 1 || this.#hasToWait(one)) continue;
+      isInVain = false;
+      if (underWay.size >= UNDER_WAY_MAX) return undefined;
+      if (isOver()) {
+        this.#wake();
+        return undefined;
+      }
+      this.#advance(underWay, one, isOver);
+    }
+    return isInVain ? wanting.length : undefined;
+  }
+
+  #hasToWait({ number, version }: WantingSchedule): boolean {
+    return this.#resting.get(number)?.version === version || this.problemOf(number, version) !== undefined;
+  }
+
+  #advance(underWay: Set<number>, wanting: WantingSchedule, isOver: IsOver): void {
     const { number, version, fromMs } = wanting;
-    const instants = this.#instants(wanting);
+    const instants = this.#instants(wanting, isOver);
     if (instants === undefined) return;
     const writer = new ByteWriter(64 + instants.occurrences.length * 16);
     encodeCommand(writer, PRINCIPAL_PEER, { type: 'advanceSchedule', number, version, fromMs, ...instants });
     underWay.add(number);
-    const isFar = instants.throughMs > this.#peer.logTimeNowMs() + AHEAD_MS;
-    if (isFar && instants.occurrences.length === 0 && !instants.exhausted) this.#letRest(number);
+    const awayMs = instants.throughMs - this.#peer.logTimeNowMs();
+    if (awayMs > AHEAD_MS && instants.occurrences.length === 0 && !instants.exhausted) this.#letRest(wanting, awayMs);
     const taken = this.#peer.propose('dispatch', writer.take(), 1, (result) => {
       this.#settled(underWay, wanting, result);
     });
     if (taken) return;
     underWay.delete(number);
-    this.#wakeLater();
+    this.#wakeLater(RETRY_MS);
   }
 
   /** Its instants are further away than anybody waits for, if there are any: others come first. */
-  #letRest(number: number): void {
-    this.#resting.add(number);
-    this.#rest ??= this.#ports.timers.after(REST_MS, () => {
-      this.#rest = undefined;
-      this.#resting.clear();
-      this.#wake();
-    });
+  #letRest({ number, version }: WantingSchedule, awayMs: number): void {
+    const restMs = Math.max(REST_MIN_MS, Math.min(REST_MAX_MS, Math.floor(awayMs / REST_PART)));
+    makeRoom(this.#resting);
+    this.#resting.set(number, { version, untilMs: this.#ports.clock.monotonicMs() + restMs });
+    this.#rest ??= this.#ports.timers.after(REST_MIN_MS, () => this.#endRests());
+  }
+
+  #endRests(): void {
+    this.#rest = undefined;
+    const nowMs = this.#ports.clock.monotonicMs();
+    const before = this.#resting.size;
+    for (const [number, { untilMs }] of this.#resting) if (untilMs <= nowMs) this.#resting.delete(number);
+    if (this.#resting.size < before) this.#wake();
+    if (this.#resting.size > 0) this.#rest = this.#ports.timers.after(REST_MIN_MS, () => this.#endRests());
   }
 
   #settled(underWay: Set<number>, wanting: WantingSchedule, result: ProposalResult): void {
     assert(underWay.delete(wanting.number), 'an advance is settled once');
     if (underWay !== this.#underWay) return;
-    if (result.type !== 'applied') return this.#wakeLater();
+    if (result.type !== 'applied') return this.#wakeLater(RETRY_MS);
     const { reply } = result;
     // It was changed, deleted or advanced meanwhile: if it wants, it wants something else.
     if (reply.type === 'refused' && reply.code !== 'STALE' && reply.code !== 'NOT_FOUND') {
@@ -204,12 +265,13 @@ export class ScheduleKeeper {
     this.#wake();
   }
 
-  #instants(wanting: WantingSchedule): Instants | undefined {
+  #instants(wanting: WantingSchedule, isOver: IsOver): Instants | undefined {
     const { number, version, schedule: id, calendar: bytes, fromMs } = wanting;
     try {
       const calendar = this.#calendars.of({ number, version, id, calendar: bytes });
-      const instants = instantsAfter(calendar, fromMs, this.#peer.logTimeNowMs(), wanting.room);
-      if (instants.throughMs > fromMs || instants.exhausted) return instants;
+      const instants = instantsAfter(calendar, wanting, this.#peer.logTimeNowMs(), isOver);
+      if (instants.throughMs > fromMs || instants.exhausted)
+        return { ...instants, ...this.#inOrder(wanting, instants) };
       this.#note(wanting, 'no instant was found, nor how far there is none');
     } catch (error) {
       this.#note(wanting, (error instanceof Error ? error.message : String(error)).slice(0, SENTENCE_CHARS));
@@ -217,12 +279,21 @@ export class ScheduleKeeper {
     return undefined;
   }
 
+  /**
+   * None fires before those that were given out earlier. Jitter that another computer drew with other rules of zones may have moved
+   * those further than this one would.
+   */
+  #inOrder({ namespace, schedule: id }: WantingSchedule, { occurrences }: Instants): Pick<Instants, 'occurrences'> {
+    const lastMs = this.#peer.scheduler.schedule(namespace, id)?.next.at(-1)?.fireAtMs ?? 0;
+    if ((occurrences[0]?.fireAtMs ?? lastMs) >= lastMs) return { occurrences };
+    return {
+      occurrences: occurrences.map(({ plannedMs, fireAtMs }) => ({ plannedMs, fireAtMs: Math.max(fireAtMs, lastMs) })),
+    };
+  }
+
   #note({ number, version, namespace, schedule }: WantingSchedule, sentence: string): void {
     this.#ports.logger.error('the instants of a schedule cannot be computed', { namespace, schedule, why: sentence });
-    if (this.#problems.size >= PROBLEMS_MAX) {
-      const [oldest] = this.#problems.keys();
-      if (oldest !== undefined) this.#problems.delete(oldest);
-    }
+    makeRoom(this.#problems);
     this.#problems.set(number, { version, sentence });
   }
 
@@ -244,15 +315,22 @@ export class ScheduleKeeper {
   }
 }
 
+/** The oldest entry goes where there are as many as may be. */
+function makeRoom(table: Map<number, unknown>): void {
+  if (table.size < WAITING_MAX) return;
+  const [oldest] = table.keys();
+  if (oldest !== undefined) table.delete(oldest);
+}
+
 /** What a schedule needs next: all of the near future, or else the next few, and never more than it has room for. */
-function instantsAfter(calendar: Calendar, fromMs: number, nowMs: number, room: number): Instants {
+function instantsAfter(calendar: Calendar, { fromMs, room }: WantingSchedule, nowMs: number, isOver: IsOver): Instants {
   const max = Math.min(INSTANTS_MAX, room);
   assert(max > 0, 'a schedule that wants instants has room for some');
   const nearMs = nowMs + AHEAD_MS;
-  if (fromMs >= nearMs) return calendar.next(fromMs, Math.min(max, AHEAD_COUNT));
-  const near = calendar.next(fromMs, max, nearMs);
+  if (fromMs >= nearMs) return calendar.next(fromMs, Math.min(max, AHEAD_COUNT), undefined, isOver);
+  const near = calendar.next(fromMs, max, nearMs, isOver);
   const missing = Math.min(max, AHEAD_COUNT) - near.occurrences.length;
   if (missing <= 0 || near.exhausted) return near;
-  const far = calendar.next(near.throughMs, missing);
+  const far = calendar.next(near.throughMs, missing, undefined, isOver);
   return { ...far, occurrences: [...near.occurrences, ...far.occurrences] };
 }

@@ -4,7 +4,7 @@ import type { Clock, Timers } from '../../src/base/clock.ts';
 import { CalendarError, parseCalendar } from '../../src/calendar/definition.ts';
 import type { ProposalDone, ProposalLane, ProposalResult } from '../../src/peer/types.ts';
 import { decodeCommand } from '../../src/scheduler/decode.ts';
-import type { Command } from '../../src/scheduler/command.ts';
+import type { Command, PlannedOccurrence } from '../../src/scheduler/command.ts';
 import type { SchedulerErrorCode, SettledOccurrence } from '../../src/scheduler/outcome.ts';
 import type { WantingSchedule } from '../../src/scheduler/views.ts';
 import { Calendars, storedBytes } from '../../src/server/schedule-calendars.ts';
@@ -19,10 +19,18 @@ const INDEX = { type: 'applied', index: 1, logTimeMs: 0 } as const;
 /** A state that says what a test tells it to, and a log that a test fills. */
 class FakePeer {
   wanting: WantingSchedule[] = [];
+  /** Instants that every schedule has already. */
+  stored: readonly PlannedOccurrence[] = [];
   full = false;
+  /** How many were asked for, each time. */
+  readonly asked: number[] = [];
   readonly proposed: { readonly command: Advance; readonly done: ProposalDone }[] = [];
   readonly scheduler = {
-    wantingSchedules: (max: number): readonly WantingSchedule[] => this.wanting.slice(0, max),
+    wantingSchedules: (max: number): readonly WantingSchedule[] => {
+      this.asked.push(max);
+      return this.wanting.slice(0, max);
+    },
+    schedule: (): { readonly next: readonly PlannedOccurrence[] } => ({ next: this.stored }),
   };
   readonly #time: VirtualTime;
 
@@ -195,24 +203,106 @@ describe('many schedules', () => {
   });
 });
 
-it('whose instants, if there are any, lie behind years of exclusions is looked at once a second', async () => {
-  const { time, peer } = keep();
+describe('a schedule whose instants, if there are any, lie behind years of exclusions', () => {
   const never = { cron: '0 0 * * *', exclude: ['0 0 * * MON-SAT', '0 0 * * SUN,MON'] };
-  peer.wanting = [wants(1, never)];
-  const throughMs: number[] = [];
-  for (let second = 0; second < 3; second += 1) {
-    await time.advance(second === 0 ? 1 : 100);
-    const [advance] = peer.proposed;
+  const HOUR_MS = 3_600_000;
+
+  it('is looked at once an hour, since nothing is due for long', async () => {
+    const { time, peer } = keep();
+    peer.wanting = [wants(1, never)];
+    const throughMs: number[] = [];
+    for (let hour = 0; hour < 3; hour += 1) {
+      await time.advance(hour === 0 ? 1 : 2_000);
+      const [advance] = peer.proposed;
+      expect(peer.proposed.length).toBe(1);
+      expect(advance?.command).toMatchObject({ occurrences: [], exhausted: false });
+      throughMs.push(advance?.command.throughMs ?? 0);
+      peer.settle(applied());
+      peer.wanting = [wants(1, never, { fromMs: advance?.command.throughMs ?? 0 })];
+      await time.advance(HOUR_MS - 2_000);
+      expect(peer.proposed).toEqual([]);
+    }
+    expect(throughMs).toEqual([...throughMs].sort((left, right) => left - right));
+    expect(new Set(throughMs).size).toBe(3);
+  });
+
+  it('is looked at once a second while they are near', async () => {
+    const { time, peer } = keep();
+    const minutes = { cron: '* * * * *', exclude: ['0-30 * * * *', '31-59 * * * *'] };
+    peer.wanting = [wants(1, minutes)];
+    await time.advance(1);
+    expect(peer.settle(applied())).toBe(1);
+    peer.wanting = [wants(1, minutes, { fromMs: NOON_MS + 90_000 })];
+    await time.advance(30_000);
     expect(peer.proposed.length).toBe(1);
-    expect(advance?.command).toMatchObject({ occurrences: [], exhausted: false });
-    throughMs.push(advance?.command.throughMs ?? 0);
+  });
+
+  it('is looked at again at once in a new version', async () => {
+    const { time, peer, keeper } = keep();
+    peer.wanting = [wants(1, never)];
+    await time.advance(1);
     peer.settle(applied());
-    peer.wanting = [wants(1, never, { fromMs: advance?.command.throughMs ?? 0 })];
-    await time.advance(900);
-    expect(peer.proposed).toEqual([]);
-  }
-  expect(throughMs).toEqual([...throughMs].sort((left, right) => left - right));
-  expect(new Set(throughMs).size).toBe(3);
+    peer.wanting = [wants(1, { every: '1h' }, { version: 2 })];
+    keeper.applied(NOTHING);
+    await time.advance(100);
+    expect(peer.proposed.map(({ command }) => command.version)).toEqual([2]);
+  });
+});
+
+describe('schedules that want and have to wait', () => {
+  const broken = new TextEncoder().encode('{"specs":[{"cron":"* * * * *"}],"timeZone":"Mars/Olympus"}');
+
+  it('are looked for ten times a second at most, however many entries are applied', async () => {
+    const { time, peer, keeper } = keep();
+    peer.wanting = [wants(1, { every: '1h' }, { calendar: broken })];
+    for (let count = 0; count < 1_000; count += 1) {
+      keeper.applied(NOTHING);
+      await time.advance(1);
+    }
+    expect(peer.asked.length).toBeLessThan(15);
+    peer.wanting.push(wants(2, { every: '1h' }));
+    keeper.applied(NOTHING);
+    await time.advance(100);
+    expect(peer.proposed.map(({ command }) => command.number)).toEqual([2]);
+  });
+
+  it('hide no other, though hundreds are looked past once a second only', async () => {
+    const { time, peer, keeper } = keep();
+    peer.wanting = Array.from({ length: 400 }, (_, at) => wants(at + 1, { every: '1h' }, { calendar: broken }));
+    peer.wanting.push(wants(3_000, { every: '1h' }));
+    for (let count = 0; count < 10; count += 1) {
+      keeper.applied(NOTHING);
+      await time.advance(1_000);
+    }
+    expect(peer.proposed.map(({ command }) => command.number)).toEqual([3_000]);
+    peer.settle(applied());
+    await time.advance(1_000);
+    const before = peer.asked.length;
+    for (let count = 0; count < 5_000; count += 10) {
+      keeper.applied(NOTHING);
+      await time.advance(10);
+    }
+    const asked = peer.asked.slice(before);
+    expect(asked.length).toBeLessThan(60);
+    expect(asked.filter((max) => max > 320).length).toBeLessThanOrEqual(5);
+  });
+});
+
+it('never has an instant fire before those that the schedule has, whatever jitter another leader drew', async () => {
+  const { time, peer } = keep();
+  peer.stored = [{ plannedMs: NOON_MS, fireAtMs: NOON_MS + 25_000 }];
+  peer.wanting = [wants(1, { every: '10s' }, { room: 4 })];
+  await time.advance(1);
+  const instants = peer.proposed[0]?.command.occurrences.map((one) => [
+    one.plannedMs - NOON_MS,
+    one.fireAtMs - NOON_MS,
+  ]);
+  expect(instants).toEqual([
+    [10_000, 25_000],
+    [20_000, 25_000],
+    [30_000, 30_000],
+    [40_000, 40_000],
+  ]);
 });
 
 describe('what is lost', () => {
