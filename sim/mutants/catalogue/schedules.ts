@@ -67,8 +67,8 @@ export const SCHEDULES: readonly Mutant[] = [
     origin: 'riverqueue/river#1035, FoundatioFx/Foundatio#317: what was held up comes all at once',
     wrong: 'While a schedule is paused its instants stay, and fire when it goes on.',
     file: 'src/scheduler/schedules/catch-up.ts',
-    find: `return SKIP.paused;`,
-    replace: `return 'wait';`,
+    find: `if (schedule.pause !== undefined || passedInPause) return SKIP.paused;`,
+    replace: `if (schedule.pause !== undefined) return 'wait';`,
   },
   {
     name: 'pause-forgotten-in-a-checkpoint',
