@@ -68,7 +68,7 @@ export const SCHEDULES: readonly Mutant[] = [
     wrong: 'While a schedule is paused its instants stay, and fire when it goes on.',
     file: 'src/scheduler/schedules/catch-up.ts',
     find: `if (schedule.pause !== undefined || passedInPause) return SKIP.paused;`,
-    replace: `if (schedule.pause !== undefined) return 'wait';`,
+    replace: `if (schedule.pause !== undefined && !passedInPause) return 'wait';`,
   },
   {
     name: 'pause-forgotten-in-a-checkpoint',
