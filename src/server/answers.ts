@@ -60,7 +60,8 @@ const REFUSALS: Readonly<Record<SchedulerErrorCode, string>> = {
   INVALID_ARGUMENT: 'a value is beyond its bound, such as an instant more than ten years ahead',
   VERSION_CONFLICT: 'the schedule has another version than the one that was expected; look at it before changing it',
   SCHEDULE_LIMIT: 'the namespace has as many schedules as it may have, or all of them as many bytes; delete some first',
-  SCHEDULE_ENDED: 'the schedule has ended: it fires only when it is triggered; put one that fires again, with more maxRuns if those are used up',
+  SCHEDULE_ENDED:
+    'the schedule has ended: it fires only when it is triggered; put one that fires again, with more maxRuns if those are used up',
   STALE: 'the schedule was changed meanwhile; ask again',
 };
 
