@@ -35,6 +35,8 @@ export class WatchedTransport implements Transport {
   /** Read at each frame, so that faults can end. */
   readonly #options: () => DatagramOptions | undefined;
   readonly #plant: ((message: Message) => Message | undefined) | undefined;
+  /** The data directory that each caller named last. */
+  readonly #incarnations = new Map<PeerId, string>();
 
   constructor(
     inner: Transport,
@@ -61,7 +63,10 @@ export class WatchedTransport implements Transport {
   start(handlers: TransportHandlers): Promise<void> {
     return this.#inner.start({
       facts: (to) => handlers.facts(to),
-      hello: (from, facts) => handlers.hello(from, facts),
+      hello: (from, facts) => {
+        this.#incarnations.set(from, facts.incarnation);
+        return handlers.hello(from, facts);
+      },
       frame: (from, lane, bytes) => this.#arrived(handlers, from, lane, bytes),
       connected: (peer) => handlers.connected(peer),
       disconnected: (peer) => handlers.disconnected(peer),
@@ -139,7 +144,10 @@ export class WatchedTransport implements Transport {
 
   #later(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array, options: DatagramOptions): void {
     const atUs = this.#world.nowUs + 1 + below(this.#random, options.lateUsMax);
+    const incarnation = this.#incarnations.get(from);
     this.#world.schedule(atUs, 'delivery', this.#process, () => {
+      // However late: whoever connects with another directory ends what is left of the one before, and frames do not outlive that.
+      if (this.#incarnations.get(from) !== incarnation) return;
       try {
         this.#hear(handlers, from, lane, bytes);
       } catch (error) {
