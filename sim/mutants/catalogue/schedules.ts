@@ -9,8 +9,8 @@ export const SCHEDULES: readonly Mutant[] = [
       'sidekiq/sidekiq#6758, distribworks/dkron#1210, yugabyte/yugabyte-db#24365: occurrences lost at a change of leader',
     wrong: 'A leader computes the next instants from the present time on, and not from those that are known.',
     file: 'src/server/schedule-keeper.ts',
-    find: `instantsAfter(calendar, fromMs, this.#peer.logTimeNowMs(), wanting.room)`,
-    replace: `instantsAfter(calendar, Math.max(fromMs, this.#peer.logTimeNowMs()), this.#peer.logTimeNowMs(), wanting.room)`,
+    find: `instantsAfter(calendar, wanting, this.#peer.logTimeNowMs(), isOver)`,
+    replace: `instantsAfter(calendar, { ...wanting, fromMs: Math.max(fromMs, this.#peer.logTimeNowMs()) }, this.#peer.logTimeNowMs(), isOver)`,
   },
   {
     name: 'change-loses-what-is-due',
