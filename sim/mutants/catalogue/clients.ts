@@ -16,9 +16,9 @@ export const CLIENTS: readonly Mutant[] = [
     origin: 'etcd-io/etcd#7571, OptimalBits/bull#328: who waits on a connection that ended waits for ever',
     wrong: 'A request whose connection ended is not sent again when the same leader is connected anew.',
     file: 'src/client/requests.ts',
-    find: `      if (pending.link !== link && pending.request.only !== link) continue;
+    find: `      const wasSent = pending.link === link;
       pending.link = undefined;`,
-    replace: `      if (pending.link !== link && pending.request.only !== link) continue;
+    replace: `      const wasSent = pending.link === link;
       if (pending.request.timeoutMs > 0 || pending.request.only !== undefined) pending.link = undefined;`,
   },
 ];
