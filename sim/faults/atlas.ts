@@ -60,9 +60,12 @@ export class Atlas {
     if (this.isHeld) return [];
     const { voters, members } = this.#cluster;
     const voting = members.filter(({ id }) => voters.includes(id));
-    const broken = voting.filter((member) => member.stranger || this.#wounds.has(member)).length;
+    // One that has not got anything yet has no copy either: it may not even have been founded.
+    const isBroken = (member: SimMember): boolean =>
+      member.stranger || this.#wounds.has(member) || member.durable.lastIndex === 0;
+    const broken = voting.filter(isBroken).length;
     if (broken >= Math.floor((voters.length - 1) / 2)) return [];
-    return voting.filter((member) => !member.stranger && !this.#wounds.has(member) && member.durable.lastIndex > 0);
+    return voting.filter((member) => !isBroken(member));
   }
 
   /** The disk of `member` is damaged now. */
