@@ -262,7 +262,7 @@ function backfillSteps(session: Session, frame: BackfillScheduleFrame): Work {
     if (plannedMs.length === 0) throw invalid('no occurrence of the schedule lies in this range');
     const { namespace } = session;
     const overlap = toOverlap(frame.overlap);
-    const fields = { namespace, schedule, version: view.version, request, plannedMs };
+    const fields = { namespace, schedule, version: view.version, number: view.number, request, plannedMs };
     const command: Command = {
       type: 'backfillSchedule',
       ...fields,

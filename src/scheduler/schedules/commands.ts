@@ -96,6 +96,8 @@ export type ScheduleCommand =
       readonly schedule: string;
       /** Of which the instants were computed: the present one. */
       readonly version: number;
+      /** The schedule's number, which one that was deleted and made again does not have. Absent: whichever has the id. */
+      readonly number?: number;
       readonly request: string;
       /** 1 to `backfillMax`, increasing, none after now; fewer where the schedule's payload is large, see `backfillBytesMax`. */
       readonly plannedMs: readonly number[];

@@ -30,8 +30,9 @@ export function decodeScheduleCommand(code: number, reader: ByteReader): Schedul
     }
     default: {
       const version = reader.varint();
+      const number = reader.varint();
       const request = reader.ascii();
-      const given = decodeOverlapGiven(reader);
+      const given = { ...decodeOverlapGiven(reader), ...(number === 0 ? {} : { number }) };
       const plannedMs = list(reader, (from) => from.varint());
       return { type: 'backfillSchedule', ...of, version, request, plannedMs, ...given };
     }

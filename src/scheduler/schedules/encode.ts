@@ -50,6 +50,7 @@ export function encodeScheduleCommand(writer: ByteWriter, command: ScheduleComma
       return writer.u8(codeOf(command.overlap));
     case 'backfillSchedule':
       writer.varint(command.version);
+      writer.varint(command.number ?? 0);
       writer.ascii(command.request);
       writer.u8(codeOf(command.overlap));
       writer.varint(command.plannedMs.length);

@@ -44,7 +44,8 @@ export function backfillSchedule(
   if (schedule === undefined) return refuse('NOT_FOUND');
   const before = answerTo(schedule, command.request, KIND.backfill);
   if (before !== undefined) return { type: 'backfilled', accepted: before.count, repeated: true };
-  if (command.version !== schedule.definition.version) return refuse('VERSION_CONFLICT');
+  const isThis = command.number === undefined || command.number === schedule.number;
+  if (!isThis || command.version !== schedule.definition.version) return refuse('VERSION_CONFLICT');
   const bytes = command.plannedMs.length * definitionBytes(schedule.definition);
   if (bytes > state.limits.backfillBytesMax) return refuse('INVALID_ARGUMENT');
   const principal = state.principalNumber(principalName);

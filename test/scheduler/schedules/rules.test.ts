@@ -246,6 +246,17 @@ describe('large payloads', () => {
 });
 
 describe('a schedule that is deleted', () => {
+  test('leaves no backfill to the one that is made anew under its id', () => {
+    const driver = begin();
+    const made = driver.apply(put('report', { policy: { overlap: 'allow' } })).replies[0];
+    const { number } = made as Extract<typeof made, { type: 'schedulePut' }>;
+    driver.apply({ type: 'deleteSchedule', ...OF, expectedVersion: 1 });
+    driver.apply(put('report', { policy: { overlap: 'allow' } }));
+    const backfill = { type: 'backfillSchedule', ...OF, version: 1, request: 'b', plannedMs: [1] } as const;
+    expect(driver.apply({ ...backfill, number }).replies[0]).toEqual(refused('VERSION_CONFLICT'));
+    expect(driver.apply({ ...backfill, number: number + 1 }).replies[0]).toMatchObject({ accepted: 1 });
+  });
+
   test('tells no more tasks to stop', () => {
     const driver = begin({ movesMax: 10 });
     driver.apply(put('report', { policy: { overlap: 'allow' } }));

@@ -48,6 +48,7 @@ describe('the log version', () => {
         type: 'backfillSchedule',
         ...of,
         version: 1,
+        number: 1,
         request: 'b1',
         plannedMs: [fromMs - 60_000, fromMs],
         overlap: 'bufferOne',
