@@ -7,7 +7,7 @@ import { isName } from '../base/ids.ts';
 import { answerOfGone } from './complete.ts';
 import type { Command, HeldAttempt } from './command.ts';
 import { BY, EVENT, REASON } from './history.ts';
-import type { Attached, Refusal, Reply } from './outcome.ts';
+import type { Attached, Reply } from './outcome.ts';
 import { NO_ROW, ROW_MASK } from './rows.ts';
 import type { State } from './state.ts';
 import { areLabels } from './submit.ts';
@@ -16,6 +16,7 @@ import { handBack } from './task-moves.ts';
 import { forgetWorker } from './timers.ts';
 import { endOf, endWorker, refresh } from './worker-commands.ts';
 import { EMPTYING, type Worker, WORKER } from './workers.ts';
+import { refuse } from './refusal.ts';
 
 /** What the command says. */
 export type Attach = Extract<Command, { type: 'workerAttached' }>;
@@ -161,8 +162,4 @@ function isFit(state: State, command: Attach): boolean {
     command.slots <= limits.slotsMax &&
     command.held.length + command.unanswered.length <= 2 * limits.slotsMax
   );
-}
-
-function refuse(code: Refusal['code']): Refusal {
-  return { type: 'refused', code, position: -1 };
 }

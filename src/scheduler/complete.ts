@@ -24,6 +24,7 @@ import {
 } from './task-moves.ts';
 import type { Worker } from './workers.ts';
 import { FAILED_BITS, OUTCOME_CODES } from './version.ts';
+import { refuse } from './refusal.ts';
 
 const DONE: Ending = { to: STATE.done, reason: REASON.none, by: BY.worker, principal: 0 };
 
@@ -231,8 +232,4 @@ function refuseAttempt(state: State, row: number, number: number, token: number)
   const at = row & ROW_MASK;
   if (segment.state[at] === STATE.running && segment.token[at] === token) return undefined;
   return refuse('STALE_LEASE');
-}
-
-function refuse(code: 'INVALID_ARGUMENT' | 'TASK_LIMIT' | 'STALE_LEASE' | 'ALREADY_FINAL' | 'NOT_FOUND'): Reply {
-  return { type: 'refused', code, position: -1 };
 }

@@ -1,9 +1,10 @@
 /** What is told about workers: that they went away, are lost, left, or are to take nothing new. `attach.ts` has how they come. */
 import { startEmptying } from './emptying.ts';
-import type { Refusal, Reply } from './outcome.ts';
+import type { Reply } from './outcome.ts';
 import { runsScheduled } from './schedules/overlap-slots.ts';
 import type { State } from './state.ts';
 import { EMPTYING, type Worker, WORKER } from './workers.ts';
+import { refuse } from './refusal.ts';
 
 const OK: Reply = { type: 'ok' };
 
@@ -114,8 +115,4 @@ function clearLingering(state: State, worker: Worker): void {
   state.workers.table.touch(worker.slot);
   worker.lingering.clear();
   refresh(worker);
-}
-
-function refuse(code: Refusal['code']): Refusal {
-  return { type: 'refused', code, position: -1 };
 }

@@ -105,6 +105,33 @@ describe('a read that ends after the directory was opened anew', () => {
 });
 
 describe('a directory that was put back from an old copy', () => {
+  test('is recognised by whoever heard of it since, and its peer stops before it can forget what it promised', async () => {
+    const cluster = await begun(3);
+    await load(cluster, 1, 3);
+    const id = cluster.followers[0]!.self;
+    await cluster.kill(id);
+    const copy = copyOf(cluster.site(id).platter);
+    await cluster.start(id);
+    await load(cluster, 4, 3);
+    await cluster.kill(id);
+    await cluster.start(id);
+    await load(cluster, 7, 3);
+    await cluster.kill(id);
+    cluster.site(id).platter = copy;
+    await cluster.start(id);
+    await cluster.time.until('the peer to stop', () => cluster.process(id).halted.length > 0);
+    expect(cluster.process(id).halted[0]).toContain('is an old copy of itself');
+    await load(cluster, 10, 2);
+    await cluster.kill(id);
+    cluster.wipe(id);
+    const fresh = await cluster.start(id);
+    await cluster.time.advance(500);
+    await cluster.change({ type: 'remove', peer: id });
+    await cluster.admit(id);
+    await cluster.untilEqual();
+    expect(fresh.scheduler.counters().submitted).toBe(11);
+  });
+
   test('is recognised though everyone who heard of it since was started anew', async () => {
     const cluster = await begun(3);
     await load(cluster, 1, 3);

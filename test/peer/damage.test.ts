@@ -5,7 +5,6 @@ import { FEATURE_LEVEL } from '../../src/peer/features.ts';
 import { decodeNews, encodeNews, NEWS_KIND } from '../../src/peer/news.ts';
 import type { DatabaseName } from '../../src/storage/disk.ts';
 import { indexOfKey, isEntryKey, recordKey } from '../../src/storage/keys.ts';
-import { MemoryPlatter } from '../../src/storage/memory-disk.ts';
 import { StorageError } from '../../src/storage/storage-error.ts';
 import { OPEN_SESSION, submit, TestCluster } from './support/cluster.ts';
 
@@ -32,19 +31,6 @@ function flip(cluster: TestCluster, id: PeerId, name: DatabaseName, which: (key:
   if (row === undefined) throw new Error('there is no such record');
   row[1] = row[1].slice();
   row[1][row[1].length - 5]! ^= 4;
-}
-
-/** What a backup of a directory holds. */
-function copyOf(platter: MemoryPlatter): MemoryPlatter {
-  const copy = new MemoryPlatter();
-  for (const [name, rows] of platter.databases)
-    copy.databases.set(
-      name,
-      rows.map(([key, value]) => [key.slice(), value.slice()]),
-    );
-  copy.head = platter.head === undefined ? undefined : [platter.head[0].slice(), platter.head[1].slice()];
-  copy.ballastBytes = platter.ballastBytes;
-  return copy;
 }
 
 /** Flips a bit in the first entry behind the checkpoint of a peer that runs, and kills it. */
@@ -228,35 +214,6 @@ describe('a state that differs from the others', () => {
     void load(cluster, 6, 10).catch(() => undefined);
     await cluster.time.until('every peer to stop', () => cluster.running.every(({ halted }) => halted.length > 0));
     expect(cluster.running[1]!.halted[0]).toContain('no majority has the same one');
-  });
-});
-
-describe('a directory that was put back from an old copy', () => {
-  test('is recognised by whoever heard of it since, and its peer stops before it can forget what it promised', async () => {
-    const cluster = await begun(3);
-    await load(cluster, 1, 3);
-    const id = cluster.followers[0]!.self;
-    await cluster.kill(id);
-    const copy = copyOf(cluster.site(id).platter);
-    await cluster.start(id);
-    await load(cluster, 4, 3);
-    await cluster.kill(id);
-    await cluster.start(id);
-    await load(cluster, 7, 3);
-    await cluster.kill(id);
-    cluster.site(id).platter = copy;
-    await cluster.start(id);
-    await cluster.time.until('the peer to stop', () => cluster.process(id).halted.length > 0);
-    expect(cluster.process(id).halted[0]).toContain('is an old copy of itself');
-    await load(cluster, 10, 2);
-    await cluster.kill(id);
-    cluster.wipe(id);
-    const fresh = await cluster.start(id);
-    await cluster.time.advance(500);
-    await cluster.change({ type: 'remove', peer: id });
-    await cluster.admit(id);
-    await cluster.untilEqual();
-    expect(fresh.scheduler.counters().submitted).toBe(11);
   });
 });
 

@@ -1,10 +1,11 @@
 /** The next instants of a schedule come in: computed by the leader from what the state said, and taken if it still says so. */
 import type { Command } from '../command.ts';
 import type { SchedulerLimits } from '../limits.ts';
-import type { Refusal, Reply } from '../outcome.ts';
+import type { Reply } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { endIfOver } from './fire.ts';
 import type { Schedule } from './schedule.ts';
+import { refuse } from '../refusal.ts';
 
 type Advance = Extract<Command, { type: 'advanceSchedule' }>;
 
@@ -50,8 +51,4 @@ function isOrdered(schedule: Schedule, command: Advance, limits: SchedulerLimits
     firedMs = fireAtMs;
   }
   return true;
-}
-
-function refuse(code: Refusal['code']): Refusal {
-  return { type: 'refused', code, position: -1 };
 }

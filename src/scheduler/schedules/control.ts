@@ -1,9 +1,10 @@
 /** Schedules stand still and go on. */
 import type { Command } from '../command.ts';
-import type { Refusal, Reply } from '../outcome.ts';
+import type { Reply } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { own } from './definition-records.ts';
 import type { Note, Schedule } from './schedule.ts';
+import { refuse } from '../refusal.ts';
 
 /** Applies a `pauseSchedule`. What is due while it lasts is skipped, and what waits in the buffer goes on waiting. */
 export function pauseSchedule(
@@ -54,8 +55,4 @@ export function setPause(schedule: Schedule, pause: Note): void {
   }
   schedule.pause = pause;
   schedule.awaitsAdvance = false;
-}
-
-function refuse(code: Refusal['code']): Refusal {
-  return { type: 'refused', code, position: -1 };
 }

@@ -15,6 +15,7 @@ import { own, ownOptional } from './definition-records.ts';
 import { endIfOver, hasUsedRuns } from './fire.ts';
 import { emptyBuffer } from './overlap.ts';
 import { type Definition, newSchedule, NO_BYTES, type Schedule, settledThrough, definitionBytes } from './schedule.ts';
+import { refuse } from '../refusal.ts';
 
 type Put = Extract<Command, { type: 'putSchedule' }>;
 
@@ -205,8 +206,4 @@ function sameBlob(left: Blob | undefined, right: Blob | undefined): boolean {
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   if (left.length !== right.length) return false;
   return left.every((byte, at) => byte === right[at]);
-}
-
-function refuse(code: Refusal['code']): Refusal {
-  return { type: 'refused', code, position: -1 };
 }

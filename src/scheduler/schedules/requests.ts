@@ -1,13 +1,14 @@
 /** Occurrences that someone asked for: one now, or some of the past. Each request is answered once and then by what was answered. */
 import { isName } from '../../base/ids.ts';
 import type { Command } from '../command.ts';
-import type { Refusal, Reply, TriggerResult } from '../outcome.ts';
+import type { Reply, TriggerResult } from '../outcome.ts';
 import type { State } from '../state.ts';
 import { KIND, SKIP, SKIPS } from './codes.ts';
 import type { Overlap } from './commands.ts';
 import { hasUsedRuns } from './fire.ts';
 import { judgeOverlap } from './overlap.ts';
 import { type AnsweredRequest, definitionBytes, type Schedule, settledThrough } from './schedule.ts';
+import { refuse } from '../refusal.ts';
 
 /** Applies a `triggerSchedule`; also to a schedule that is paused or has ended. */
 export function triggerSchedule(
@@ -106,8 +107,4 @@ function keep(state: State, schedule: Schedule, answered: AnsweredRequest): void
 function areInstants(state: State, plannedMs: readonly number[]): boolean {
   if (plannedMs.length === 0 || plannedMs.length > state.limits.backfillMax) return false;
   return plannedMs.every((atMs, at) => atMs <= state.nowMs && (at === 0 || (plannedMs[at - 1] as number) < atMs));
-}
-
-function refuse(code: Refusal['code']): Refusal {
-  return { type: 'refused', code, position: -1 };
 }
