@@ -360,6 +360,11 @@ export class Life {
     }
   }
 
+  /** Whether what a read met passes: the directory is opened anew for it, and what is damaged comes from others. */
+  mends(error: unknown): boolean {
+    return isSurvivable(error) && !(error.code === 'STATE_DAMAGED' && this.#directory.alone);
+  }
+
   /** A read of `from` met damage. Where the directory was opened anew since the read began, that says nothing of what is there now. */
   async #stateDamaged(error: StorageError, from: OpenedStorage | undefined): Promise<void> {
     const { storage } = this.#directory;

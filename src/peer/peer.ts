@@ -220,6 +220,11 @@ export class Peer {
     return this.#life.reading(this.#life.running().tasks.payloads(numbers));
   }
 
+  /** Whether what a read met passes: this peer opens its directory anew for it, or fetches from others what is damaged. */
+  mends(error: unknown): boolean {
+    return this.#life.mends(error);
+  }
+
   /** Tells `listener` from now on. There is no way back: listeners live as long as the peer. */
   subscribe(listener: PeerListener): void {
     this.#life.subscribe(listener);

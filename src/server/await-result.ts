@@ -3,7 +3,7 @@ import type { AwaitResultFrame } from '../protocol/client-frame.ts';
 import { errorFrame, resultFrame } from './answers.ts';
 import type { AnswerFrame } from '../protocol/server-frame.ts';
 import type { TaskView } from '../scheduler/views.ts';
-import { NOT_FOUND_WORDS, ownTask, UNREADABLE_WORDS } from './reading.ts';
+import { NOT_FOUND_WORDS, ownTask, unreadableFrame } from './reading.ts';
 import { taskNumber } from './requests.ts';
 import type { Session } from './session.ts';
 import type { Waiter } from './waiters.ts';
@@ -43,8 +43,8 @@ export class ResultWait implements Waiter {
     if (this.#close()) this.#session.refuseNotLeader(this.#requestId);
   }
 
-  unreadable(): void {
-    this.#answer(errorFrame(this.#requestId, 'INTERNAL', UNREADABLE_WORDS));
+  unreadable(error: unknown): void {
+    this.#answer(unreadableFrame(this.#session, this.#requestId, error));
   }
 
   /** Nobody waits any more: the request is never answered, and does not count as unanswered either. */
@@ -96,6 +96,6 @@ async function look(session: Session, number: number, wait: ResultWait): Promise
     if (task === undefined || task.finishedAtMs !== undefined) wait.ended(task);
   } catch (error) {
     session.context.ports.logger.error('the end of a task cannot be read', { error: String(error) });
-    wait.unreadable();
+    wait.unreadable(error);
   }
 }

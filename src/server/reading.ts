@@ -1,14 +1,11 @@
 /** Reads of the state: linearizable, or at once where it may be stale; each answered once whatever goes wrong on the way. */
-import type { AnswerFrame } from '../protocol/server-frame.ts';
+import type { AnswerFrame, ErrorFrame } from '../protocol/server-frame.ts';
 import type { TaskView } from '../scheduler/views.ts';
 import { errorFrame } from './answers.ts';
 import type { Session } from './session.ts';
 
 /** What is said of a task that cannot be shown to who asks. */
 export const NOT_FOUND_WORDS = 'there is no such task in this namespace, or it is not kept any more';
-
-/** What is said when a block or payload is damaged: another peer's may not be. */
-export const UNREADABLE_WORDS = 'the peer could not read its own state; its log says more';
 
 /** Until a peer that has no state now may be asked again, in ms. */
 const NOT_READY_RETRY_MS = 200;
@@ -41,6 +38,19 @@ export function read(
   });
 }
 
+/**
+ * The answer when `error` kept this peer from reading its own state: that it may be asked again where that passes, as other peers
+ * have the same state and this one will.
+ */
+export function unreadableFrame(session: Session, requestId: number, error: unknown): ErrorFrame {
+  const { peer } = session.context;
+  if (peer.mends(error)) {
+    const words = `${peer.self} cannot read its state now and mends it; ask again, or another peer`;
+    return errorFrame(requestId, 'NOT_READY', words, { retryAfterMs: NOT_READY_RETRY_MS });
+  }
+  return errorFrame(requestId, 'INTERNAL', 'the peer could not read its own state; its log says more');
+}
+
 /** The task with this number if it is of the session's namespace. @throws StorageError, DecodeError */
 export async function ownTask(session: Session, number: number): Promise<TaskView | undefined> {
   const task = await session.context.peer.taskView(number);
@@ -57,7 +67,7 @@ async function run(
     frame = await make(session.context.peer.appliedIndex);
   } catch (error) {
     session.context.ports.logger.error('a read failed', { error: String(error) });
-    frame = errorFrame(requestId, 'INTERNAL', UNREADABLE_WORDS);
+    frame = unreadableFrame(session, requestId, error);
   }
   session.answer(frame);
 }

@@ -156,7 +156,7 @@ export class Server {
       for (const waiter of waiters.take(number)) waiter.ended(task);
     } catch (error) {
       ports.logger.error('the end of a task cannot be read', { error: String(error) });
-      for (const waiter of waiters.take(number)) waiter.unreadable();
+      for (const waiter of waiters.take(number)) waiter.unreadable(error);
     }
   }
 

@@ -12,8 +12,8 @@ export interface Waiter {
   ended(task: TaskView | undefined): void;
   /** The leader stops leading. */
   leaderGone(): void;
-  /** How the task ended cannot be read here. */
-  unreadable(): void;
+  /** How the task ended cannot be read here, for `error`. */
+  unreadable(error: unknown): void;
 }
 
 /** All waits for results on this peer, bounded. */

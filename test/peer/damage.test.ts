@@ -82,6 +82,14 @@ describe('damage in a log', () => {
     await hurtLog(cluster, id!);
     await expect(cluster.start(id!)).rejects.toMatchObject({ code: 'LOG_DAMAGED' });
   });
+
+  test('of a state that a peer has alone does not pass, while a disk that fails does', async () => {
+    const cluster = await begun(1);
+    const peer = cluster.leader!;
+    expect(peer.mends(new StorageError('STATE_DAMAGED', 'a record of the state database does not read'))).toBe(false);
+    expect(peer.mends(new StorageError('STORAGE_FAILED', 'writing a checkpoint failed'))).toBe(true);
+    expect(peer.mends(new Error('an undefined is no function'))).toBe(false);
+  });
 });
 
 describe('damage in a state', () => {
@@ -138,6 +146,7 @@ describe('damage in a state', () => {
     const damage = new StorageError('STATE_DAMAGED', 'a record of the state database does not read');
     vi.spyOn(peer.inspect()!.tasks, 'task').mockRejectedValueOnce(damage);
     await expect(cluster.time.finish(peer.taskView(1))).rejects.toBe(damage);
+    expect(peer.mends(damage)).toBe(true);
     // Once to drop the state, once more with that of the others.
     await cluster.time.until('another run', () => peer.generation === 3 && !peer.status().damaged);
     await cluster.untilEqual();

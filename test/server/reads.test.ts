@@ -164,6 +164,28 @@ describe('waiting for a result', () => {
     });
     expect(desk.notes).toHaveLength(2);
   });
+
+  it('is told to come again, like every read, while the peer mends what it could not read', async () => {
+    const desk = await Desk.open();
+    const client = await desk.client();
+    const number = await desk.submit(client);
+    const task = [0, 0, number] as const;
+    const early = client.request((requestId) => ({ type: 'awaitResult', requestId, task }));
+    await desk.time.advance(1);
+    desk.peer.broken = new Error('the directory is opened anew');
+    desk.peer.passing = desk.peer.broken;
+    await client.ask((requestId) => ({ type: 'cancel', requestId, tasks: [task] }));
+    const again = { code: 'NOT_READY', retryable: true, retryAfterMs: 200 };
+    expect(await client.answerTo(early)).toMatchObject(again);
+    expect(await client.ask((requestId) => ({ type: 'awaitResult', requestId, task }))).toMatchObject(again);
+    for (const stale of [null, true]) {
+      expect(await client.ask((requestId) => ({ type: 'get', requestId, task, stale }))).toMatchObject(again);
+    }
+    desk.peer.broken = undefined;
+    expect(await client.ask((requestId) => ({ type: 'awaitResult', requestId, task }))).toMatchObject({
+      type: 'result',
+    });
+  });
 });
 
 describe('looking at tasks', () => {

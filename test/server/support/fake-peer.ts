@@ -59,6 +59,8 @@ export class FakePeer {
   transferOutcome: TransferOutcome = { type: 'done', leader: peerId('p2') };
   /** Makes reading a task or its payload fail. */
   broken: Error | undefined;
+  /** An error after which a real peer mends what it could not read. */
+  passing: Error | undefined;
   /** How often anything was proposed, taken or not. */
   proposals = 0;
   /** Commands that were taken, in the order in which they were proposed. */
@@ -182,6 +184,10 @@ export class FakePeer {
 
   logTimeNowMs(): number {
     return NOON_MS + this.#time.nowMs;
+  }
+
+  mends(error: unknown): boolean {
+    return error === this.passing;
   }
 
   async taskView(number: number): Promise<TaskView | undefined> {
