@@ -14,7 +14,8 @@ interface Seen {
 
 /**
  * What a leader believes of a follower is so: the entries up to its match index are on the follower's disk and equal the
- * leader's; the match index never falls within a leadership and is below what is sent next.
+ * leader's, unless the follower is in a later term; the match index never falls within a leadership and is below what is sent
+ * next.
  */
 export class ProgressSanity extends PropertyChecker {
   override readonly name = 'progress-sanity';
@@ -38,13 +39,14 @@ export class ProgressSanity extends PropertyChecker {
       const isKnown = follower?.stranger === false && seen?.life === life;
       const same = isKnown && seen.start === start && seen.term === term;
       followers.set(progress.peer, { start, term, life, match: progress.match });
-      this.#believes(peer, progress, follower, same ? seen.match : undefined);
+      this.#believes(peer, term, progress, follower, same ? seen.match : undefined);
     }
   }
 
   /** `before` is the match index that the same leadership had before, if it had one. */
   #believes(
     peer: PeerView,
+    term: Term,
     progress: Readonly<Progress>,
     follower: PeerView | undefined,
     before: LogIndex | undefined,
@@ -57,7 +59,10 @@ export class ProgressSanity extends PropertyChecker {
       () => `${peer.id} took match ${before} of ${progress.peer} back to ${match}`,
     );
     this.compare(
-      match === 0 || follower?.durable.vouchesFor(match, peer.log.chainAt(match)) === true,
+      // What was acknowledged in one term may be cut in a later one, of which the leader need not have heard.
+      match === 0 ||
+        (follower?.durable.term ?? 0) > term ||
+        follower?.durable.vouchesFor(match, peer.log.chainAt(match)) === true,
       () => `${peer.id} believes that ${progress.peer} holds its log up to ${match}, and it does not`,
     );
   }

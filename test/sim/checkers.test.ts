@@ -208,6 +208,19 @@ describe('a checker stops', () => {
     expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('match 2 and next 2');
   });
 
+  test('but not a leader that hears late what its follower acknowledged, and cut for the next leader', () => {
+    const { p1, p2, view } = cluster();
+    const checker = new ProgressSanity(view);
+    p1.holds(1, 1, 1);
+    p2.holds(1, 1);
+    p2.durable.term = 2;
+    p1.role = 'leader';
+    p1.followers = [{ peer: p2.id, match: 3, next: 4 }];
+    checker.changed(p1.view, unchanged(p1));
+    p1.term = 2;
+    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('holds its log up to 3, and it does not');
+  });
+
   test('messages that make no sense', () => {
     const { p1, p2, view } = cluster();
     const checker = new MessageSanity(view);
