@@ -99,7 +99,7 @@ function spreadItem(source: ItemSource, field: CronField, base: string, stepText
 function stepOf(source: ItemSource, text: string | undefined, size: number): number {
   if (text === undefined) return 1;
   const at = source.text.length - text.length;
-  if (!/^\d{1,4}$/.test(text) || Number(text) === 0)
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0)
     return source.refuse(`"${text}" is no step: a whole number from 1`, at);
   const step = Number(text);
   if (step > size) source.refuse(`a step of ${step} goes past the ${size} values that it steps through`, at);

@@ -10,20 +10,14 @@ export interface CrontabCommand {
  * percent sign in both. Any other backslash stays for the shell.
  */
 export function splitCommand(text: string): CrontabCommand {
-  const pieces = [''];
-  for (let at = 0; at < text.length; at += 1) {
-    const letter = text.charAt(at);
-    if (letter === '%') pieces.push('');
-    else if (letter !== '\\') pieces.push(`${pieces.pop() ?? ''}${letter}`);
-    else {
-      // A backslash takes the next letter with it, so that the second of two does not escape anything.
-      at += 1;
-      const next = text.charAt(at);
-      pieces.push(`${pieces.pop() ?? ''}${next === '%' ? '%' : `\\${next}`}`);
-    }
-  }
-  const [command = '', ...input] = pieces;
-  if (input.length === 0) return { command, stdin: undefined };
-  const stdin = input.join('\n');
-  return { command, stdin: stdin.endsWith('\n') || stdin === '' ? stdin : `${stdin}\n` };
+  // Of two backslashes the second escapes nothing.
+  const [command = ''] = /^(?:\\[^]|[^%\\]|\\$)*/.exec(text) ?? [];
+  if (command.length === text.length) return { command: unescaped(command), stdin: undefined };
+  // Behind the first percent sign cron looks at the letter before each further one, and at no more.
+  const stdin = text.slice(command.length + 1).replaceAll(/\\?%/g, (sign) => (sign === '%' ? '\n' : '%'));
+  return { command: unescaped(command), stdin: stdin.endsWith('\n') || stdin === '' ? stdin : `${stdin}\n` };
+}
+
+function unescaped(command: string): string {
+  return command.replaceAll(/\\([^])/g, (both, letter: string) => (letter === '%' ? letter : both));
 }

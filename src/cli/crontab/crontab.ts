@@ -82,13 +82,25 @@ export function parseCrontab(text: string, options: CrontabOptions): Crontab {
   const problems: CrontabProblem[] = [];
   const notes: string[] = [];
   const variables = new Map<string, string>();
-  for (const [at, raw] of text.split('\n').entries()) {
+  const lines = text.split('\n');
+  // What stands behind the last newline is no line.
+  const unended = lines.pop() ?? '';
+  if (unended !== '') {
+    lines.push(unended);
+    notes.push(`line ${lines.length}: it has no newline at its end, for which cron leaves out the whole file`);
+  }
+  if (/\r\n/.test(text)) notes.push('lines end as on Windows: each is taken without its last character');
+  for (const [at, raw] of lines.entries()) {
     const line = raw.replace(/\r$/, '');
     if (/^[ \t]*(?:#|$)/.test(line)) continue;
     try {
+      refuseOddLetters(line);
       const variable = readVariable(line);
-      if (variable === undefined) entries.push(entryOf(line, at + 1, variables, options));
-      else {
+      if (variable === undefined) {
+        const { entry, remarks } = entryOf(line, at + 1, variables, options);
+        entries.push(entry);
+        for (const remark of remarks) notes.push(`line ${at + 1}: ${remark}`);
+      } else {
         const note = take(variable.name, variable.value, variable.valueColumn, variables);
         if (note !== undefined) notes.push(`line ${at + 1}: ${note}`);
       }
@@ -113,54 +125,58 @@ function take(name: string, value: string, column: number, variables: Map<string
   if (name === 'SHELL' && !value.startsWith('/'))
     throw new CrontabMistake('SHELL is a whole path such as /bin/bash', column);
   if (name.startsWith('TASKRAFT_')) throw new CrontabMistake(`${name} is told to commands by their worker`, 1);
+  if (name === 'LOGNAME') return 'LOGNAME: not taken, cron sets it itself';
   variables.set(name, value);
+  if (name === 'TZ') return 'TZ: commands get the variable, but times follow CRON_TZ or --time-zone';
   if (name === 'MAILTO' && value !== '') return 'MAILTO: nobody gets mail';
   if (name === 'RANDOM_DELAY') return 'RANDOM_DELAY: not taken; give the schedule a jitter instead';
   if (name === 'HOME') return 'HOME: commands get the variable, but begin in an empty directory of their own';
   return undefined;
 }
 
+/** What a line says, and what people should know of it. */
 function entryOf(
   line: string,
   at: number,
   variables: ReadonlyMap<string, string>,
   options: CrontabOptions,
-): CrontabEntry {
+): { readonly entry: CrontabEntry; readonly remarks: readonly string[] } {
   const parts = cutEntry(line, options.hasUser);
+  const { taken: cron, starDay, pointless } = parts.times;
   const timeZone = variables.get('CRON_TZ') ?? options.timeZone;
-  const dayMatch = parts.starDay ? 'and' : 'or';
-  const cron = checkTimes(parts, dayMatch, timeZone);
+  const dayMatch = starDay ? 'and' : 'or';
+  checkTimes(parts, dayMatch, timeZone);
   const { command, stdin } = splitCommand(parts.command);
   if (command.trim() === '') throw new CrontabMistake('a command is missing before the %', parts.commandColumn);
+  const remarks = pointless.map((text) => `${text} steps past the end and means its first value alone, as under cron`);
+  if (command.includes('\\\\')) remarks.push('two backslashes stay two; Debian’s cron hands the shell one of them');
   const environment = Object.fromEntries([...variables].filter(([name]) => !OF_CRON.includes(name)));
-  return {
-    line: at,
-    cron,
-    dayMatch,
-    timeZone,
-    user: parts.user,
-    command,
-    stdin,
-    shell: variables.get('SHELL') ?? SHELL_DEFAULT,
-    environment,
-  };
+  const shell = variables.get('SHELL') ?? SHELL_DEFAULT;
+  const entry = { line: at, cron, dayMatch, timeZone, user: parts.user, command, stdin, shell, environment } as const;
+  return { entry, remarks };
 }
 
-/** The pattern as the calendar takes it. @throws CrontabMistake at the field that is wrong */
-function checkTimes({ times, timesColumn, foreign }: EntryParts, dayMatch: 'or' | 'and', timeZone: string): string {
+/** @throws CrontabMistake at the field that is wrong */
+function checkTimes({ times, timesColumn }: EntryParts, dayMatch: 'or' | 'and', timeZone: string): void {
+  const { checked, foreign } = times;
   try {
-    const [spec] = parseCalendar({ cron: times, dayMatch, timeZone }).specs;
-    if (foreign !== undefined) {
-      throw new CrontabMistake(
-        `"${foreign.text}" is nothing that cron knows: put the schedule itself to use it`,
-        foreign.column,
-      );
-    }
-    return spec !== undefined && 'cron' in spec ? spec.cron : times;
+    parseCalendar({ cron: checked, dayMatch, timeZone });
   } catch (error) {
     if (!(error instanceof CalendarError)) throw error;
     throw new CrontabMistake(error.message, timesColumn + (error.column ?? 1) - 1);
   }
+  if (foreign !== undefined) {
+    throw new CrontabMistake(
+      `"${foreign.text}" is nothing that cron knows: put the schedule itself to use it`,
+      foreign.column,
+    );
+  }
+}
+
+/** A process can be given no NUL, and what is no UTF-8 would reach it as something else. */
+function refuseOddLetters(line: string): void {
+  const at = line.search(/[\0\uFFFD]/);
+  if (at >= 0) throw new CrontabMistake('this is no text in UTF-8', at + 1);
 }
 
 function checkZone(name: string, column: number): void {

@@ -24,9 +24,56 @@ test.each(FILES)('the schedules of %s', async (name) => {
   await expect(`${JSON.stringify(told, undefined, 2)}\n`).toMatchFileSnapshot(`golden/${name}.json`);
 });
 
+/** In ways in which few people write it. */
+const ODD = [
+  '*/90 * * * *',
+  '7 */25 * * *',
+  '*/7 */5 * * *',
+  '*/59 1-23/22 * * *',
+  '5-10/20,50-59/9 0-23/23 * * *',
+  '09,039 000-8/04 * * *',
+  '0-0 12-12/1 1-1 1-12/11 *',
+  '0 0 */40 * *',
+  '0 0 */2 * 1',
+  '0 0 */40 * */40',
+  '0 0 1-31 * 1',
+  '0 0 1,* * 1',
+  '0 0 1 * 1,*',
+  '0 0 13,*/1 2 mon',
+  '0 0 *,13 * fri',
+  '0 0 13 * *,fri',
+  '0 0 13 * fri',
+  '0 0 13 * 0-7',
+  '0 0 13 * 0-6/6',
+  '0 0 * * */7',
+  '0 0 * * */8',
+  '0 0 * * 7',
+  '0 0 * * 5-7',
+  '0 0 * * 1-7/2',
+  '0 0 * * Mon-fri/3,SAT',
+  '0 0 * jan-Mar/2,DEC Sun',
+  '0 0 31 */2 *',
+  '0 0 31 2 5',
+  '0 0 29 2 *',
+  '0 0 30,31 2,4 *',
+  '@annually',
+  '@midnight',
+  '@weekly',
+  '@hourly',
+];
+
 describe('for the next 400 days a schedule fires when crontab(5) says', () => {
   const fromMs = Date.parse('2026-11-23T12:34:00Z');
   const toMs = fromMs + 400 * 86_400_000;
+
+  test.each(ODD)('%s', (times) => {
+    const [entry] = read(`${times} root x\n`).entries;
+    const { cron, dayMatch, timeZone } = entry as Crontab['entries'][number];
+    const calendar = new Calendar(parseCalendar({ cron, dayMatch, timeZone }), 'any');
+    const found = calendar.between(fromMs, toMs - 1, 1_000_000).occurrences.map(({ plannedMs }) => plannedMs);
+    expect(found).toEqual(startsOf(times, fromMs, toMs));
+  });
+
   const entries = FILES.flatMap((name) => read(file(name)).entries);
 
   test.each(entries)('$cron $command', ({ cron, dayMatch, timeZone }) => {
@@ -59,6 +106,18 @@ describe('a line that cannot be taken', () => {
     ['0 0 * * MON#2 root x', '1:9 "MON#2" is nothing that cron knows: put the schedule itself to use it'],
     ['0 0 ? * 1 root x', '1:5 "?" is nothing that cron knows: put the schedule itself to use it'],
     ['H 5,H * * * root x', '1:1 "H" is nothing that cron knows: put the schedule itself to use it'],
+    ['0 0 * * fri-Sun root x', '1:9 "fri-Sun" runs backwards, and cron never runs it: write 5-7'],
+    ['0 0 * * 1,5-0/2 root x', '1:11 "5-0/2" runs backwards, and cron never runs it: write 5-7'],
+    ['0 0 31 2,4 * root x', '1:5 It never fires: no calendar has such a date.'],
+    ['*/90,60 * * * * root x', '1:6 60 is no minute: 0 to 59.'],
+    ['5-10/20 24 * * * root x', '1:9 24 is no hour: 0 to 23.'],
+    ['*/5;x * * * * root x', '1:3 "5;x" is no step: a whole number from 1.'],
+    ['*x * * * * root x', '1:1 "*x" is no minute: 0 to 59.'],
+    ['1, * * * * root x', '1:3 a value is missing here.'],
+    ['0 0 0 * * root x', '1:5 0 is no day of month: 1 to 31.'],
+    ['-*/5 * * * * root x', '1:1 a minute cannot begin with -: it keeps other crons from logging; leave it out'],
+    ['@Daily root x', '1:1 cron knows no "@Daily": write @daily'],
+    ['* * * * * root \uFFFD', '1:16 this is no text in UTF-8'],
     ['0~9 * * * * root x', '1:1 "0~9" is no minute: 0 to 59.'],
     [
       '@reboot root x',
@@ -81,6 +140,12 @@ describe('a line that cannot be taken', () => {
     const { entries, problems } = read(line);
     expect(entries).toEqual([]);
     expect(problems.map(({ line: at, column, message }) => `${at}:${column} ${message}`)).toEqual([said]);
+  });
+
+  test('with six fields is told of, where a command follows at once', () => {
+    expect(read('* * * * * * x\n', false).problems).toEqual([
+      { line: 1, column: 11, message: 'the command begins with *: cron has five fields of times' },
+    ]);
   });
 
   test('in the middle of a file leaves nothing of it, and all of them are told', () => {
@@ -110,6 +175,7 @@ describe('what a line says', () => {
     ['mail -s hi%dear all,%%bye', 'mail -s hi', 'dear all,\n\nbye\n'],
     ['cat%100\\%% ', 'cat', '100%\n \n'],
     ['cat%a%', 'cat', 'a\n'],
+    ['cat%a\\\\%b\\c', 'cat', 'a\\%b\\c\n'],
     ['cat%', 'cat', ''],
     ['echo a\\\\%b', 'echo a\\\\', 'b\n'],
     ['grep \\$x \\\\y', 'grep \\$x \\\\y', undefined],
@@ -149,6 +215,28 @@ describe('what a line says', () => {
     expect(dayMatch('0 0 1 * */2')).toBe('and');
     expect(dayMatch('0 0 * * 1')).toBe('and');
     expect(dayMatch('@daily')).toBe('and');
+  });
+
+  test('what is taken otherwise than by cron is noted', () => {
+    const { entries, notes } = read(
+      'LOGNAME=eve\nTZ=Asia/Tokyo\n*/90 5-6/9 * * * root x\n* * * * * root sed s,\\\\,/,\r\n@daily root y',
+    );
+    expect(notes).toEqual([
+      'line 5: it has no newline at its end, for which cron leaves out the whole file',
+      'lines end as on Windows: each is taken without its last character',
+      'line 1: LOGNAME: not taken, cron sets it itself',
+      'line 2: TZ: commands get the variable, but times follow CRON_TZ or --time-zone',
+      'line 3: */90 steps past the end and means its first value alone, as under cron',
+      'line 3: 5-6/9 steps past the end and means its first value alone, as under cron',
+      'line 4: two backslashes stay two; Debian’s cron hands the shell one of them',
+    ]);
+    expect(entries.map(({ cron, environment, timeZone }) => ({ cron, environment, timeZone }))).toEqual(
+      ['0 5 * * *', '* * * * *', '@daily'].map((cron) => ({
+        cron,
+        environment: { TZ: 'Asia/Tokyo' },
+        timeZone: 'UTC',
+      })),
+    );
   });
 
   test('lines may end as on Windows, and the last one without an end', () => {

@@ -2,17 +2,21 @@
  * When cron starts the command of an entry, read from crontab(5) of Debian and nothing else: once a minute it looks whether minute,
  * hour and month fit, and whether the day does. "The day of a command's execution can be specified in the following two fields: day
  * of month and day of week. If both fields are restricted (i.e., don't contain the '*' character), the command will be run when
- * either field matches the current time." A field that begins with `*` is not restricted, whatever step follows.
+ * either field matches the current time." A field that begins with `*` is not restricted, whatever step follows. A step is added to the
+ * first value for as long as the last one is not passed.
  */
 
+const DAY_MS = 86_400_000;
 const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec';
 const DAYS = 'sun mon tue wed thu fri sat';
 
 const NICKNAMES: Readonly<Record<string, string>> = {
   '@yearly': '0 0 1 1 *',
+  '@annually': '0 0 1 1 *',
   '@monthly': '0 0 1 * *',
   '@weekly': '0 0 * * 0',
   '@daily': '0 0 * * *',
+  '@midnight': '0 0 * * *',
   '@hourly': '0 * * * *',
 };
 
@@ -32,13 +36,17 @@ export function startsOf(times: string, fromMs: number, toMs: number): number[] 
   const weekdays = bits(dayOfWeek, 0, 7, DAYS);
   const both = dayOfMonth.startsWith('*') || dayOfWeek.startsWith('*');
   const starts: number[] = [];
-  for (let ms = fromMs; ms < toMs; ms += 60_000) {
-    const date = new Date(ms);
-    if (!minutes[date.getUTCMinutes()] || !hours[date.getUTCHours()] || !months[date.getUTCMonth() + 1]) continue;
+  for (let day = Math.floor(fromMs / DAY_MS) * DAY_MS; day < toMs; day += DAY_MS) {
+    const date = new Date(day);
     const weekday = date.getUTCDay();
     const dayFits = days[date.getUTCDate()] === true;
     const weekdayFits = weekdays[weekday] === true || (weekday === 0 && weekdays[7] === true);
-    if (both ? dayFits && weekdayFits : dayFits || weekdayFits) starts.push(ms);
+    if (!months[date.getUTCMonth() + 1] || !(both ? dayFits && weekdayFits : dayFits || weekdayFits)) continue;
+    for (let ms = day; ms < day + DAY_MS; ms += 60_000) {
+      const time = new Date(ms);
+      if (ms < fromMs || ms >= toMs || !minutes[time.getUTCMinutes()] || !hours[time.getUTCHours()]) continue;
+      starts.push(ms);
+    }
   }
   return starts;
 }
