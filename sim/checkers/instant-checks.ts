@@ -33,7 +33,9 @@ export function isSame(settled: SettledOccurrence | undefined, one: Omit<Waiting
 
 /** Up to where everything that was planned was taken up at the head of the entry; up to `takenMs` it was before. */
 export function takenUpTo({ view, settled, changed }: ScheduleEntry, newest: number, takenMs: number): number {
-  if (view !== undefined && !(changed && view.ended)) return view.settledThroughMs;
+  // Of several changes each begins behind the one before, which may have ended at once and then names nothing any more.
+  const isOver = changed && (view?.ended === true || (view?.version ?? newest) > newest + 1);
+  if (view !== undefined && !isOver) return view.settledThroughMs;
   // After the end of a schedule nobody says it: what is told by itself must do.
   const told = [...settled, ...(view?.buffered ?? [])].filter(
     ({ kind, version }) => kind === 'planned' && version === newest,

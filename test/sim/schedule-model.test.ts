@@ -28,31 +28,34 @@ const POLICY: SchedulePolicy = {
   pauseOnFailure: 0,
 };
 
+const PLAN: Plan = {
+  mark: 'm',
+  spec: { id: 's', every: 10_000, task: { type: 't' } },
+  definition: DEFINITION,
+  policy: POLICY,
+  paused: false,
+  mayNeverFire: false,
+};
+
 interface Step {
   /** Seconds after the begin. */
   readonly at: number;
   readonly settled?: readonly Partial<SettledOccurrence>[];
   readonly finished?: readonly { readonly number: number; readonly state: string }[];
   readonly view?: Partial<ScheduleView>;
+  readonly changed?: boolean;
   readonly commands?: (model: ScheduleModel) => void;
 }
 
 /** Lets a schedule go through `steps`, each an entry. @throws Violation */
 function tell(policy: Partial<SchedulePolicy>, ...steps: readonly Step[]): ScheduleModel {
-  const plan: Plan = {
-    mark: 'm',
-    spec: { id: 's', every: 10_000, task: { type: 't' } },
-    definition: DEFINITION,
-    policy: { ...POLICY, ...policy },
-    paused: false,
-    mayNeverFire: false,
-  };
+  const plan: Plan = { ...PLAN, policy: { ...POLICY, ...policy } };
   const compare = (holds: boolean, words: () => string): void => {
     if (!holds) throw new Violation('occurrences', words());
   };
   const parts = { number: 1, id: 's', limits: SCHEDULER_LIMITS, counts: noCounts(), compare };
   const model = new ScheduleModel(parts, plan, BEGIN_MS);
-  for (const [index, { at, settled = [], finished = [], view = {}, commands }] of steps.entries()) {
+  for (const [index, { at, settled = [], finished = [], view = {}, changed = false, commands }] of steps.entries()) {
     const logTimeMs = BEGIN_MS + at * 1_000;
     const takenMs = Math.max(BEGIN_MS, ...settled.map(({ plannedMs = 0 }) => plannedMs));
     model.begin({
@@ -61,7 +64,7 @@ function tell(policy: Partial<SchedulePolicy>, ...steps: readonly Step[]): Sched
       logTimeMs,
       settled: settled.map((one) => occurrence(one, logTimeMs)),
       finished,
-      changed: false,
+      changed,
       view: {
         version: 1,
         settledThroughMs: takenMs,
@@ -100,6 +103,25 @@ test('a schedule that fires when it should is let pass', () => {
   );
   expect(model.overdue(planned(39), 1_000)).toBeUndefined();
   expect(model.overdue(planned(42), 1_000)).toMatch('neither a task nor skipped');
+});
+
+test('a change that ends at once, and another one in the same entry, leave nobody who names the instants between', () => {
+  const plan = (policy: Partial<SchedulePolicy>): Plan => ({ ...PLAN, policy: { ...POLICY, ...policy } });
+  const changes = (count: number): Step => ({
+    at: 35,
+    settled: [{ plannedMs: planned(20), task: 2 }],
+    changed: true,
+    commands: (model) => {
+      model.change(plan({ maxRuns: 1 }), 2);
+      if (count > 1) model.change(plan({ overlap: 'allow' }), 3);
+    },
+    view: { version: count + 1, settledThroughMs: planned(35), unfinished: 2, runs: 2, ended: count === 1 },
+  });
+  const first: Step = { at: 10, settled: [{ plannedMs: planned(10), task: 1 }], view: { unfinished: 1, runs: 1 } };
+  for (const count of [1, 2]) tell({ overlap: 'allow' }, first, changes(count));
+  const goesOn = { ...changes(1), commands: (model: ScheduleModel) => model.change(plan({}), 2) };
+  const view = { ...goesOn.view, ended: false };
+  expect(() => tell({ overlap: 'allow' }, first, { ...goesOn, view })).toThrow('should make a task');
 });
 
 describe('a schedule is stopped that', () => {
