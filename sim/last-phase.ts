@@ -53,8 +53,7 @@ export class Remains {
     const { options, world, cluster, hosts } = this.#parts;
     const { lastPhase } = options;
     if (lastPhase === 'core' && this.#mayLose()) this.#lose();
-    // Who is being added or replaced needs the leader, whoever that is.
-    else if (lastPhase === 'broken-link' && cluster.voters.length >= 3 && this.#parts.operator.idle) this.#part();
+    else if (lastPhase === 'broken-link' && this.#mayPart()) this.#part();
     for (const member of cluster.members) {
       member.process?.resume();
       if (!hosts.isStopping(member)) hosts.boot(member);
@@ -85,6 +84,13 @@ export class Remains {
     // A change that is in some log and not committed would count other majorities.
     const known = cluster.configurationIndex;
     return members.every(({ raft }) => raft === undefined || raft.configuration.index === known);
+  }
+
+  /** True when nobody is being added or replaced, or will have to be: that one needs the leader, whoever leads. */
+  #mayPart(): boolean {
+    const { cluster, atlas, operator, hosts } = this.#parts;
+    if (cluster.voters.length < 3 || !operator.idle || hosts.runsCopy) return false;
+    return !cluster.members.some((member) => member.stranger || atlas.lostHead(member));
   }
 
   #lose(): void {

@@ -76,9 +76,9 @@ const FAULTS_MS_MAX = 600_000;
 const LOOK_US = 100_000;
 /** Clients go on for this long once all is healed, in µs. */
 const ASKING_ON_US = 2_000_000;
-/** A majority that is whole has a leader within this many times the longest election timeout. */
+/** A majority that is whole has a leader within this many times the longest election timeout, also after one was removed. */
 const LEADER_TIMEOUTS_MAX = 10;
-/** And everybody agrees with it within so many, once nobody asks anything. */
+/** And everybody agrees with it within so many, once nobody asks anything and nobody is added or replaced. */
 const AGREE_TIMEOUTS_MAX = 50;
 /** Within this everything has come to its end after healing, in µs. */
 const SETTLE_US_MAX = 90_000_000;
@@ -307,18 +307,19 @@ export class Simulation {
     const world = this.#world;
     const endUs = world.nowUs + SETTLE_US_MAX;
     const timeoutUs = 2 * TIMINGS_DEFAULT.electionTimeoutMs * 1_000;
-    const leaderByUs = world.nowUs + LEADER_TIMEOUTS_MAX * timeoutUs;
+    let leaderByUs = world.nowUs + LEADER_TIMEOUTS_MAX * timeoutUs;
     await world.run(world.nowUs + ASKING_ON_US);
     await this.#keepTime(endUs);
     this.#workload.rest();
-    const agreeByUs = world.nowUs + AGREE_TIMEOUTS_MAX * timeoutUs;
+    let agreeByUs = world.nowUs + AGREE_TIMEOUTS_MAX * timeoutUs;
     for (;;) {
       this.#atlas.look();
       const { leader } = this.#cluster;
-      if (leader === undefined && world.nowUs >= leaderByUs)
-        throw new Violation('progress', 'nobody leads for too long');
+      if (leader !== undefined) leaderByUs = Math.max(leaderByUs, world.nowUs + LEADER_TIMEOUTS_MAX * timeoutUs);
+      else if (world.nowUs >= leaderByUs) throw new Violation('progress', 'nobody leads for too long');
+      if (!this.#operator.idle) agreeByUs = Math.max(agreeByUs, world.nowUs + AGREE_TIMEOUTS_MAX * timeoutUs);
       const differs = this.#disagreement();
-      if (differs !== undefined && world.nowUs >= agreeByUs && this.#operator.idle)
+      if (differs !== undefined && world.nowUs >= agreeByUs)
         throw new Violation('progress', `long after everything was healed ${differs}`);
       const waits = differs ?? this.#unfinished() ?? this.#unequalMarks();
       if (waits === undefined) break;

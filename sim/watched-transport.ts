@@ -2,10 +2,12 @@
  * A peer's transport with a window in it: the checkers see every message at the moment at which it is sent, and, where the run
  * says so, frames are lost, doubled and reordered one by one on arrival, which no connection does but the core must bear.
  */
+import { crc32 } from 'node:zlib';
 import { DecodeError } from '../src/base/bytes.ts';
 import type { PeerId } from '../src/base/ids.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
 import { decodeEnvelope, EnvelopeWriter } from '../src/peer/envelope.ts';
+import { decodeSnapshotFrame, SNAPSHOT_KIND } from '../src/peer/snapshot-frames.ts';
 import { describeMessage } from '../src/raft/describe.ts';
 import type { Message } from '../src/raft/message.ts';
 import type { Lane, PeerRefusal, PeerUrl, Transport, TransportHandlers } from '../src/transport/transport.ts';
@@ -160,11 +162,26 @@ export class WatchedTransport implements Transport {
 
 /** What a frame says. One that is garbled says nothing. */
 function wordsOf(bytes: Uint8Array, from: PeerId, to: PeerId): string {
+  if (bytes[0] === SNAPSHOT_KIND) return `${from}->${to} ${describeSnapshot(bytes)}`;
   if (bytes[0] !== MESSAGE_KIND) return `${from} tells ${to} of its state (${bytes.length} bytes)`;
   try {
     return describeMessage(decodeEnvelope(bytes, from, to).message);
   } catch (error) {
     if (error instanceof DecodeError) return 'a frame that does not read';
+    throw error;
+  }
+}
+
+/** A page of a snapshot, or what is said about one. */
+function describeSnapshot(bytes: Uint8Array): string {
+  try {
+    const frame = decodeSnapshotFrame(bytes, crc32);
+    if (frame.type === 'request')
+      return `asks for the page of snapshot ${frame.index} (at least ${frame.atLeast}) behind ${frame.afterKey.join(' ')}`;
+    if (frame.type === 'refused') return `refuses snapshot ${frame.index}: ${frame.reason}, newest ${frame.newest}`;
+    return `gives the page of snapshot ${frame.checkpoint.index} behind ${frame.afterKey.join(' ')}, ${frame.records.length} records${frame.last ? ', the last' : ''}`;
+  } catch (error) {
+    if (error instanceof DecodeError) return 'a snapshot frame that does not read';
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** Where frames about snapshots come in: one part gives the own state to others, the other one fetches theirs. */
 import type { Crc32 } from '../base/hash.ts';
 import type { Clock, Timers } from '../base/clock.ts';
-import type { LogIndex, PeerId } from '../base/ids.ts';
+import type { LogIndex, PeerId, Term } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
@@ -54,7 +54,9 @@ export class SnapshotDesk {
   readonly #parts: SnapshotParts;
   readonly sender: SnapshotSender;
   readonly receiver: SnapshotReceiver;
+  /** What was needed last, and the term in which that was said: it holds for the leader of that term. */
   #atLeast: LogIndex = 0;
+  #neededInTerm: Term = 0;
 
   constructor(parts: SnapshotParts, hooks: SnapshotHooks) {
     this.#parts = parts;
@@ -121,10 +123,11 @@ export class SnapshotDesk {
     return [{ code: 'SPACE_LOW', message }];
   }
 
-  /** A checkpoint at `atLeast` or later is needed. */
+  /** A checkpoint at `atLeast` or later is needed by the log of this peer's leader, or by its own. */
   needed(atLeast: LogIndex): void {
     if (this.#has(atLeast)) return;
-    this.#atLeast = Math.max(this.#atLeast, atLeast);
+    this.#atLeast = atLeast;
+    this.#neededInTerm = this.#parts.raft.term;
     this.receiver.needed(atLeast);
   }
 
@@ -148,7 +151,10 @@ export class SnapshotDesk {
     this.sender.tick();
     // What was missing may have come another way: from a leader whose log reaches back further.
     if (this.receiver.fetching && this.#has(this.#atLeast)) this.receiver.stop();
-    const { storage, ports } = this.#parts;
+    const { storage, ports, raft } = this.#parts;
+    // Until the leader of a later term asks for more, the own log does with what it begins behind.
+    const needs = this.receiver.fetching && storage.stateMissing && raft.term > this.#neededInTerm;
+    if (needs) this.needed(raft.status().firstIndex - 1);
     if (storage.stagedIndex === undefined || !this.#has(storage.stagedIndex)) return;
     storage.discardStaged().catch((error: unknown) => {
       ports.logger.warn('what came of a snapshot could not be removed', { reason: String(error) });

@@ -146,9 +146,12 @@ export class SnapshotReceiver {
     return this.#phase === 'fetching';
   }
 
-  /** A checkpoint at `atLeast` or later is needed. Said as often as it is so. */
+  /**
+   * A checkpoint at `atLeast` or later is needed. Said as often as it is so, and the last word counts: a new leader's log may reach
+   * further back than that of the one before, and with it the cluster may go on only by a state that was too old so far.
+   */
   needed(atLeast: LogIndex): void {
-    this.#atLeast = Math.max(this.#atLeast, atLeast);
+    this.#atLeast = atLeast;
     if (this.#phase !== 'idle') return;
     this.#phase = 'fetching';
     this.#parts.logger.info('a snapshot is needed', { atLeast });

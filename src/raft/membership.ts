@@ -7,7 +7,7 @@ import { becomeFollower } from './core.ts';
 import { bestSuccessor, followersOf, progressOf } from './followers.ts';
 import { appendOwn, tellToCampaign } from './leader.ts';
 import type { Progress } from './progress.ts';
-import { advanceCommit, confirmReads } from './replication.ts';
+import { advanceCommit, confirmReads, sendDue } from './replication.ts';
 import type { Leader } from './role.ts';
 import { EntryKind } from './types.ts';
 
@@ -52,7 +52,12 @@ export function changeConfiguration(core: Core, leader: Leader, change: Configur
 export function leaveWhenRemoved(core: Core, leader: Leader): void {
   if (core.votes || core.configuration.index > core.commitIndex) return;
   const successor = bestSuccessor(core, leader);
-  if (successor !== undefined) tellToCampaign(core, successor);
+  if (successor !== undefined) {
+    tellToCampaign(core, successor);
+    // Whoever hears of the commit lets a removed peer in no more, and might not hear the rest.
+    successor.paused = true;
+  }
+  sendDue(core, leader);
   becomeFollower(core, core.term, undefined);
 }
 

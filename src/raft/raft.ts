@@ -273,13 +273,10 @@ export class Raft {
   /** What is to be done, each thing once. Empty when nothing is. */
   ready(): Ready {
     const core = this.#core;
-    if (core.role.name === 'leader') {
-      sendDue(core, core.role);
-      leaveWhenRemoved(core, core.role);
-    } else {
-      askLeader(core);
-    }
+    if (core.role.name === 'leader') leaveWhenRemoved(core, core.role);
+    else askLeader(core);
     const { role } = core;
+    if (role.name === 'leader') sendDue(core, role);
     const persist = core.persistence.takeBatch(core.hardState, core.log);
     const promises = core.persistence.takePromises(core.hardState, core.log.lastIndex);
     const ready: Ready = {

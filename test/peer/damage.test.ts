@@ -130,6 +130,28 @@ describe('damage in a state', () => {
     expect(peer.scheduler.counters().submitted).toBe(33);
   });
 
+  test('is made good by an older snapshot than the last leader asked for, once another one leads that does not', async () => {
+    const cluster = await begun(3, NO_TAIL);
+    await load(cluster, 1, 30);
+    const hurt = cluster.followers[0]!.self;
+    await cluster.untilEqual();
+    await cluster.kill(hurt);
+    flip(cluster, hurt, 'state', (key) => key[0] === recordKey(Uint8Array.of(1))[0]);
+    cluster.network.passes = (_, to, bytes) => to !== hurt || bytes[0] !== 2;
+    const peer = await cluster.start(hurt);
+    await cluster.time.until(
+      'the loss to be known',
+      () => peer.status().damaged && peer.status().snapshot !== undefined,
+    );
+    peer.inspect()!.snapshots.needed(1_000);
+    await cluster.kill(cluster.leader!.self);
+    await cluster.untilServing();
+    cluster.network.passes = () => true;
+    await cluster.time.until('the snapshot to be installed', () => !peer.status().damaged);
+    await cluster.untilEqual();
+    expect(peer.scheduler.counters().submitted).toBe(30);
+  });
+
   test('that a read meets is repaired in place, though the read fails', async () => {
     const cluster = await begun(3, NO_TAIL);
     await load(cluster, 1, 3);

@@ -69,17 +69,29 @@ const settle = async (): Promise<void> => {
 function fetching(room: OneRoom): {
   readonly receiver: SnapshotReceiver;
   readonly asked: PeerId[];
+  /** How old the state that is asked for may be, request by request. */
+  readonly floors: LogIndex[];
+  /** Lets the newest timer run out. */
+  readonly later: () => void;
   readonly failures: unknown[];
 } {
   const asked: PeerId[] = [];
   const failures: unknown[] = [];
+  const floors: LogIndex[] = [];
+  let timer: () => void = () => {};
   const loader = (): SchedulerLoader =>
     Object.assign(Scheduler.loader({ crc32, limits: {} }), { add: () => undefined });
   const receiver = new SnapshotReceiver(
     {
       storage: room,
       clock: { monotonicMs: () => 0, wallMs: () => 0 },
-      timers: { after: () => ({ cancel: () => {} }), soon: () => {} },
+      timers: {
+        after: (_, action) => {
+          timer = action;
+          return { cancel: () => {} };
+        },
+        soon: () => {},
+      },
       logger: SILENT,
       limits: { snapshotPageBytes: 1_000, applySliceMs: 2, spaceLowBytes: 0 },
       loader,
@@ -89,7 +101,10 @@ function fetching(room: OneRoom): {
       senders: () => [P2, P3],
     },
     {
-      request: (to) => asked.push(to),
+      request: (to, { atLeast }) => {
+        asked.push(to);
+        floors.push(atLeast);
+      },
       ready: () => {},
       nobodyHasAny: () => {},
       guard: (action) => action(),
@@ -97,7 +112,7 @@ function fetching(room: OneRoom): {
     },
   );
   receiver.needed(5);
-  return { receiver, asked, failures };
+  return { receiver, asked, floors, later: () => timer(), failures };
 }
 
 test('a page that comes while an earlier snapshot is still being removed waits for that', async () => {
@@ -117,6 +132,15 @@ test('a page that comes while an earlier snapshot is still being removed waits f
   expect(failures).toEqual([]);
   expect(room.taken).toBe(1);
   expect(receiver.progress).toMatchObject({ phase: 'fetching', index: 7 });
+});
+
+test('a new leader whose log reaches further back takes an older state, and no peer may have a newer one', () => {
+  const { receiver, floors, later } = fetching(new OneRoom());
+  receiver.answered(P2, { type: 'refused', index: 0, reason: 'too-old', newest: 3 });
+  receiver.answered(P3, { type: 'refused', index: 0, reason: 'too-old', newest: 3 });
+  receiver.needed(3);
+  later();
+  expect(floors).toEqual([5, 5, 3]);
 });
 
 describe('a page that no peer without a mistake in it sends', () => {

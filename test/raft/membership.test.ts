@@ -312,6 +312,16 @@ describe('a peer that its newest configuration leaves out', () => {
     expect(lab.raft.propose(NO_INFO)).toMatchObject({ accepted: false, reason: 'not-leader' });
   });
 
+  it('hands over to one that has not heard of the commit: whoever has lets a removed peer say nothing more', () => {
+    const lab = leading(['n1', 'n2', 'n3']);
+    change(lab, remove(1));
+    lab.hears('n2', { type: 'append-accepted', term: 1, matchIndex: 2 });
+    lab.sent();
+    const sent = lab.hears('n3', { type: 'append-accepted', term: 1, matchIndex: 2 });
+    expect(only(sent, 'timeout-now')).toMatchObject([{ to: 'n2' }]);
+    expect(only(sent, 'append-entries')).toMatchObject([{ to: 'n3', leaderCommit: 2 }]);
+  });
+
   it('does not count what it holds itself while it still leads', () => {
     const lab = leading(['n1', 'n2', 'n3']);
     change(lab, remove(1));
