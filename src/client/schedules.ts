@@ -19,6 +19,7 @@ import {
   type ScheduleInfo,
   scheduleInfo,
 } from './schedule-info.ts';
+import { deleteRepeatedly, putRepeatedly, type ScheduleAnswer } from './schedule-repeats.ts';
 import {
   calendarOf,
   overlapOr,
@@ -28,14 +29,7 @@ import {
   type ScheduleWhen,
 } from './schedule-spec.ts';
 
-/** What a put did. */
-export interface ScheduleAnswer {
-  /** Of the definition, from 1. */
-  readonly version: number;
-  readonly created: boolean;
-  /** It had this very content. */
-  readonly unchanged: boolean;
-}
+export type { ScheduleAnswer };
 
 /** How current a read of schedules is, see `ReadOptions`. */
 export interface ScheduleReadOptions {
@@ -128,7 +122,7 @@ interface Repeating {
   readonly advice: string;
 }
 
-/** Repeated, it would undo what somebody else did after its first execution. */
+/** Repeated as it is, it might undo what somebody else did after its first execution. */
 const ONCE: Repeating = {
   once: true,
   advice: 'Look at the schedule before you do it again: somebody may have changed it.',
@@ -141,8 +135,9 @@ const NAMED: Repeating = { once: false, advice: 'Repeated with the same request 
 /**
  * The schedules of the client's namespace. All throw TaskraftError: UNAVAILABLE, TIMEOUT or OUTCOME_UNKNOWN, and what each says.
  *
- * A deletion, a pause, a resumption and a put without `expectedVersion` are not sent again after a sending that may have been
- * executed: repeated, they might undo what somebody else did meanwhile. They end with OUTCOME_UNKNOWN then.
+ * When the answer to a change is lost, in an election say, it is found out whether it was executed, and the change is sent again where
+ * it was not. OUTCOME_UNKNOWN is left where that cannot be told: nothing could be read in time, somebody else changed the schedule
+ * meanwhile, or a pause or its end does not show.
  */
 export class Schedules {
   readonly #core: ClusterClient;
@@ -160,18 +155,26 @@ export class Schedules {
 
   /**
    * Makes a schedule, or changes it; resolved once that is durable on a majority of peers. A change begins after the last instant
-   * that is settled already. Putting what is there changes nothing. When the answer is lost it is sent again only where it has an
-   * `expectedVersion`; otherwise it ends with OUTCOME_UNKNOWN, since it might undo what somebody put meanwhile.
+   * that is settled already. Putting what is there changes nothing.
    *
    * @throws TaskraftError INVALID_SCHEDULE, INVALID_ARGUMENT, VERSION_CONFLICT, LIMIT, PAYLOAD_TOO_LARGE, FEATURE_OFF
    */
   async put(spec: ScheduleSpec): Promise<ScheduleAnswer> {
     const frame = putScheduleOf(spec, this.#core.limits);
-    const repeating = frame.expectedVersion === null ? ONCE : GUARDED;
-    const answer = await this.#change((requestId) => ({ ...frame, requestId }), repeating);
-    if (answer.type !== 'schedulePut') return somethingElse();
-    const { version, created, unchanged } = answer;
-    return { version, created, unchanged };
+    return this.#inTurn((untilMs) => {
+      const send = async (expectedVersion: number | null, repeating: Repeating): Promise<ScheduleAnswer> => {
+        const make = (requestId: number): RequestFrame => ({ ...frame, requestId, expectedVersion });
+        const answer = await this.#send(make, repeating, untilMs);
+        if (answer.type !== 'schedulePut') return somethingElse();
+        const { version, created, unchanged } = answer;
+        return { version, created, unchanged };
+      };
+      if (frame.expectedVersion !== null) return send(frame.expectedVersion, GUARDED);
+      return putRepeatedly({
+        look: () => this.#look(frame.schedule, untilMs),
+        send: (expectedVersion) => send(expectedVersion ?? null, ONCE),
+      });
+    });
   }
 
   /** One schedule with its last occurrences. @throws TaskraftError NOT_FOUND */
@@ -200,22 +203,31 @@ export class Schedules {
   async delete(id: string, options: ScheduleDeleteOptions = {}): Promise<void> {
     refuseUnknownFields('the options of a deletion', options, DELETE_FIELDS);
     const schedule = requireScheduleId(id);
-    const { expectedVersion = null } = options;
-    await this.#change((requestId) => ({ type: 'deleteSchedule', requestId, schedule, expectedVersion }), ONCE);
+    await this.#inTurn((untilMs) =>
+      deleteRepeatedly(
+        {
+          look: () => this.#look(schedule, untilMs),
+          send: (version) =>
+            this.#send(
+              (requestId) => ({ type: 'deleteSchedule', requestId, schedule, expectedVersion: version ?? null }),
+              ONCE,
+              untilMs,
+            ),
+        },
+        options.expectedVersion,
+      ),
+    );
   }
 
   /** Lets occurrences pass without a task until `resume`; `note` is for people. @throws TaskraftError NOT_FOUND */
   async pause(id: string, note = ''): Promise<void> {
-    const schedule = requireScheduleId(id);
-    requireNote(note);
-    await this.#change((requestId) => ({ type: 'pauseSchedule', requestId, schedule, note }), ONCE);
+    const isDone = (one: ScheduleInfo): boolean => one.state === 'paused' && (one.note ?? '') === note;
+    await this.#pauseOrResume('pauseSchedule', requireScheduleId(id), note, isDone);
   }
 
   /** Ends a pause. What passed meanwhile stays skipped. @throws TaskraftError NOT_FOUND */
   async resume(id: string, note = ''): Promise<void> {
-    const schedule = requireScheduleId(id);
-    requireNote(note);
-    await this.#change((requestId) => ({ type: 'resumeSchedule', requestId, schedule, note }), ONCE);
+    await this.#pauseOrResume('resumeSchedule', requireScheduleId(id), note, ({ state }) => state !== 'paused');
   }
 
   /** Fires a schedule now, besides its plan, paused or not. @throws TaskraftError NOT_FOUND, LIMIT */
@@ -224,15 +236,8 @@ export class Schedules {
     const schedule = requireScheduleId(id);
     const request = this.#request(options);
     const overlap = overlapOr(options.overlap);
-    const answer = await this.#change(
-      (requestId) => ({
-        type: 'triggerSchedule',
-        requestId,
-        schedule,
-        request,
-        overlap,
-      }),
-      NAMED,
+    const answer = await this.#inTurn((untilMs) =>
+      this.#send((requestId) => ({ type: 'triggerSchedule', requestId, schedule, request, overlap }), NAMED, untilMs),
     );
     if (answer.type !== 'scheduleTriggered') return somethingElse();
     const { task, buffered, skipped } = answer;
@@ -253,17 +258,12 @@ export class Schedules {
     if (toMs < fromMs) throw invalidArgument('to lies before from.');
     const request = this.#request(options);
     const overlap = overlapOr(options.overlap);
-    const answer = await this.#change(
-      (requestId) => ({
-        type: 'backfillSchedule',
-        requestId,
-        schedule,
-        request,
-        fromMs,
-        toMs,
-        overlap,
-      }),
-      NAMED,
+    const answer = await this.#inTurn((untilMs) =>
+      this.#send(
+        (requestId) => ({ type: 'backfillSchedule', requestId, schedule, request, fromMs, toMs, overlap }),
+        NAMED,
+        untilMs,
+      ),
     );
     if (answer.type !== 'scheduleBackfilled') return somethingElse();
     return { planned: answer.planned, accepted: answer.accepted };
@@ -314,22 +314,53 @@ export class Schedules {
     return this.#core.ask({ make, timeoutMs: this.#timeoutMs, changes: false, anywhere });
   }
 
-  /** A change, in its turn; its time runs from then. */
-  async #change(make: (requestId: number) => RequestFrame, repeating: Repeating): Promise<AnswerFrame> {
+  async #pauseOrResume(
+    type: 'pauseSchedule' | 'resumeSchedule',
+    schedule: string,
+    note: string,
+    isDone: (one: ScheduleInfo) => boolean,
+  ): Promise<void> {
+    requireNote(note);
+    await this.#inTurn(async (untilMs) => {
+      try {
+        await this.#send((requestId) => ({ type, requestId, schedule, note }), ONCE, untilMs);
+      } catch (error) {
+        if (!(error instanceof TaskraftError) || error.code !== 'OUTCOME_UNKNOWN') throw error;
+        const now = await this.#look(schedule, untilMs).catch(() => undefined);
+        // Where it is not as it should be, it may have been, and somebody did otherwise since.
+        if (now === undefined || !isDone(now)) throw error;
+      }
+    });
+  }
+
+  /** What is there after everything that was answered or lost. */
+  async #look(schedule: string, untilMs: number): Promise<ScheduleInfo | undefined> {
+    const timeoutMs = this.#leftMs(untilMs);
+    const make = (requestId: number): RequestFrame => ({ type: 'getSchedule', requestId, schedule, stale: false });
+    try {
+      const answer = await this.#core.ask({ make, timeoutMs, changes: false });
+      return answer.type === 'schedule' ? scheduleInfo(answer.schedule) : somethingElse();
+    } catch (error) {
+      if (error instanceof TaskraftError && error.code === 'NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  /** Does a change in its turn; its time runs from then, up to `untilMs`. */
+  async #inTurn<Answer>(change: (untilMs: number) => Promise<Answer>): Promise<Answer> {
     await this.#turn();
     try {
-      return await this.#changeNow(make, repeating);
+      return await change(this.#core.ports.clock.monotonicMs() + this.#timeoutMs);
     } finally {
       this.#passOn();
     }
   }
 
   /** A cluster that has just begun may not have switched schedules on yet, and says when to ask again: that is done here. */
-  async #changeNow(make: (requestId: number) => RequestFrame, repeating: Repeating): Promise<AnswerFrame> {
+  async #send(make: (requestId: number) => RequestFrame, repeating: Repeating, untilMs: number): Promise<AnswerFrame> {
     const { clock, timers } = this.#core.ports;
-    const untilMs = clock.monotonicMs() + this.#timeoutMs;
     for (;;) {
-      const timeoutMs = Math.max(1, untilMs - clock.monotonicMs());
+      const timeoutMs = this.#leftMs(untilMs);
       try {
         return await this.#core.ask({ make, timeoutMs, changes: true, ...repeating });
       } catch (error) {
@@ -341,6 +372,10 @@ export class Schedules {
         });
       }
     }
+  }
+
+  #leftMs(untilMs: number): number {
+    return Math.max(1, untilMs - this.#core.ports.clock.monotonicMs());
   }
 
   async #turn(): Promise<void> {

@@ -11,6 +11,7 @@ import { errorFacts, type ErrorCode } from '../../src/protocol/error-code.ts';
 import type { AssignRow, PeerRow } from '../../src/protocol/rows.ts';
 import type { ServerFrame, SubmittedFrame } from '../../src/protocol/server-frame.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
+import { FakeSchedules } from './fake-schedules.ts';
 
 const LATENCY_MS = 1;
 
@@ -185,6 +186,7 @@ export class FakeCluster {
   readonly tasks: { readonly payload: Uint8Array }[] = [];
   /** Tokens whose outcome counted. */
   readonly completed: Set<number> = new Set();
+  readonly schedules: FakeSchedules = new FakeSchedules();
   readonly dialOptions: DialOptions[] = [];
   #drawn = 0;
 
@@ -260,14 +262,21 @@ export class FakeCluster {
         connection.send({ type: 'taskPage', requestId, tasks: [], cursor: null, index: 17 });
         break;
       case 'putSchedule':
-        connection.send({ type: 'schedulePut', requestId, version: 1, created: true, unchanged: false, index: 17 });
-        break;
       case 'deleteSchedule':
       case 'pauseSchedule':
-      case 'resumeSchedule':
-        connection.send({ type: 'ok', requestId });
+      case 'resumeSchedule': {
+        const outcome = this.schedules.change(frame);
+        if (typeof outcome === 'string') connection.refuse(requestId, outcome);
+        else if (frame.type !== 'putSchedule') connection.send({ type: 'ok', requestId });
+        else connection.send({ type: 'schedulePut', requestId, ...outcome, index: 17 });
         break;
-      case 'getSchedule':
+      }
+      case 'getSchedule': {
+        const schedule = this.schedules.row(frame.schedule);
+        if (schedule === undefined) connection.refuse(requestId, 'NOT_FOUND');
+        else connection.send({ type: 'schedule', requestId, schedule, index: 17 });
+        break;
+      }
       case 'listSchedules':
       case 'triggerSchedule':
       case 'backfillSchedule':
