@@ -53,7 +53,8 @@ function countSeeds(file) {
  */
 function countChaos(file) {
   const report = JSON.parse(readFileSync(file, 'utf8'));
-  const { account, history, counts, skipped } = report;
+  const { account, history, counts, skipped, occurrences } = report;
+  const settled = [occurrences.account.withTask, ...Object.values(occurrences.account.skipped)];
   const cases = countCases({
     'chaos: processes were killed and the network was parted':
       counts['kill faults'] >= 20 && counts['partition faults'] >= 3,
@@ -66,6 +67,14 @@ function countChaos(file) {
       (one) => one === 'not-linearizable',
     ),
     'chaos: the digests of the peers are equal': report.digests.equal === true,
+    'chaos: schedules had leaders killed near their instants': occurrences.counts['leaders killed'] > 0,
+    'chaos: every instant that was due has one task or one skip':
+      occurrences.account.planned > 0 &&
+      occurrences.account.problems.length === 0 &&
+      settled.reduce((sum, some) => sum + some, 0) === occurrences.account.planned,
+    'chaos: every lie about occurrences is noticed': Object.values(occurrences.tampered).every(
+      (found) => found > occurrences.account.problems.length,
+    ),
   });
   const others = cases.failed === 0 ? report.problems.map((one) => `chaos: ${one}`) : [];
   return { passed: cases.passed, failed: cases.failed + others.length, notes: [...cases.notes, ...others] };

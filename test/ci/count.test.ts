@@ -128,18 +128,27 @@ test('a chaos run counts what it promises, and everything else that it found off
     history: { verdict: 'linearizable', unknown: 30 },
     tampered: { lie: 'not-linearizable' },
     digests: { equal: true },
+    occurrences: {
+      counts: { 'leaders killed': 3 },
+      account: { planned: 50, withTask: 40, skipped: { overlap: 7, missed: 3 }, problems: [] },
+      tampered: { lie: 1 },
+    },
     problems: [],
   };
   const run = (more: object, status = 0): ReturnType<typeof counted> =>
     counted({ 'parts.txt': `${status} chaos\n`, 'chaos.json': JSON.stringify({ ...report, ...more }) });
-  expect(run({})).toEqual({ last: '8 passed, 0 failed', status: 0 });
+  expect(run({})).toEqual({ last: '11 passed, 0 failed', status: 0 });
   const account = { ...report.account, lost: ['t1'] };
-  expect(run({ account, problems: ['1 acknowledged tasks are lost'] }, 1).last).toBe('7 passed, 1 failed');
-  expect(run({ tampered: { lie: 'linearizable' } }, 1).last).toBe('7 passed, 1 failed');
-  expect(run({ problems: ['something else'] }, 1).last).toBe('8 passed, 1 failed');
-  expect(run({ counts: { 'kill faults': 20, 'partition faults': 3 } }).last).toBe('7 passed, 1 failed');
+  expect(run({ account, problems: ['1 acknowledged tasks are lost'] }, 1).last).toBe('10 passed, 1 failed');
+  expect(run({ tampered: { lie: 'linearizable' } }, 1).last).toBe('10 passed, 1 failed');
+  expect(run({ problems: ['something else'] }, 1).last).toBe('11 passed, 1 failed');
+  expect(run({ counts: { 'kill faults': 20, 'partition faults': 3 } }).last).toBe('10 passed, 1 failed');
   const skipped = { 'full-disk': 'a tmpfs cannot be mounted here' };
-  expect(run({ counts: { 'kill faults': 20, 'partition faults': 3 }, skipped }).last).toBe('8 passed, 0 failed');
+  expect(run({ counts: { 'kill faults': 20, 'partition faults': 3 }, skipped }).last).toBe('11 passed, 0 failed');
+  const occurrences = { ...report.occurrences, tampered: { lie: 0 } };
+  expect(run({ occurrences }, 1).last).toBe('10 passed, 1 failed');
+  const untold = { ...report.occurrences.account, withTask: 39 };
+  expect(run({ occurrences: { ...report.occurrences, account: untold } }, 1).last).toBe('10 passed, 1 failed');
 });
 
 test('each planted bug is a case', () => {
