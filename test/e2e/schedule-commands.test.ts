@@ -138,6 +138,11 @@ test('files are applied as a whole, again without a change, and pruned', async (
     ['mine', 1, null],
     ['one', 2, 'apply'],
   ]);
+
+  const byHand = await run('schedule', 'put', 'one', '--every', '2h', '--type', 'x');
+  expect([byHand.status, byHand.stderr]).toEqual([0, expect.stringContaining('one stays managed by apply')]);
+  expect(changes((await json('apply', '-f', asJson, '--prune')).value)).toEqual([['change', 'one']]);
+  expect((await run('schedule', 'put', 'mine', '--every', '2h', '--type', 'x')).stderr).toBe('');
 });
 
 test('what somebody else put is changed only when that is asked for', async () => {

@@ -1,33 +1,16 @@
 /** `taskraft schedule …`: what makes tasks by the clock. */
 import { Command, Option } from 'commander';
-import type {
-  Client,
-  NextOccurrences,
-  OverlapPolicy,
-  ScheduleDetail,
-  ScheduleInfo,
-  ScheduleSpec,
-} from '../../index.ts';
+import type { Client, NextOccurrences, OverlapPolicy, ScheduleDetail, ScheduleInfo } from '../../index.ts';
 import { TaskraftError } from '../../client/errors.ts';
-import { CATCH_UP_POLICIES, OVERLAP_POLICIES } from '../../protocol/rows.ts';
-import { type ConnectionFlags, isConnectionOption, withClient, withConnection } from '../connection.ts';
+import { OVERLAP_POLICIES } from '../../protocol/rows.ts';
+import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
 import { CliError, EXIT, required } from '../exit.ts';
 import { parseInstant } from '../input.ts';
 import { formatFields, print } from '../output.ts';
 import { wholeNumber } from '../parse.ts';
 import { nextTable, type OpenTask, scheduleTable, scheduleText } from '../schedule-view.ts';
-import { declarationsOf, tellNotPaused } from './apply.ts';
-import {
-  hasWhen,
-  isWhenOption,
-  refuseOthers,
-  scheduleOf,
-  type TaskFlags,
-  type WhenFlags,
-  whenOf,
-  withTask,
-  withWhen,
-} from './schedule-flags.ts';
+import { hasWhen, isWhenOption, refuseOthers, type WhenFlags, whenOf, withWhen } from './schedule-flags.ts';
+import { putCommand } from './schedule-put.ts';
 
 interface ReadFlags extends ConnectionFlags {
   readonly stale: boolean;
@@ -36,17 +19,6 @@ interface ReadFlags extends ConnectionFlags {
 interface ListFlags extends ReadFlags {
   readonly limit?: number;
   readonly cursor?: string;
-}
-
-interface PutFlags extends ConnectionFlags, WhenFlags, TaskFlags {
-  readonly file?: readonly string[];
-  readonly overlap?: OverlapPolicy;
-  readonly catchUp?: (typeof CATCH_UP_POLICIES)[number];
-  readonly catchUpWindow?: string;
-  readonly maxRuns?: number;
-  readonly pauseOnFailure?: number;
-  readonly paused: boolean;
-  readonly expectedVersion?: number;
 }
 
 interface NoteFlags extends ConnectionFlags {
@@ -107,29 +79,6 @@ function getCommand(): Command {
     .addOption(staleOption())
     .addHelpText('after', '\nExample:\n  taskraft schedule get nightly-report')
     .action((id: string, flags: ReadFlags) => withClient(flags, (client) => get(client, id, flags)));
-}
-
-function putCommand(): Command {
-  const command = withTask(withWhen(withConnection(new Command('put'))))
-    .description('make a schedule or change it; what is there already is left as it is')
-    .argument('[id]', 'its own name within the namespace')
-    .option('-f, --file <file...>', 'YAML or JSON in place of all other options, - for standard input')
-    .addOption(new Option('--overlap <policy>', 'while a task of it runs (default skip)').choices(OVERLAP_POLICIES))
-    .addOption(new Option('--catch-up <policy>', 'of what was missed (default latest)').choices(CATCH_UP_POLICIES))
-    .option('--catch-up-window <duration>', 'nothing older is caught up (default 24h)')
-    .option('--max-runs <n>', 'end after so many tasks', wholeNumber)
-    .option('--pause-on-failure <n>', 'pause after so many failed tasks in a row', wholeNumber)
-    .option('--paused', 'begin paused', false)
-    .option('--expected-version <n>', 'only if it has this version, 0 for none yet', wholeNumber)
-    .addHelpText(
-      'after',
-      "\nExample:\n  taskraft schedule put nightly --cron '30 2 * * *' --tz Europe/London --type report",
-    );
-  return command.action(async (id: string | undefined, flags: PutFlags) => {
-    if (flags.file !== undefined) refuseBesideFiles(id, command);
-    const specs = await specsOf(id, flags);
-    await withClient(flags, (client) => put(client, specs, flags));
-  });
 }
 
 function deleteCommand(): Command {
@@ -225,13 +174,6 @@ function nextCommand(): Command {
     });
 }
 
-/** Files say everything about their schedules. @throws CliError USAGE */
-function refuseBesideFiles(id: string | undefined, command: Command): void {
-  const why = 'files say everything about their schedules';
-  if (id !== undefined) throw new CliError('USAGE', `"${id}" has no effect beside --file: ${why}`, EXIT.usage);
-  refuseOthers(command, (option) => option.attributeName() === 'file' || isConnectionOption(option), why);
-}
-
 function staleOption(): Option {
   return new Option('--stale', 'ask any peer, which may be behind; works without a leader').default(false);
 }
@@ -291,62 +233,6 @@ async function upcomingOf(
       return undefined;
     }
     throw error;
-  }
-}
-
-async function specsOf(id: string | undefined, flags: PutFlags): Promise<readonly ScheduleSpec[]> {
-  if (flags.file !== undefined) {
-    const declared = await declarationsOf(flags.file, undefined);
-    return declared.map(({ spec }) => spec);
-  }
-  const spec = scheduleOf(id, flags);
-  return [
-    {
-      ...spec,
-      ...(flags.overlap === undefined ? {} : { overlap: flags.overlap }),
-      ...(flags.catchUp === undefined ? {} : { catchUp: flags.catchUp }),
-      ...(flags.catchUpWindow === undefined ? {} : { catchUpWindow: flags.catchUpWindow }),
-      ...(flags.maxRuns === undefined ? {} : { maxRuns: flags.maxRuns }),
-      ...(flags.pauseOnFailure === undefined ? {} : { pauseOnFailure: flags.pauseOnFailure }),
-      ...(flags.expectedVersion === undefined ? {} : { expectedVersion: flags.expectedVersion }),
-      paused: flags.paused,
-    },
-  ];
-}
-
-async function put(client: Client, specs: readonly ScheduleSpec[], flags: PutFlags): Promise<void> {
-  const answers = await Promise.all(
-    specs.map(async (spec) => ({ id: spec.id, ...(await client.schedules.put(spec)) })),
-  );
-  const [only] = answers;
-  print(
-    flags.output,
-    answers.length === 1 ? only : { schedules: answers },
-    () =>
-      answers
-        .map(({ id, version, created, unchanged }) =>
-          formatFields([
-            ['id', id],
-            ['version', version],
-            ['outcome', created ? 'created' : unchanged ? 'unchanged' : 'changed'],
-          ]),
-        )
-        .join('\n'),
-    answers,
-  );
-  await tellOfPaused(client, specs, answers);
-}
-
-/** `paused` says how a new schedule begins: of those that were there and are not paused it is told that nothing came of it. */
-async function tellOfPaused(
-  client: Client,
-  specs: readonly ScheduleSpec[],
-  answers: readonly { readonly created: boolean }[],
-): Promise<void> {
-  const old = specs.filter(({ paused }, at) => paused === true && answers[at]?.created === false);
-  for (const { id } of old) {
-    const { state } = await client.schedules.get(id);
-    if (state === 'active') tellNotPaused([id]);
   }
 }
 

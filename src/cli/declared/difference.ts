@@ -110,7 +110,8 @@ function deletions(
     }));
 }
 
-async function allSchedules(client: Client): Promise<Map<string, ScheduleInfo>> {
+/** All schedules of the namespace by id, read page by page. @throws TaskraftError */
+export async function allSchedules(client: Client): Promise<Map<string, ScheduleInfo>> {
   const all = new Map<string, ScheduleInfo>();
   let cursor: string | undefined;
   do {
