@@ -35,6 +35,10 @@ const LIST_FIELDS: readonly string[] = ['specs', 'exclude'];
 const OTHER_FIELDS: readonly string[] = ['timeZone', 'dayMatch', 'dst', 'startAt', 'endAt', 'jitter'];
 const KNOWN: readonly string[] = [...SPEC_FIELDS, ...LIST_FIELDS, ...OTHER_FIELDS];
 
+/** Names that are no zones, whose nearest zone is kept. */
+const NEAREST_MAX = 64;
+const nearest = new Map<string, string | undefined>();
+
 /**
  * The definition that `input` says, with its defaults filled in.
  *
@@ -228,13 +232,23 @@ function readZone(value: unknown): string {
   try {
     zoneOf(value);
   } catch {
-    const meant = nearMiss(value, zoneNames()) ?? nearMiss(value.replaceAll(' ', '_'), zoneNames());
+    const meant = nearestZone(value);
     throw new CalendarError(
       `"${value}" is no known time zone: ${meant === undefined ? `${usage}.` : `did you mean ${meant}?`}`,
       { path },
     );
   }
   return value;
+}
+
+/** The zone that was meant. Comparing with all names takes milliseconds, and thousands of schedules may have the same zone. */
+function nearestZone(value: string): string | undefined {
+  const known = nearest.get(value);
+  if (known !== undefined || nearest.has(value)) return known;
+  if (nearest.size >= NEAREST_MAX) nearest.clear();
+  const meant = nearMiss(value, zoneNames()) ?? nearMiss(value.replaceAll(' ', '_'), zoneNames());
+  nearest.set(value, meant);
+  return meant;
 }
 
 function listOf(value: unknown, path: string, max: number): readonly unknown[] {

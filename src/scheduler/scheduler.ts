@@ -438,6 +438,23 @@ export class Scheduler {
     return state.schedules.wanting(state.nowMs, max).map((schedule) => viewWanting(state, schedule));
   }
 
+  /**
+   * Those that want among `count` schedules from place `from` on, but for those left out, and from where to go on: 0 behind the last.
+   * For who looks past more of them than can be looked at together.
+   */
+  wantingSchedulesAt(
+    from: number,
+    count: number,
+    isLeftOut: (number: number, version: number) => boolean,
+  ): { readonly wanting: readonly WantingSchedule[]; readonly next: number } {
+    const state = this.#state;
+    const { found, next } = state.schedules.wantingAt(state.nowMs, from, count);
+    const wanting = found
+      .filter(({ number, definition }) => !isLeftOut(number, definition.version))
+      .map((schedule) => viewWanting(state, schedule));
+    return { wanting, next };
+  }
+
   /** The workers of a namespace, by id. */
   workers(namespace: string): WorkerView[] {
     return viewWorkers(this.#state, this.#state.findNamespace(namespace));

@@ -18,6 +18,11 @@ export class Slots<T> {
     return this.#free.peek() ?? this.#values.length;
   }
 
+  /** Every place that is in use lies below this one. */
+  get end(): number {
+    return this.#values.length;
+  }
+
   get(slot: number): T | undefined {
     return this.#values[slot];
   }

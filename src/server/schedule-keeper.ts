@@ -51,10 +51,12 @@ const REST_MIN_MS = 1_000;
 const REST_MAX_MS = 3_600_000;
 /** Schedules that rest, and those whose problems are remembered; of further ones the log tells again. */
 const WAITING_MAX = 10_000;
-/** Schedules that have to wait which a turn passes over; past more of them it looks in a wide turn only. */
+/** Schedules that have to wait which a turn passes over; behind more of them it goes through all schedules, part by part. */
 const PASSED_MAX = 256;
-/** Between two wide turns, in ms: with ten thousand that have to wait one takes dozens of milliseconds. */
-const WIDE_MS = 1_000;
+/** Schedules of one part: a fraction of a millisecond. */
+const PART = 512;
+/** Between two parts, in ms: ten thousand schedules are gone through once a second. */
+const PART_MS = 50;
 
 /** Of a problem, whatever it quotes. */
 const SENTENCE_CHARS = 1_000;
@@ -63,6 +65,11 @@ const SENTENCE_CHARS = 1_000;
 export type KeeperPeer = Pick<Peer, 'propose' | 'logTimeNowMs'> & {
   readonly scheduler: {
     wantingSchedules(max: number): readonly WantingSchedule[];
+    wantingSchedulesAt(
+      from: number,
+      count: number,
+      isLeftOut: (number: number, version: number) => boolean,
+    ): { readonly wanting: readonly WantingSchedule[]; readonly next: number };
     schedule(namespace: string, id: string): Pick<ScheduleView, 'next'> | undefined;
   };
 };
@@ -109,7 +116,8 @@ export class ScheduleKeeper {
   #turnAsked = false;
   /** All that wanted in the last turn have to wait. */
   #isIdle = false;
-  #lastWideMs = Number.NEGATIVE_INFINITY;
+  /** Where the next part of all schedules begins. */
+  #partFrom = 0;
   #retry: Timer | undefined;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   /** Skipped since the last line. */
@@ -125,7 +133,7 @@ export class ScheduleKeeper {
   begin(): void {
     this.#underWay = new Set();
     this.#isIdle = false;
-    this.#lastWideMs = Number.NEGATIVE_INFINITY;
+    this.#partFrom = 0;
     this.#problems.clear();
     this.#wake();
   }
@@ -186,36 +194,40 @@ export class ScheduleKeeper {
     // Those under way, at rest, or with a problem want as well, and must not hide the others.
     const passed = this.#problems.size + this.#resting.size;
     const max = UNDER_WAY_MAX + Math.min(passed, PASSED_MAX);
-    const count = this.#serve(underWay, max);
-    this.#isIdle = count !== undefined && passed > 0;
-    if (count !== max || passed <= PASSED_MAX) return;
-    const nowMs = this.#ports.clock.monotonicMs();
-    if (nowMs < this.#lastWideMs + WIDE_MS) return this.#wakeLater(this.#lastWideMs + WIDE_MS - nowMs);
-    this.#lastWideMs = nowMs;
-    this.#isIdle = this.#serve(underWay, UNDER_WAY_MAX + passed) !== undefined;
+    const wanting = this.#peer.scheduler.wantingSchedules(max);
+    const isInVain = this.#serve(underWay, wanting);
+    this.#isIdle = isInVain && passed > 0;
+    if (!isInVain || wanting.length < max || passed <= PASSED_MAX) return;
+    const part = this.#peer.scheduler.wantingSchedulesAt(
+      this.#partFrom,
+      PART,
+      (number, version) => underWay.has(number) || this.#hasToWait({ number, version }),
+    );
+    // Whatever of this part there was no room for is found in it again.
+    if (this.#serve(underWay, part.wanting)) this.#partFrom = part.next;
+    this.#wakeLater(PART_MS);
   }
 
-  /** Looks at up to `max` that want. Undefined when it advanced any or has more to do, else how many it looked at in vain. */
-  #serve(underWay: Set<number>, max: number): number | undefined {
+  /** Gives instants to those that want them. True when there was nothing to do for any. */
+  #serve(underWay: Set<number>, wanting: readonly WantingSchedule[]): boolean {
     const { clock } = this.#ports;
     const endMs = clock.monotonicMs() + SLICE_MS;
     const isOver = (): boolean => clock.monotonicMs() >= endMs;
-    const wanting = this.#peer.scheduler.wantingSchedules(max);
     let isInVain = true;
     for (const one of wanting) {
       if (underWay.has(one.number) || one.room < 1 || this.#hasToWait(one)) continue;
       isInVain = false;
-      if (underWay.size >= UNDER_WAY_MAX) return undefined;
+      if (underWay.size >= UNDER_WAY_MAX) return false;
       if (isOver()) {
         this.#wake();
-        return undefined;
+        return false;
       }
       this.#advance(underWay, one, isOver);
     }
-    return isInVain ? wanting.length : undefined;
+    return isInVain;
   }
 
-  #hasToWait({ number, version }: WantingSchedule): boolean {
+  #hasToWait({ number, version }: Pick<WantingSchedule, 'number' | 'version'>): boolean {
     return this.#resting.get(number)?.version === version || this.problemOf(number, version) !== undefined;
   }
 

@@ -24,11 +24,23 @@ class FakePeer {
   full = false;
   /** How many were asked for, each time. */
   readonly asked: number[] = [];
+  /** Where the parts of all schedules began that were asked for. */
+  readonly parts: number[] = [];
   readonly proposed: { readonly command: Advance; readonly done: ProposalDone }[] = [];
   readonly scheduler = {
     wantingSchedules: (max: number): readonly WantingSchedule[] => {
       this.asked.push(max);
       return this.wanting.slice(0, max);
+    },
+    wantingSchedulesAt: (
+      from: number,
+      count: number,
+      isLeftOut: (number: number, version: number) => boolean,
+    ): { readonly wanting: readonly WantingSchedule[]; readonly next: number } => {
+      this.parts.push(from);
+      const part = this.wanting.slice(from, from + count);
+      const next = from + count < this.wanting.length ? from + count : 0;
+      return { wanting: part.filter(({ number, version }) => !isLeftOut(number, version)), next };
     },
     schedule: (): { readonly next: readonly PlannedOccurrence[] } => ({ next: this.stored }),
   };
@@ -266,25 +278,27 @@ describe('schedules that want and have to wait', () => {
     expect(peer.proposed.map(({ command }) => command.number)).toEqual([2]);
   });
 
-  it('hide no other, though hundreds are looked past once a second only', async () => {
+  it('hide no other, though there are thousands, and are looked past a part at a time', async () => {
     const { time, peer, keeper } = keep();
-    peer.wanting = Array.from({ length: 400 }, (_, at) => wants(at + 1, { every: '1h' }, { calendar: broken }));
-    peer.wanting.push(wants(3_000, { every: '1h' }));
-    for (let count = 0; count < 10; count += 1) {
+    peer.wanting = Array.from({ length: 3_000 }, (_, at) => wants(at + 1, { every: '1h' }, { calendar: broken }));
+    peer.wanting.push(wants(4_000, { every: '1h' }));
+    for (let count = 0; count < 20; count += 1) {
       keeper.applied(NOTHING);
       await time.advance(1_000);
     }
-    expect(peer.proposed.map(({ command }) => command.number)).toEqual([3_000]);
+    expect(peer.proposed.map(({ command }) => command.number)).toEqual([4_000]);
     peer.settle(applied());
+    peer.wanting.splice(1_000, 0, wants(4_001, { every: '1h' }));
     await time.advance(1_000);
-    const before = peer.asked.length;
+    expect(peer.proposed.map(({ command }) => command.number)).toEqual([4_001]);
+    const [asked, parts] = [peer.asked.length, peer.parts.length];
     for (let count = 0; count < 5_000; count += 10) {
       keeper.applied(NOTHING);
       await time.advance(10);
     }
-    const asked = peer.asked.slice(before);
-    expect(asked.length).toBeLessThan(60);
-    expect(asked.filter((max) => max > 320).length).toBeLessThanOrEqual(5);
+    expect(peer.asked.slice(asked).length).toBeLessThan(110);
+    expect(Math.max(...peer.asked)).toBe(320);
+    expect(new Set(peer.parts.slice(parts))).toEqual(new Set([0, 512, 1_024, 1_536, 2_048, 2_560]));
   });
 });
 

@@ -219,6 +219,17 @@ export class Schedules {
     return found;
   }
 
+  /** Those that want instants in `count` places from `from` on, in the order of places, and from where to go on: 0 behind the last. */
+  wantingAt(nowMs: number, from: number, count: number): { readonly found: Schedule[]; readonly next: number } {
+    const end = Math.min(from + count, this.slots.end);
+    const found: Schedule[] = [];
+    for (let slot = from; slot < end; slot += 1) {
+      const isServedWanting = (this.#served.dueMsOf(slot) ?? Number.POSITIVE_INFINITY) < this.#wantedBelow(nowMs);
+      if (isServedWanting || this.#hungry.has(slot)) found.push(this.slots.at(slot));
+    }
+    return { found, next: end < this.slots.end ? end : 0 };
+  }
+
   #wantedBelow(nowMs: number): number {
     return nowMs + this.#bounds.scheduleAheadMs;
   }
