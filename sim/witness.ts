@@ -5,18 +5,20 @@
  */
 import type { Crc32 } from '../src/base/hash.ts';
 import type { LogIndex } from '../src/base/ids.ts';
+import { FEATURE_FAR, readFeature } from '../src/peer/features.ts';
 import { decodeValue } from '../src/protocol/codec.ts';
 import { EntryKind, type Entry } from '../src/raft/types.ts';
 import { decodeBatch } from '../src/scheduler/batch.ts';
 import type { Blob, Outcome, PrincipalCommand, TaskSubmission } from '../src/scheduler/command.ts';
 import { schedulerLimits, type SchedulerLimits } from '../src/scheduler/limits.ts';
 import type { ApplyOutcome } from '../src/scheduler/outcome.ts';
-import { type CheckpointSink, Scheduler } from '../src/scheduler/scheduler.ts';
+import { type CheckpointSink, farBlockKey, Scheduler } from '../src/scheduler/scheduler.ts';
 import type { TaskState, TaskView } from '../src/scheduler/views.ts';
 import type { WitnessedEntry } from './checkers/checker.ts';
 import { Violation } from './world.ts';
 
-const NOWHERE: CheckpointSink = { put(): void {}, del(): void {} };
+/** The first byte of the keys of bodies of blocks of far tasks. */
+const FAR_BODY_KEYS = farBlockKey(1)[0];
 
 /** One placement of a task. */
 export interface Placement {
@@ -57,6 +59,16 @@ export class Witness {
   readonly storyOfMark: Map<string, TaskStory> = new Map();
 
   #unfinished = 0;
+  /** Of its checkpoints only what it needs again: bodies of blocks of far tasks, by their keys in hex. */
+  readonly #bodies: Map<string, Uint8Array> = new Map();
+  readonly #sink: CheckpointSink = {
+    put: (key, value) => {
+      if (key[0] === FAR_BODY_KEYS) this.#bodies.set(textOf(key), value);
+    },
+    del: (key) => {
+      this.#bodies.delete(textOf(key));
+    },
+  };
 
   /** The lease by which the state machine goes, in ms. */
   readonly leaseMs: number;
@@ -73,12 +85,16 @@ export class Witness {
 
   /** Applies one entry; undefined for one without commands. */
   apply(entry: Entry): WitnessedEntry | undefined {
-    if (entry.kind !== EntryKind.command) return undefined;
     const { scheduler } = this;
+    if (entry.kind === EntryKind.feature && readFeature(entry.data) >= FEATURE_FAR) scheduler.enableFar();
+    if (entry.kind !== EntryKind.command) return undefined;
     const { commands, logTimeMs } = decodeBatch(entry.data);
+    for (const need of scheduler.farNeeds(entry.data)) {
+      scheduler.giveFar(need, this.#bodies.get(textOf(farBlockKey(need.block))));
+    }
     const outcome = scheduler.apply(entry.index, entry.data);
     if (outcome.marked) {
-      while (scheduler.openMark !== undefined && !scheduler.drain(1_000, NOWHERE));
+      while (scheduler.openMark !== undefined && !scheduler.drain(1_000, this.#sink));
       scheduler.checkpointWritten(entry.index);
     }
     this.#tell(entry.index, commands, outcome);
@@ -180,7 +196,8 @@ export class Witness {
 
   #view(number: number): TaskView | undefined {
     const found = this.scheduler.task(number);
-    if (found === undefined || !('finishedBlock' in found)) return found;
+    if (found === undefined || 'number' in found) return found;
+    if ('farBlock' in found) return undefined;
     const block = this.scheduler.block(found.finishedBlock);
     return block === undefined ? undefined : this.scheduler.readFinished(block, number);
   }
@@ -191,6 +208,10 @@ export function markOf(payload: Blob): string {
   const value = valueOf(payload);
   if (typeof value !== 'object' || value === null || !('mark' in value)) return '';
   return typeof value.mark === 'string' ? value.mark : '';
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex');
 }
 
 function valueOf(blob: Blob): unknown {

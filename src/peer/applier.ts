@@ -16,25 +16,38 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 /** Told after each entry. `outcome` is undefined for an entry without commands, and is valid until the next one. */
 export type Applied = (entry: Entry, outcome: ApplyOutcome | undefined) => void;
 
+/** True when what applying the batch needs is in memory; else it is being fetched, and the peer is woken. */
+export type ReadyToApply = (batch: Uint8Array) => boolean;
+
 /** See the head of this file. */
 export class Applier {
   readonly #scheduler: Scheduler;
   readonly #clock: Clock;
   readonly #sliceMs: number;
   readonly #told: Applied;
+  readonly #isReady: ReadyToApply;
   #entries: Entry[] = [];
   #next = 0;
+  #stalled = false;
   /** Invariant: every entry up to here is in the state, and no later one. */
   #appliedIndex: LogIndex;
 
   /** `appliedIndex` is what the state of `scheduler` holds already. */
-  constructor(scheduler: Scheduler, clock: Clock, sliceMs: number, appliedIndex: LogIndex, told: Applied) {
+  constructor(
+    scheduler: Scheduler,
+    clock: Clock,
+    sliceMs: number,
+    appliedIndex: LogIndex,
+    told: Applied,
+    isReady: ReadyToApply,
+  ) {
     assert(sliceMs > 0, 'a slice has a length');
     this.#scheduler = scheduler;
     this.#clock = clock;
     this.#sliceMs = sliceMs;
     this.#appliedIndex = appliedIndex;
     this.#told = told;
+    this.#isReady = isReady;
   }
 
   get appliedIndex(): LogIndex {
@@ -46,16 +59,25 @@ export class Applier {
     return this.#next < this.#entries.length;
   }
 
+  /** True when the first of them waits for something from the disk: another try is of no use before that is there. */
+  get stalled(): boolean {
+    return this.#stalled;
+  }
+
   /** Takes over `entries`, which follow those before. */
   push(entries: readonly Entry[]): void {
     for (const entry of entries) this.#entries.push(entry);
   }
 
-  /** Applies entries until none waits or the slice is over. */
+  /** Applies entries until none waits, one has to wait for the disk, or the slice is over. */
   run(): void {
     const endMs = this.#clock.monotonicMs() + this.#sliceMs;
+    this.#stalled = false;
     while (this.waiting) {
-      this.#apply(this.#entries[this.#next] as Entry);
+      const entry = this.#entries[this.#next] as Entry;
+      this.#stalled = entry.kind === EntryKind.command && !this.#isReady(entry.data);
+      if (this.#stalled) break;
+      this.#apply(entry);
       this.#next += 1;
       if (this.#clock.monotonicMs() >= endMs) break;
     }

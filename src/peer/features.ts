@@ -2,18 +2,21 @@
  * What changes how entries are applied, a mended mistake included, comes with a level: it is switched on by an entry of the
  * log once every voter runs a version that knows it, so that all peers do the same from the same entry on.
  *
- * History: 0, the first version. 1, entries that change the configuration. 2, schedules.
+ * History: 0, the first version. 1, entries that change the configuration. 2, schedules. 3, tasks that are due far ahead leave memory.
  */
 import { ByteReader, DecodeError } from '../base/bytes.ts';
 
 /** The newest level that this version knows. */
-export const FEATURE_LEVEL = 2;
+export const FEATURE_LEVEL = 3;
 
 /** From this level on the members of the cluster can be changed. */
 export const FEATURE_MEMBERSHIP = 1;
 
 /** From this level on the log may hold commands about schedules. */
 export const FEATURE_SCHEDULES = 2;
+
+/** From this level on tasks that are due far ahead leave memory. */
+export const FEATURE_FAR = 3;
 
 /** The level that an entry of kind `feature` switches on. @throws DecodeError when it is one that this version does not know */
 export function readFeature(data: Uint8Array): number {

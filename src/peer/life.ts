@@ -163,6 +163,9 @@ export class Life {
         damaged: (error) => {
           this.#scrubbed(error, storage);
         },
+        unreadable: (error) => {
+          if (isPresent()) this.#unreadable(error, storage);
+        },
         failed: (error) => {
           if (isPresent()) this.#failed(error);
         },
@@ -380,7 +383,13 @@ export class Life {
   #scrubbed(cause: unknown, from: OpenedStorage): void {
     if (!(cause instanceof StorageError) || cause.code !== 'STATE_DAMAGED') return this.#failed(cause);
     this.#ports.logger.warn('a record of the state is damaged', { reason: cause.finding });
-    if (this.#directory.alone) return;
+    if (!this.#directory.alone) this.#unreadable(cause, from);
+  }
+
+  /** A read failed without which this peer cannot go on. Where others have a copy, damage is made good. */
+  #unreadable(cause: unknown, from: OpenedStorage): void {
+    const isDamage = cause instanceof StorageError && cause.code === 'STATE_DAMAGED';
+    if (!isDamage || this.#directory.alone) return this.#failed(cause);
     this.#stateDamaged(cause, from).catch((failure: unknown) => {
       this.#failed(failure);
     });

@@ -43,6 +43,8 @@ export interface MemberHooks {
   install(snapshot: ReadySnapshot): void;
   /** A read of the state that nobody waits for failed. */
   damaged(error: unknown): void;
+  /** A read of the state failed without which nothing more can be applied. */
+  unreadable(error: unknown): void;
   /** Something broke: a failure of the storage may be survived by opening it anew, everything else must not be. */
   failed(error: unknown): void;
 }

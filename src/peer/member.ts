@@ -22,7 +22,8 @@ import { ClockGuard } from './clock-guard.ts';
 import type { AppliedCluster } from './configuration.ts';
 import { applyMembers, decodeApplied, encodeApplied, foundedCluster } from './configuration.ts';
 import { decodeEnvelope, isAnswer } from './envelope.ts';
-import { FEATURE_LEVEL, readFeature } from './features.ts';
+import { FEATURE_FAR, FEATURE_LEVEL, readFeature } from './features.ts';
+import { FarBodies } from './far-bodies.ts';
 import { checkEntries } from './incoming.ts';
 import type { Instant } from './log-time.ts';
 import { instantOf, LogTime } from './log-time.ts';
@@ -67,6 +68,7 @@ export class Member {
   readonly #proposer: Proposer;
   readonly #reads: ReadQueue;
   readonly #applier: Applier;
+  readonly #far: FarBodies;
   readonly #loop: ReadyLoop;
   readonly #ticker: Ticker;
   readonly quorum: QuorumWatch;
@@ -101,10 +103,18 @@ export class Member {
     this.batcher = new Batcher(limits);
     this.#wishes = new OperatorWishes(raft);
     this.#reads = new ReadQueue(limits.readsMax);
-    this.#applier = new Applier(scheduler, clock, limits.applySliceMs, raft.appliedIndex, (entry, outcome) => {
-      this.#applied(entry, outcome);
-    });
     const around = { guard: this.#guard.bind(this), failed: hooks.failed, wake: this.wake.bind(this) };
+    this.#far = new FarBodies(scheduler, storage.state, { ...around, unreadable: hooks.unreadable });
+    this.#applier = new Applier(
+      scheduler,
+      clock,
+      limits.applySliceMs,
+      raft.appliedIndex,
+      (entry, outcome) => {
+        this.#applied(entry, outcome);
+      },
+      (batch) => this.#far.ready(batch),
+    );
     this.#loop = this.#makeLoop(around);
     const { wake, failed } = around;
     const { tickMs } = cluster.timings;
@@ -359,6 +369,7 @@ export class Member {
       if (this.serving) this.quorum.tick();
       if (this.#wishes.waiting) this.#wishes.tick();
       this.#proposer.tick();
+      this.#far.readAhead();
       // Where nothing came of it only a leader has anything to do: things fall due.
       // Not at once: a turn of the event loop, whatever it begins with, has one turn of the crank.
       if (this.#leads !== undefined || this.raft.hasReady()) this.wake();
@@ -417,6 +428,7 @@ export class Member {
       entry.kind === EntryKind.feature
         ? { ...applied, featureLevel: Math.max(applied.featureLevel, readFeature(entry.data)) }
         : applyMembers(applied, entry.index, decodeMembers(entry.data));
+    if (next.featureLevel >= FEATURE_FAR) this.#parts.scheduler.enableFar();
     if (next.featureLevel !== applied.featureLevel)
       this.#parts.ports.logger.info('features are switched on', { level: next.featureLevel, known: FEATURE_LEVEL });
     this.membership.appliedTo(next);

@@ -111,7 +111,7 @@ export class ReadyLoop {
       raft.applied(applier.appliedIndex);
     }
     reads.release(applier.appliedIndex);
-    if (applier.waiting || raft.hasReady()) this.#hooks.wake();
+    if ((applier.waiting && !applier.stalled) || raft.hasReady()) this.#hooks.wake();
   }
 
   /** Tells `to` by the given message; the transport drops it when it cannot. */

@@ -2,7 +2,7 @@
 import { noteEvent } from './history-notes.ts';
 import { BY, EVENT, REASON } from './history.ts';
 import type { CancelAnswer, Reply } from './outcome.ts';
-import { answerOfGone } from './complete.ts';
+import { bringBack } from './far/far.ts';
 import { FLAGS, NO_ROW, ROW_MASK } from './rows.ts';
 import type { State } from './state.ts';
 import { STATE } from './states.ts';
@@ -18,8 +18,9 @@ export function cancel(state: State, namespaceName: string, numbers: readonly nu
 }
 
 function cancelOne(state: State, namespace: number, number: number, principal: number): CancelAnswer {
-  const row = state.memory.pages.rowOf(number);
-  if (row === NO_ROW) return answerOfGone(state, number);
+  let row = state.memory.pages.rowOf(number);
+  if (row === NO_ROW) row = bringBack(state, namespace, number);
+  if (row === NO_ROW) return state.memory.blocks.idOf(number) === undefined ? 'NOT_FOUND' : 'ALREADY_FINAL';
   if (templateOf(state, row).namespace !== namespace) return 'NOT_FOUND';
   return cancelRow(state, row, BY.principal, principal);
 }

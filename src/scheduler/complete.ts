@@ -51,8 +51,10 @@ export function complete(state: State, entry: Uint8Array, reader: ByteReader): R
   return { type: 'completed', answers };
 }
 
-/** What to say of a task that has no row. */
-export function answerOfGone(state: State, number: number): 'ALREADY_FINAL' | 'NOT_FOUND' {
+/** What to say of the attempt of a task that has no row. */
+export function answerOfGone(state: State, number: number): 'STALE_LEASE' | 'ALREADY_FINAL' | 'NOT_FOUND' {
+  // One that is far has not begun, so whoever says that it runs is wrong.
+  if (state.memory.pages.farTagOf(number) !== 0) return 'STALE_LEASE';
   return state.memory.blocks.idOf(number) === undefined ? 'NOT_FOUND' : 'ALREADY_FINAL';
 }
 

@@ -1,5 +1,6 @@
 /** Every invariant of the whole state, checked the slow way: for tests and the simulator. */
 import { assert } from '../base/assert.ts';
+import { checkFar } from './far/check.ts';
 import type { Group } from './groups.ts';
 import { PRIORITY_MAX } from './limits.ts';
 import { FLAGS, NO_ROW, ROW_MASK } from './rows.ts';
@@ -13,6 +14,7 @@ import { EMPTYING, type Worker, WORKER } from './workers.ts';
 /** @throws InvariantError that names what does not hold */
 export function checkState(state: State): void {
   const counted = checkRows(state);
+  addFar(state, counted);
   for (const template of state.templates.slots) checkTemplate(template, counted.templates);
   checkCounts(state, counted.byQueue);
   let waiting = 0;
@@ -69,6 +71,17 @@ function checkRows(state: State): Counted {
   }
   assert(used === state.rows.used, 'rows in use equal a recount');
   return counted;
+}
+
+/** Far tasks count as if they had rows. */
+function addFar(state: State, counted: Counted): void {
+  for (const [id, count] of checkFar(state)) {
+    const template = state.templates.slots.at(id);
+    counted.templates.set(template, (counted.templates.get(template) ?? 0) + count);
+    const counts = counted.byQueue.get(template.queue.slot) ?? TASK_STATES.map(() => 0);
+    counts[STATE.scheduled] = (counts[STATE.scheduled] as number) + count;
+    counted.byQueue.set(template.queue.slot, counts);
+  }
 }
 
 function checkTimer(state: State, row: number): void {

@@ -28,10 +28,16 @@ export interface SchedulerLimits {
   readonly errorBytesMax: number;
   /** How far ahead a task may be due, in ms. */
   readonly delayMsMax: number;
-  /** Tasks that are not final, over all namespaces. */
+  /** Tasks that are not final and in memory, over all namespaces. Those that come back into it come in whatever there is. */
   readonly liveTasksMax: number;
   /** Bytes of their payloads, headers and checkpoints together. */
   readonly liveBytesMax: number;
+  /** Tasks that wait outside of memory, since they are due far ahead, over all namespaces. */
+  readonly farTasksMax: number;
+  /** Bytes of their payloads and headers together. */
+  readonly farBytesMax: number;
+  /** A task leaves memory when it is due in two of these or more, in ms. Blocks of far tasks are for one of these each. */
+  readonly farSpanMs: number;
   /** Names of namespaces, types, queues, principals and required labels that were ever used. */
   readonly namesMax: number;
   /** Queues of one namespace. */
@@ -109,6 +115,9 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   delayMsMax: 10 * 366 * DAY_MS,
   liveTasksMax: 5_000_000,
   liveBytesMax: 4 * GIB,
+  farTasksMax: 10_000_000,
+  farBytesMax: 8 * GIB,
+  farSpanMs: HOUR_MS,
   namesMax: 1_000_000,
   queuesMax: 10_000,
   labelsMax: 64,
@@ -177,7 +186,8 @@ export function schedulerLimits(overrides: Partial<SchedulerLimits> = {}): Sched
   assert(limits.existingMax >= limits.batchTasksMax, 'the largest single answer can be kept');
   assert(limits.scheduleInstantsMax >= 4, 'a schedule that takes instants has two and room for others');
   assert(limits.slotsMax <= ATTEMPTS_MAX, 'slots fit their column');
-  assert(limits.liveTasksMax < 2 ** 31, 'rows are numbered with 32 bits');
+  assert(limits.liveTasksMax + limits.farTasksMax < 2 ** 30, 'rows are numbered with 30 bits');
+  assert(limits.farSpanMs >= 2, 'a span has a half');
   assert(limits.namesMax < 2 ** 31, 'names are numbered with 32 bits');
   return limits;
 }

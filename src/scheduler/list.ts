@@ -6,13 +6,14 @@ import { TASK_STATES, FIRST_FINAL } from './states.ts';
 import { templateOf } from './task-moves.ts';
 import type { ListedTask, TaskFilter, TaskPage, TaskView } from './views.ts';
 
-/** Numbers without a task, or finished ones that cannot match, that weigh as much as a task that was looked at. */
+/** Numbers without a task, or tasks in blocks that cannot match, that weigh as much as a task that was looked at. */
 const NUMBERS_PER_LOOK = 32;
 
 /** Tasks with numbers below `cursor`, newest first. */
 export function listTasks(state: State, filter: TaskFilter, cursor: number | undefined, limit: number): TaskPage {
   const { pages, blocks } = state.memory;
   const tasks: ListedTask[] = [];
+  const wantsFar = filter.states === undefined || filter.states.includes('scheduled');
   const wantsFinished =
     filter.states === undefined || filter.states.some((of) => TASK_STATES.indexOf(of) >= FIRST_FINAL);
   let number = Math.min(cursor ?? state.meta.nextNumber, state.meta.nextNumber);
@@ -23,6 +24,10 @@ export function listTasks(state: State, filter: TaskFilter, cursor: number | und
     looks -= row === NO_ROW ? 1 : NUMBERS_PER_LOOK;
     if (row !== NO_ROW) {
       if (rowMatches(state, row, filter)) tasks.push(viewTask(state, row));
+    } else if (pages.farTagOf(number) !== 0) {
+      if (!wantsFar) continue;
+      looks -= NUMBERS_PER_LOOK - 1;
+      tasks.push({ number, farBlock: state.far.byTag(pages.farTagOf(number)).id });
     } else if (wantsFinished) {
       const block = blocks.idOf(number);
       if (block === undefined) continue;
@@ -45,7 +50,7 @@ function rowMatches(state: State, row: number, filter: TaskFilter): boolean {
   );
 }
 
-/** True when `task` is one that `filter` shows; for the finished tasks of a page, once they were read. */
+/** True when `task` is one that `filter` shows; for the tasks of a page that are in blocks, once they were read. */
 export function matchesFilter(task: TaskView, filter: TaskFilter): boolean {
   return (
     task.namespace === filter.namespace &&

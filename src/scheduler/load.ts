@@ -1,5 +1,6 @@
 /** Makes a state of the records of a checkpoint. */
 import { DecodeError } from '../base/bytes.ts';
+import { settleFar } from './far/far.ts';
 import { BODY_TABLE_IDS_FROM, TABLE_IDS } from './memory/table-ids.ts';
 import { readRecordKey } from './memory/records.ts';
 import type { State } from './state.ts';
@@ -18,6 +19,13 @@ export function loadRecord(state: State, key: Uint8Array, value: Uint8Array): vo
       throw new DecodeError(`the block ${id} of finished tasks is not what its directory says`);
     return;
   }
+  if (table === TABLE_IDS.farBlocks) {
+    const id = readRecordKey(key);
+    if (state.far.isMissing(id)) state.checkpoints.restore(key, value);
+    else if (!state.far.isBody(id, value))
+      throw new DecodeError(`the block ${id} of far tasks is not what its directory says`);
+    return;
+  }
   if (table < BODY_TABLE_IDS_FROM) state.checkpoints.restore(key, value);
 }
 
@@ -27,10 +35,12 @@ export function loadRecord(state: State, key: Uint8Array, value: Uint8Array): vo
  */
 export function* settleLoad(state: State): Generator<void, void> {
   const { memory, queues, templates, workers, schedules, line, records, meta } = state;
-  memory.restored(meta.nextNumber);
+  memory.restored(meta.nextNumber, state.far.tasks);
+  state.far.restored();
   yield;
   queues.settle();
   templates.settle();
+  settleFar(state);
   yield* records.settle();
   yield* schedules.settle();
   workers.settle();

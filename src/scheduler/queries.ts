@@ -248,6 +248,8 @@ export function viewCounters(state: State): SchedulerCounters {
   return {
     liveTasks: state.rows.used,
     liveBytes: state.liveBytes,
+    farTasks: state.far.tasks,
+    farBytes: state.far.taskBytes,
     scheduled: counts[STATE.scheduled] as number,
     pending: counts[STATE.pending] as number,
     running: counts[STATE.running] as number,

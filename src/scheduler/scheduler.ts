@@ -7,6 +7,7 @@
  *
  * One entry is applied so:
  *
+ *     far tasks   that are to be near again                far/
  *     time        schedules and timers that are due        schedules/ timers.ts
  *     leftovers   tasks of lost and drained workers        emptying.ts
  *     commands    in order                                 submit.ts complete.ts cancel.ts attach.ts worker-commands.ts schedules/
@@ -14,8 +15,8 @@
  *     placement   ready tasks meet free slots              placement.ts  (line.ts groups.ts worker-classes.ts)
  *     purge       blocks of finished tasks whose time is over
  *
- * Tasks move as `states.ts` draws it. Those that are not final have a row (`rows.ts`), those that are lie in blocks as bytes
- * (`finished.ts`); what they have in common is in templates (`templates.ts`). `memory/` has the structures below all this.
+ * Tasks move as `states.ts` draws it. Those that are not final have a row (`rows.ts`), or lie in blocks as bytes while they are due far
+ * ahead (`far/`), those that are lie in other blocks (`finished.ts`); what they have in common is in templates (`templates.ts`). `memory/` has the structures below all this.
  *
  * Invariants, all checked by `invariants.ts`
  * - Log time never goes back, and nothing is done before it is due.
@@ -28,13 +29,12 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Crc32, Hash64 } from '../base/hash.ts';
-import { attach } from './attach.ts';
+import { applyCommand } from './apply-command.ts';
 import { BatchReader } from './batch.ts';
-import { cancel } from './cancel.ts';
-import type { Command } from './command.ts';
-import { complete, extendRun, saveCheckpoint } from './complete.ts';
-import { checkFormat, decodeBody } from './decode.ts';
 import { emptyWorkers } from './emptying.ts';
+import { farBlockKey } from './far/far-blocks.ts';
+import { openFar, readFar } from './far/far.ts';
+import { farAhead, type FarNeed, farNeeds } from './far/far-needs.ts';
 import { readFinished } from './finished.ts';
 import { checkState } from './invariants.ts';
 import { type SchedulerLimits, schedulerLimits } from './limits.ts';
@@ -42,7 +42,7 @@ import { listTasks } from './list.ts';
 import { loadRecord, settleLoad } from './load.ts';
 import { LOAD_STEP } from './load-steps.ts';
 import { blockKey } from './memory/blocks.ts';
-import type { ApplyOutcome, Reply } from './outcome.ts';
+import type { ApplyOutcome } from './outcome.ts';
 import { canPlace, placeReady } from './placement.ts';
 import {
   assignmentsOf,
@@ -54,17 +54,15 @@ import {
   viewWorkers,
 } from './queries.ts';
 import { NO_ROW, ROW_MASK } from './rows.ts';
-import { applyScheduleCommand } from './schedules/apply.ts';
 import { buffersLeft, workBuffers } from './schedules/buffer.ts';
 import { fireSchedules } from './schedules/fire.ts';
 import { viewSchedule, viewWanting } from './schedules/view.ts';
 import { State } from './state.ts';
 import { STATE } from './states.ts';
-import { submit } from './submit.ts';
 import { fireTimers, nextDueMs, timersLeft } from './timers.ts';
-import { COMMAND_CODES } from './version.ts';
 import type {
   Assignment,
+  FarLocation,
   FinishedLocation,
   QueueView,
   ScheduleView,
@@ -75,8 +73,9 @@ import type {
   WantingSchedule,
   WorkerView,
 } from './views.ts';
-import { drainWorker, resumeWorker, termStarted, workerAway, workerLeft, workerLost } from './worker-commands.ts';
 
+export { farBlockKey } from './far/far-blocks.ts';
+export type { FarNeed } from './far/far-needs.ts';
 export { matchesFilter } from './list.ts';
 export { blockKey } from './memory/blocks.ts';
 export { BODY_TABLE_IDS_FROM } from './memory/table-ids.ts';
@@ -168,7 +167,10 @@ export class Scheduler {
       add: (key, value) => {
         loadRecord(state, key, value);
       },
-      missing: () => state.memory.blocks.missingBodies().map((id) => blockKey(id)),
+      missing: () => [
+        ...state.memory.blocks.missingBodies().map((id) => blockKey(id)),
+        ...state.far.missingBodies().map((id) => farBlockKey(id)),
+      ],
       settle,
       finish: (mark) => {
         settle(Number.POSITIVE_INFINITY);
@@ -211,7 +213,33 @@ export class Scheduler {
   }
 
   /**
-   * Applies one entry. The outcome is the caller's until the next entry.
+   * From now on tasks leave memory that are submitted and due far ahead. Every peer must be told at the same place of the log; again
+   * changes nothing.
+   */
+  enableFar(): void {
+    this.#state.far.enable();
+  }
+
+  /** Bodies that applying `batch` next needs and that are not in memory: read them and `giveFar`. @throws DecodeError */
+  farNeeds(batch: Uint8Array): readonly FarNeed[] {
+    return farNeeds(this.#state, batch);
+  }
+
+  /** The block of far tasks that will soon be needed whole and is not in memory. */
+  farAhead(): number | undefined {
+    return farAhead(this.#state);
+  }
+
+  /**
+   * What the state database has under `farBlockKey(need.block)`. What is not needed any more is ignored.
+   * @throws DecodeError when that is not the block as the state knows it
+   */
+  giveFar(need: FarNeed, body: Uint8Array | undefined): void {
+    this.#state.far.give(need.block, body, need.numbers);
+  }
+
+  /**
+   * Applies one entry, for which `farNeeds` names nothing. The outcome is the caller's until the next entry.
    * @throws DecodeError, InvariantError for what no correct peer proposes: halt the peer, its state is not to be used any more
    */
   apply(index: number, batch: Uint8Array): ApplyOutcome {
@@ -225,93 +253,22 @@ export class Scheduler {
     state.meta.logTimeMs = Math.max(1, entry.logTimeMs);
     this.#appliedIndex = index;
     const { movesMax } = state.limits;
+    openFar(state);
     // Schedules come first and leave at least half of the entry to others.
     let moves = fireSchedules(state, Math.ceil(movesMax / 2));
     moves += fireTimers(state, movesMax - moves);
     if (moves < movesMax) moves += emptyWorkers(state, movesMax - moves);
-    while (entry.next()) state.replies.push(this.#applyCommand(entry, batch));
+    while (entry.next()) state.replies.push(applyCommand(state, entry, batch));
     if (moves < movesMax) moves += emptyWorkers(state, movesMax - moves);
     if (moves < movesMax) moves += workBuffers(state, movesMax - moves);
     placeReady(state, movesMax);
     if (moves < movesMax) state.memory.blocks.purge(state.nowMs, movesMax - moves);
+    state.far.forgetTaken();
     if (state.marked) this.#mark(index);
     assert(state.replies.length === entry.count, 'every command is answered');
     this.#outcome.schedulesWant = state.schedules.wants(state.nowMs);
     this.#outcome.marked = state.marked;
     return this.#outcome;
-  }
-
-  #applyCommand(entry: BatchReader, batch: Uint8Array): Reply {
-    const state = this.#state;
-    const { reader } = entry;
-    const code = reader.u8();
-    checkFormat(reader.u8());
-    const principal = state.nameCache.read(batch, reader);
-    if (code === COMMAND_CODES.submit) return submit(state, batch, reader, entry.commandEnd, principal);
-    if (code === COMMAND_CODES.complete) return complete(state, batch, reader);
-    return this.#applyRare(decodeBody(code, reader), principal);
-  }
-
-  #applyRare(command: Command, principal: string): Reply {
-    const state = this.#state;
-    switch (command.type) {
-      case 'tick':
-        return { type: 'ok' };
-      case 'checkpointMark':
-        state.marked = true;
-        return { type: 'ok' };
-      case 'termStarted':
-        return termStarted(state, command.term);
-      case 'openSession':
-        return this.#openSession(command.session);
-      case 'endSession':
-        return this.#endSession(command.session);
-      case 'cancel':
-        return cancel(state, command.namespace, command.numbers, principal);
-      case 'saveCheckpoint':
-        return saveCheckpoint(state, command.number, command.fencingToken, command.checkpoint);
-      case 'extendRun':
-        return extendRun(state, command.number, command.fencingToken, command.runMs);
-      case 'workerAttached':
-        return attach(state, command);
-      case 'workerAway':
-        return workerAway(state, command.worker, command.instance);
-      case 'workerLost':
-        return workerLost(state, command.worker, command.instance, command.capsFreeAtMs);
-      case 'workerLeft':
-        return workerLeft(state, command.worker, command.instance);
-      case 'drainWorker':
-        return drainWorker(state, command.worker, command.deadlineMs);
-      case 'resumeWorker':
-        return resumeWorker(state, command.worker);
-      case 'submit':
-      case 'complete':
-        assert(false, 'submissions and completions are read straight from the entry');
-      case 'putSchedule':
-      case 'deleteSchedule':
-      case 'pauseSchedule':
-      case 'resumeSchedule':
-      case 'triggerSchedule':
-      case 'backfillSchedule':
-      case 'advanceSchedule':
-        return applyScheduleCommand(state, command, principal);
-    }
-  }
-
-  #openSession(id: string): Reply {
-    const { sessions, meta } = this.#state;
-    if (sessions.find(id) !== undefined) return { type: 'ok' };
-    if (!sessions.hasRoom) return { type: 'refused', code: 'SESSION_LIMIT', position: -1 };
-    sessions.open(id, meta.nextSession);
-    meta.nextSession += 1;
-    return { type: 'ok' };
-  }
-
-  #endSession(id: string): Reply {
-    const { sessions } = this.#state;
-    const session = sessions.find(id);
-    if (session !== undefined) sessions.end(session);
-    return { type: 'ok' };
   }
 
   #mark(index: number): void {
@@ -359,6 +316,7 @@ export class Scheduler {
   checkpointWritten(index: number): void {
     this.#state.checkpoints.written(index);
     this.#state.memory.written();
+    this.#state.far.written();
   }
 
   /** What to deliver to the worker on which the task runs; undefined when it does not run. */
@@ -376,10 +334,12 @@ export class Scheduler {
   }
 
   /** A task: as it is, or which block to read it from, or nothing. */
-  task(number: number): TaskView | FinishedLocation | undefined {
+  task(number: number): TaskView | FinishedLocation | FarLocation | undefined {
     const state = this.#state;
     const row = state.memory.pages.rowOf(number);
     if (row !== NO_ROW) return viewTask(state, row);
+    const tag = state.memory.pages.farTagOf(number);
+    if (tag !== 0) return { farBlock: state.far.byTag(tag).id };
     const block = state.memory.blocks.idOf(number);
     return block === undefined ? undefined : { finishedBlock: block };
   }
@@ -387,6 +347,17 @@ export class Scheduler {
   /** A block of finished tasks, while it is in memory. */
   block(blockId: number): Uint8Array | undefined {
     return this.#state.memory.blocks.body(blockId);
+  }
+
+  /** A block of far tasks, while it is in memory. */
+  farBlock(blockId: number): Uint8Array | undefined {
+    const block = this.#state.far.byId(blockId);
+    return block === undefined ? undefined : this.#state.far.bodyOf(block);
+  }
+
+  /** A far task out of its block; undefined when it is not in that any more. @throws DecodeError when the block is damaged */
+  readFar(blockId: number, body: Uint8Array, number: number): TaskView | undefined {
+    return readFar(this.#state, blockId, body, number);
   }
 
   /** A finished task out of its block. @throws DecodeError when the block is damaged */

@@ -6,6 +6,7 @@ import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
 import type { TaskTemplate } from './command.ts';
+import { FarBlocks } from './far/far-blocks.ts';
 import { Line, type RequiredLabels } from './line.ts';
 import type { SchedulerLimits } from './limits.ts';
 import { Checkpoints } from './memory/checkpoints.ts';
@@ -32,6 +33,7 @@ export class State {
   readonly limits: SchedulerLimits;
   readonly crc32: Crc32;
   readonly memory: Memory;
+  readonly far: FarBlocks;
   readonly meta: Meta;
   readonly queues: Queues;
   readonly templates: Templates;
@@ -48,7 +50,7 @@ export class State {
   readonly running: DueRows = new DueRows();
   /** By code of the state, over everything; the final ones count what ever ended so. Invariant: the sum over the queues. */
   readonly counts: Float64Array = new Float64Array(TASK_STATES.length);
-  /** Payloads, headers and checkpoints of the tasks that are not final. */
+  /** Payloads, headers and checkpoints of the tasks that have rows. */
   liveBytes = 0;
   readonly writer: ByteWriter = new ByteWriter(4096);
   readonly records: TaskRecords;
@@ -75,6 +77,7 @@ export class State {
       namesMax: limits.namesMax,
       keysMax: limits.keysMax,
     });
+    this.far = new FarBlocks({ crc32, farSpanMs: limits.farSpanMs });
     this.meta = new Meta(crc32);
     this.line = new Line(this.rows, this.#requiredLabels());
     this.queues = new Queues(crc32, (nameNumber) => this.memory.names.nameOf(nameNumber));
@@ -96,6 +99,8 @@ export class State {
       this.schedules.progress,
       this.tasks,
       ...this.memory.tables,
+      this.far.directory,
+      this.far.bodies,
     ]);
   }
 

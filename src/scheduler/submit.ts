@@ -8,11 +8,12 @@ import { isName } from '../base/ids.ts';
 import type { Labels, TaskTemplate } from './command.ts';
 import { decodeCount, decodeEncoding, decodeTemplate } from './decode-parts.ts';
 import { ATTEMPTS_MAX, PRIORITY_MAX, type SchedulerLimits } from './limits.ts';
+import { firstDueMs, isFar, putAway } from './far/far.ts';
 import { makeRow, setHeaders } from './new-row.ts';
 import type { Refusal, Reply, SchedulerErrorCode, Submitted } from './outcome.ts';
 import { ROW_MASK } from './rows.ts';
 import type { State } from './state.ts';
-import { makeReady, setTimer } from './task-moves.ts';
+import { makeReady, setTimer, templateOf } from './task-moves.ts';
 import type { Template } from './templates.ts';
 import { TASK_BITS } from './version.ts';
 
@@ -119,6 +120,8 @@ function check(
   const tasksAt = reader.position;
   const keyed = new KeyCheck(state, namespace);
   let bytes = 0;
+  let farTasks = 0;
+  let farBytes = 0;
   for (let position = 0; position < count; position += 1) {
     const bits = reader.u8();
     if (bits > TASK_BITS_ALL) throw new DecodeError('a task has bits that are unknown here');
@@ -130,6 +133,8 @@ function check(
     const payloadAt = reader.position;
     reader.skip(payloadBytes);
     let headersBytes = 0;
+    let runAtMs = 0;
+    const existingBefore = keyed.existingCount;
     if ((bits & ~3) !== 0) {
       if ((bits & TASK_BITS.headers) !== 0) {
         decodeEncoding(reader.u8());
@@ -137,7 +142,8 @@ function check(
         reader.skip(headersBytes);
       }
       const key = (bits & TASK_BITS.key) === 0 ? undefined : reader.ascii();
-      if (!readsDue(state, reader, bits)) return refusal('INVALID_ARGUMENT', position);
+      runAtMs = readDueMs(state, reader, bits);
+      if (runAtMs > state.nowMs + limits.delayMsMax) return refusal('INVALID_ARGUMENT', position);
       if (key !== undefined) {
         const payload = entry.subarray(payloadAt, payloadAt + payloadBytes);
         const code = keyed.check(position, key, plan, payload);
@@ -147,25 +153,39 @@ function check(
     if (payloadBytes > limits.payloadBytesMax || headersBytes > limits.headersBytesMax) {
       return refusal('INVALID_ARGUMENT', position);
     }
-    bytes += payloadBytes + headersBytes;
+    if (runAtMs === 0 || !leavesMemory(state, plan, runAtMs)) {
+      bytes += payloadBytes + headersBytes;
+    } else if (keyed.existingCount === existingBefore) {
+      farTasks += 1;
+      farBytes += payloadBytes + headersBytes;
+    }
   }
   if (reader.position !== end) throw new DecodeError('a submission is not as long as it says');
-  const created = count - keyed.existingCount;
-  if (state.rows.used + created > limits.liveTasksMax || state.liveBytes + bytes > limits.liveBytesMax) {
+  const near = count - keyed.existingCount - farTasks;
+  if (state.rows.used + near > limits.liveTasksMax || state.liveBytes + bytes > limits.liveBytesMax) {
+    return refusal('TASK_LIMIT', -1);
+  }
+  const { far } = state;
+  if (far.tasks + farTasks > limits.farTasksMax || far.taskBytes + farBytes > limits.farBytesMax) {
     return refusal('TASK_LIMIT', -1);
   }
   if (!hasRoomForNames(state, namespace, plans)) return refusal('QUEUE_LIMIT', -1);
   return { plans, count, tasksAt, existing: keyed.existing, hashes: keyed.hashes };
 }
 
-/** Reads when the task is due; false when that is further away than allowed. */
-function readsDue(state: State, reader: ByteReader, bits: number): boolean {
+/** Reads when the task is due; 0 for at once. */
+function readDueMs(state: State, reader: ByteReader, bits: number): number {
   if ((bits & TASK_BITS.runAt) !== 0) {
     if ((bits & TASK_BITS.delay) !== 0) throw new DecodeError('a task has an instant and a delay');
-    return reader.varint() <= state.nowMs + state.limits.delayMsMax;
+    return reader.varint();
   }
-  if ((bits & TASK_BITS.delay) !== 0) return reader.varint() <= state.limits.delayMsMax;
-  return true;
+  return (bits & TASK_BITS.delay) === 0 ? 0 : state.nowMs + reader.varint();
+}
+
+/** True when a task of the template of `plan` that is to run at `runAtMs` will be among the far ones. */
+function leavesMemory(state: State, plan: Plan, runAtMs: number): boolean {
+  const totalMs = plan.template?.totalMs ?? plan.read?.timeouts.totalMs ?? 0;
+  return isFar(state, firstDueMs(state.nowMs, runAtMs, totalMs));
 }
 
 /** True when the names and queues that tasks of new templates bring, and those of a namespace and a principal, have room. */
@@ -291,9 +311,7 @@ function readRest(
       segment.key[at] = state.memory.keys.add(namespace, key, segment.number[at] as number, hash) + 1;
     }
   }
-  if ((bits & TASK_BITS.runAt) !== 0) return reader.varint();
-  if ((bits & TASK_BITS.delay) !== 0) return state.nowMs + reader.varint();
-  return 0;
+  return readDueMs(state, reader, bits);
 }
 
 /** The row is complete: it waits for its time, or in its line. */
@@ -305,7 +323,9 @@ function start(state: State, row: number, runAtMs: number): void {
   const segment = state.rows.segmentOf(row);
   segment.runAtMs[row & ROW_MASK] = runAtMs;
   segment.dueMs[row & ROW_MASK] = runAtMs;
-  setTimer(state, row);
+  const firstMs = firstDueMs(state.nowMs, runAtMs, templateOf(state, row).totalMs);
+  if (isFar(state, firstMs)) putAway(state, row, firstMs);
+  else setTimer(state, row);
 }
 
 /** True when a template is one that may be taken in. */

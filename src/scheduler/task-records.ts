@@ -238,6 +238,7 @@ export class TaskRecords implements RecordSource {
     for (let from = 0; from < keys.slotCount; from += LOAD_STEP) {
       keys.eachLive(from, from + LOAD_STEP, (number, slot) => {
         const row = memory.pages.rowOf(number);
+        if (row === NO_ROW && memory.pages.farTagOf(number) !== 0) return;
         if (row === NO_ROW) throw new DecodeError(`a key belongs to task ${number}, which is not there`);
         rows.segmentOf(row).key[row & ROW_MASK] = slot + 1;
       });

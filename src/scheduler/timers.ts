@@ -28,9 +28,12 @@ export function fireTimers(state: State, movesMax: number): number {
 
 function fireTasks(state: State, movesMax: number): number {
   const { nowMs } = state;
+  // Among far tasks that are not back yet none is due before its block is opened.
+  const backUntilMs = state.far.nextOpenMs ?? NEVER_MS;
   let moves = 0;
   while (moves < movesMax) {
-    const waitingMs = state.waiting.firstDueMs ?? NEVER_MS;
+    const firstMs = state.waiting.firstDueMs ?? NEVER_MS;
+    const waitingMs = firstMs > backUntilMs ? NEVER_MS : firstMs;
     const runningMs = mayTake(state) ? (state.running.firstDueMs ?? NEVER_MS) : NEVER_MS;
     if (Math.min(waitingMs, runningMs) > nowMs) return moves;
     moves += 1;
@@ -62,15 +65,20 @@ export function nextDueMs(state: State): number | undefined {
     slotFreeMs > state.nowMs ? slotFreeMs : NEVER_MS,
     state.memory.keys.nextFreeMs ?? NEVER_MS,
     state.memory.blocks.nextPurgeMs ?? NEVER_MS,
+    state.far.nextOpenMs ?? NEVER_MS,
   );
   return due === NEVER_MS ? undefined : due;
 }
 
-/** True when timers are due that an entry had no room for. */
+/** True when timers are due that an entry had no room for, or another block of far tasks. */
 export function timersLeft(state: State): boolean {
   const { nowMs } = state;
   return (
-    Math.min(state.waiting.firstDueMs ?? NEVER_MS, state.schedules.due.firstDueMs ?? NEVER_MS) <= nowMs ||
+    Math.min(
+      state.waiting.firstDueMs ?? NEVER_MS,
+      state.schedules.due.firstDueMs ?? NEVER_MS,
+      state.far.nextOpenMs ?? NEVER_MS,
+    ) <= nowMs ||
     (mayTake(state) && Math.min(state.running.firstDueMs ?? NEVER_MS, state.workers.nextDrainMs) <= nowMs) ||
     (state.memory.keys.nextFreeMs ?? NEVER_MS) <= nowMs
   );

@@ -105,6 +105,14 @@ export interface FinishedLocation {
   readonly finishedBlock: number;
 }
 
+/**
+ * Where a task is that is due far ahead: in this block, under `farBlockKey` in the state database when `Scheduler.farBlock` does
+ * not have it. When that was read it may have left the block: ask again.
+ */
+export interface FarLocation {
+  readonly farBlock: number;
+}
+
 /** What a worker must be given to run one attempt. */
 export interface Assignment {
   readonly number: number;
@@ -170,8 +178,12 @@ export interface WorkerView {
 
 /** Totals over everything. */
 export interface SchedulerCounters {
+  /** Tasks that are not final and have a row, and their bytes. */
   readonly liveTasks: number;
   readonly liveBytes: number;
+  /** Tasks that are due far ahead and wait outside of memory, and their bytes. They are among the scheduled ones. */
+  readonly farTasks: number;
+  readonly farBytes: number;
   readonly scheduled: number;
   readonly pending: number;
   readonly running: number;
@@ -203,8 +215,8 @@ export interface TaskFilter {
   readonly queue?: string;
 }
 
-/** An element of a page: a task, or the place where a finished one has to be looked up and filtered by `matchesFilter`. */
-export type ListedTask = TaskView | { readonly number: number; readonly finishedBlock: number };
+/** An element of a page: a task, or the place where one in a block has to be looked up and filtered by `matchesFilter`. */
+export type ListedTask = TaskView | ({ readonly number: number } & (FinishedLocation | FarLocation));
 
 /** A page of a list, newest first. */
 export interface TaskPage {

@@ -5,7 +5,7 @@ import { BatchWriter, commandMoves, encodeCommand } from '../../src/scheduler/ba
 import type { Blob, Command, Completion, TaskSubmission, TaskTemplate } from '../../src/scheduler/command.ts';
 import { type SchedulerLimits, TASK_DEFAULTS } from '../../src/scheduler/limits.ts';
 import type { ApplyOutcome, Reply, Submitted } from '../../src/scheduler/outcome.ts';
-import { type Mark, Scheduler } from '../../src/scheduler/scheduler.ts';
+import { farBlockKey, type Mark, Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { TaskView } from '../../src/scheduler/views.ts';
 
 export const hash = (bytes: Uint8Array, seed?: number): number => crc32(bytes, seed ?? 0);
@@ -81,6 +81,7 @@ export class Driver {
   applyBytes(bytes: Uint8Array): KeptOutcome {
     this.index += 1;
     this.log.push({ index: this.index, bytes });
+    this.provide(this.scheduler, bytes);
     const { replies, assigned, aborts, finished, occurrences } = this.scheduler.apply(this.index, bytes);
     if (this.checks) this.scheduler.checkInvariants();
     const kept = {
@@ -201,12 +202,27 @@ export class Driver {
   task(number: number): TaskView {
     const found = this.scheduler.task(number);
     if (found === undefined) throw new Error(`there is no task ${number}`);
-    if (!('finishedBlock' in found)) return found;
+    if ('number' in found) return found;
+    if ('farBlock' in found) return this.#farTask(found.farBlock, number);
     const block = this.scheduler.block(found.finishedBlock);
     if (block === undefined) throw new Error(`block ${found.finishedBlock} is not in memory`);
     const view = this.scheduler.readFinished(block, number);
     if (view === undefined) throw new Error(`task ${number} is not in its block`);
     return view;
+  }
+
+  #farTask(id: number, number: number): TaskView {
+    const body = this.scheduler.farBlock(id) ?? this.database.get(keyText(farBlockKey(id)))?.value;
+    const view = body === undefined ? undefined : this.scheduler.readFar(id, body, number);
+    if (view === undefined) throw new Error(`the far task ${number} is not in its block`);
+    return view;
+  }
+
+  /** Gives `scheduler` what it needs to apply `bytes`, as a peer does from its disk. */
+  provide(scheduler: Scheduler, bytes: Uint8Array): void {
+    for (const need of scheduler.farNeeds(bytes)) {
+      scheduler.giveFar(need, this.database.get(keyText(farBlockKey(need.block)))?.value);
+    }
   }
 
   /** Drains what is marked into the database. */

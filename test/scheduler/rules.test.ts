@@ -266,7 +266,7 @@ describe('lists', () => {
       const page = driver.scheduler.list(filter, cursor, 7);
       expect(page.tasks.length).toBeLessThanOrEqual(7);
       for (const found of page.tasks) {
-        const view = 'finishedBlock' in found ? driver.task(found.number) : found;
+        const view = 'state' in found ? found : driver.task(found.number);
         if (matchesFilter(view, filter)) seen.push(view.number);
       }
       cursor = page.cursor;

@@ -97,11 +97,12 @@ export class Memory {
    * Ends a restore, when every record was taken in and every row was entered into `pages`.
    *
    * @param nextNumber The number that the next task gets.
+   * @param farTasks Tasks in blocks of far ones, which are no affair of this folder but for their numbers.
    * @throws DecodeError when the records contradict each other.
    */
-  restored(nextNumber: number): void {
+  restored(nextNumber: number, farTasks = 0): void {
     this.names.restored();
     this.blocks.restored();
-    this.pages.restored(nextNumber);
+    this.pages.restored(nextNumber, farTasks);
   }
 }

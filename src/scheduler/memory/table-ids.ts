@@ -8,8 +8,10 @@ export const TABLE_IDS = {
   payloadDirectory: 3,
   names: 4,
   keys: 5,
+  farDirectory: 6,
   blocks: 240,
   payloads: 241,
+  farBlocks: 242,
 } as const;
 
 /**

@@ -18,6 +18,7 @@ import type {
 } from '../../../src/peer/types.ts';
 import { commandMoves, encodeCommand } from '../../../src/scheduler/batch.ts';
 import type { Command } from '../../../src/scheduler/command.ts';
+import type { SchedulerLimits } from '../../../src/scheduler/limits.ts';
 import { TASK_DEFAULTS } from '../../../src/scheduler/limits.ts';
 import type { DataDirectoryOptions } from '../../../src/storage/data-directory.ts';
 import { openDataDirectory } from '../../../src/storage/data-directory.ts';
@@ -75,6 +76,8 @@ export class TestCluster {
   wrapDisk: (disk: Disk, id: PeerId) => Disk = (disk) => disk;
   /** Over what a directory is opened with. */
   storageOptions: Partial<DataDirectoryOptions> = {};
+  /** Over the bounds of the state. */
+  schedulerLimits: Partial<SchedulerLimits> = {};
   /** Told of each process before it starts, so that more can be put into it. */
   onMade: (made: MadeProcess) => void = () => {};
 
@@ -252,7 +255,12 @@ export class TestCluster {
       alive: true,
       backlog: undefined,
       peer: new Peer(
-        { self: id, cluster: this.#files.get(id) ?? this.config, limits: this.#limits },
+        {
+          self: id,
+          cluster: this.#files.get(id) ?? this.config,
+          limits: this.#limits,
+          schedulerLimits: this.schedulerLimits,
+        },
         {
           clock: site.clock,
           timers,

@@ -199,7 +199,7 @@ export class FakePeer {
   async listTasks(filter: TaskFilter, cursor: number | undefined, limit: number): Promise<TaskListPage> {
     await Promise.resolve();
     const page = this.scheduler.list(filter, cursor, limit);
-    const tasks = page.tasks.map((listed) => ('finishedBlock' in listed ? this.#view(listed.number)! : listed));
+    const tasks = page.tasks.map((listed) => ('state' in listed ? listed : this.#view(listed.number)!));
     return { tasks: tasks.filter((task) => matchesFilter(task, filter)), cursor: page.cursor };
   }
 
@@ -235,7 +235,8 @@ export class FakePeer {
 
   #view(number: number): TaskView | undefined {
     const found = this.scheduler.task(number);
-    if (found === undefined || !('finishedBlock' in found)) return found;
+    if (found === undefined || 'number' in found) return found;
+    if ('farBlock' in found) throw new Error('nothing was switched on that has tasks leave memory');
     return this.scheduler.readFinished(this.scheduler.block(found.finishedBlock)!, number);
   }
 

@@ -1,0 +1,106 @@
+/**
+ * Reads what applying needs of tasks that are due far ahead, which are on the disk: before an entry is applied that opens a block of them or
+ * cancels some, and a little before the next block is opened anyway.
+ *
+ *     entry ──everything is in memory──▶ applied
+ *       └──────▶ waits, and so do those behind it ──read, checked, given to the state machine──▶ applied
+ *
+ * A body that is missing or not as the state knows it is damage to the state database, which other peers can make good.
+ */
+import { DecodeError } from '../base/bytes.ts';
+import type { FarNeed, Scheduler } from '../scheduler/scheduler.ts';
+import { farBlockKey } from '../scheduler/scheduler.ts';
+import { StorageError } from '../storage/storage-error.ts';
+import type { StateStorage } from '../storage/storage.ts';
+
+/** Blocks that are read together: half a megabyte. */
+const BLOCKS_A_READ = 8;
+
+/** What happens around it. */
+export interface FarHooks {
+  /** Runs `action` as an event of its own; whatever it throws halts the peer. Does nothing once the peer stopped. */
+  guard(action: () => void): void;
+  /** Asks for another turn: an entry need not wait any more. */
+  wake(): void;
+  /** Something that applying needs could not be read. */
+  unreadable(error: unknown): void;
+}
+
+/** See the head of this file. */
+export class FarBodies {
+  readonly #scheduler: Pick<Scheduler, 'farNeeds' | 'farAhead' | 'giveFar'>;
+  readonly #storage: Pick<StateStorage, 'getMany'>;
+  readonly #hooks: FarHooks;
+  /** An entry waits for what is being read. */
+  #waiting = false;
+  #readingAhead = false;
+
+  constructor(
+    scheduler: Pick<Scheduler, 'farNeeds' | 'farAhead' | 'giveFar'>,
+    storage: Pick<StateStorage, 'getMany'>,
+    hooks: FarHooks,
+  ) {
+    this.#scheduler = scheduler;
+    this.#storage = storage;
+    this.#hooks = hooks;
+  }
+
+  /** True when `batch` can be applied now; else what it lacks is being read, and `wake` tells when to ask again. @throws DecodeError */
+  ready(batch: Uint8Array): boolean {
+    if (this.#waiting) return false;
+    const needs = this.#scheduler.farNeeds(batch);
+    if (needs.length === 0) return true;
+    this.#waiting = true;
+    this.#load(needs, () => {
+      this.#waiting = false;
+      this.#hooks.wake();
+    });
+    return false;
+  }
+
+  /** Reads the block ahead that is opened soon. */
+  readAhead(): void {
+    if (this.#readingAhead) return;
+    const block = this.#scheduler.farAhead();
+    if (block === undefined) return;
+    this.#readingAhead = true;
+    this.#load([{ block, numbers: [] }], () => {
+      this.#readingAhead = false;
+    });
+  }
+
+  #load(needs: readonly FarNeed[], done: () => void): void {
+    this.#read(needs).then(
+      () => {
+        this.#hooks.guard(done);
+      },
+      (error: unknown) => {
+        this.#hooks.guard(() => {
+          this.#hooks.unreadable(error);
+        });
+      },
+    );
+  }
+
+  async #read(needs: readonly FarNeed[]): Promise<void> {
+    for (let from = 0; from < needs.length; from += BLOCKS_A_READ) {
+      const some = needs.slice(from, from + BLOCKS_A_READ);
+      const bodies = await this.#storage.getMany(some.map(({ block }) => farBlockKey(block)));
+      for (const [at, need] of some.entries()) this.#give(need, bodies[at]);
+    }
+  }
+
+  #give(need: FarNeed, body: Uint8Array | undefined): void {
+    try {
+      this.#scheduler.giveFar(need, body);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      throw farDamage(error.message);
+    }
+  }
+}
+
+/** The error for a block of far tasks that does not read. */
+export function farDamage(finding: string): StorageError {
+  return new StorageError('STATE_DAMAGED', `the state database is damaged: ${finding}`, { finding });
+}

@@ -1,0 +1,70 @@
+/**
+ * Which bodies of far blocks must be in memory before an entry is applied: that of the block which it opens, and those of the far
+ * tasks that it cancels. What is there is not named.
+ */
+import { ByteReader } from '../../base/bytes.ts';
+import { BatchReader } from '../batch.ts';
+import { decodeCommand } from '../decode.ts';
+import type { State } from '../state.ts';
+import { COMMAND_CODES } from '../version.ts';
+
+/** A body to be read from the state database and given to the state machine. */
+export interface FarNeed {
+  /** Id of the block. */
+  readonly block: number;
+  /** The tasks whose bytes are needed; none when the whole block is. */
+  readonly numbers: readonly number[];
+}
+
+const NOTHING: readonly FarNeed[] = [];
+
+/** The next block to be opened is read ahead by this part of the shortest span. */
+const AHEAD_PART = 32;
+
+/** What applying `batch` next needs and is not in memory. @throws DecodeError */
+export function farNeeds(state: State, batch: Uint8Array): readonly FarNeed[] {
+  const { far } = state;
+  if (far.count === 0) return NOTHING;
+  const entry = new BatchReader(batch);
+  const needs: FarNeed[] = [];
+  const opened = far.first;
+  if (opened !== undefined && opened.openAtMs <= Math.max(1, entry.logTimeMs) && far.bodyOf(opened) === undefined)
+    needs.push({ block: opened.id, numbers: [] });
+  let wanted: Map<number, number[]> | undefined;
+  while (entry.next()) {
+    const { reader } = entry;
+    const bytes = reader.raw(entry.commandEnd - reader.position);
+    if (bytes[0] === COMMAND_CODES.cancel) wanted = addCancelled(state, bytes, wanted);
+  }
+  for (const [block, numbers] of wanted ?? []) needs.push({ block, numbers });
+  return needs;
+}
+
+/** The id of the block that is opened next, when that is soon and its body is not in memory. */
+export function farAhead(state: State): number | undefined {
+  const { far, limits } = state;
+  const next = far.first;
+  if (next === undefined || next.openAtMs - state.nowMs > limits.farSpanMs / AHEAD_PART) return undefined;
+  return far.bodyOf(next) === undefined ? next.id : undefined;
+}
+
+function addCancelled(
+  state: State,
+  command: Uint8Array,
+  wanted: Map<number, number[]> | undefined,
+): Map<number, number[]> | undefined {
+  const { command: cancel } = decodeCommand(new ByteReader(command));
+  if (cancel.type !== 'cancel' || cancel.numbers.length > state.limits.numbersMax) return wanted;
+  let all = wanted;
+  for (const number of cancel.numbers) {
+    const tag = state.memory.pages.farTagOf(number);
+    if (tag === 0) continue;
+    const block = state.far.byTag(tag);
+    if (state.far.entryOf(block, number) !== undefined) continue;
+    all ??= new Map();
+    const numbers = all.get(block.id);
+    if (numbers === undefined) all.set(block.id, [number]);
+    else numbers.push(number);
+  }
+  return all;
+}
