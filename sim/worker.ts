@@ -96,11 +96,20 @@ export class SimWorker extends Program {
     this.context.world.check(() => {
       ended = this.context.singleRun.began({ number, token, host: this.host, isLive });
     });
+    const drawn = payloadOfAttempt(process.random, payload);
+    if (this.#isLong(drawn) && this.context.singleRun.isSingle(number)) this.context.occasions.met('alone', this.host);
     try {
-      return await runTask(process, payloadOfAttempt(process.random, payload), context, this.context.calm());
+      return await runTask(process, drawn, context, this.context.calm());
     } finally {
       ended?.();
     }
+  }
+
+  /** It goes on by itself for longer than it takes to give this worker up. */
+  #isLong({ act, put }: SchedulePayload): boolean {
+    const { book, options } = this.context;
+    const run = book.plans.get(put)?.spec.task.timeouts?.run;
+    return (act === 'hang' || act === 'deaf') && typeof run === 'number' && run * 5 > options.leases.leaseMs * 4;
   }
 
   protected override died(_process: SimProcess): void {}

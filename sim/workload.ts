@@ -29,6 +29,7 @@ export interface WorkloadContext {
   readonly visible: ClientVisible;
   readonly leases: LeaseExclusion;
   readonly singleRun: SingleRun;
+  readonly occasions: Occasions;
   readonly urls: readonly string[];
   /** False once clients should begin nothing new. */
   readonly asking: () => boolean;
@@ -74,6 +75,7 @@ export class Workload {
       world,
       options,
       ...parts,
+      occasions: this.occasions,
       urls,
       asking: () => this.#asking,
       enough: () => parts.unfinished() >= UNFINISHED_MAX,

@@ -64,6 +64,11 @@ export class SingleRun extends PropertyChecker {
     for (const number of outcome.assigned) if (this.#isSingle(number)) this.#comparePlacement(number, index);
   }
 
+  /** True when no other task of the schedule that made this one may run beside it. */
+  isSingle(number: number): boolean {
+    return this.#isSingle(number);
+  }
+
   /** A task was placed; if it was lost the last time, not too early. */
   #comparePlacement(number: number, index: number): void {
     const [before, placed] = this.#witness.stories.get(number)?.placements.slice(-2) ?? [];

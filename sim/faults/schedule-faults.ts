@@ -1,4 +1,7 @@
-/** What befalls a cluster that keeps schedules: it is gone for minutes, and its leader comes to harm around an occurrence. */
+/**
+ * What befalls a cluster that keeps schedules: it is gone for minutes, its leader comes to harm around an occurrence, and a worker is
+ * not heard any more while it runs what must run alone.
+ */
 import { below, type Random } from '../../src/base/random.ts';
 import type { SimMember } from '../member.ts';
 import { type FaultTargets, pick, type Strikes } from './family.ts';
@@ -86,13 +89,18 @@ export const SCHEDULE_FAULTS: Strikes = {
     const { world, workload, faultsGoOn } = targets;
     const harm = pick(random, HARMS);
     if (harm === undefined) return undefined;
-    const strike = (): void => {
-      // At the begin of an event of its own: what is going on comes to its end first.
+    // At the begin of an event of its own: what is going on comes to its end first.
+    const soon = (deed: () => void): void => {
       world.schedule(world.nowUs, 'fault', undefined, () => {
-        if (faultsGoOn()) harmLeader(targets, harm, random);
+        if (faultsGoOn()) deed();
       });
     };
-    const moment = pick(random, ['stored', 'settled', 'due', 'due'] as const) ?? 'due';
+    const strike = (): void => soon(() => harmLeader(targets, harm, random));
+    const moment = pick(random, ['stored', 'settled', 'due', 'due', 'alone', 'alone'] as const) ?? 'due';
+    if (moment === 'alone') {
+      workload.occasions.at(moment, (host) => soon(() => silenceWorker(targets, host, random)));
+      return 'the next worker that runs what must run alone is not heard any more';
+    }
     if (moment !== 'due') {
       workload.occasions.at(moment, strike);
       return `the leader comes to harm when the next occurrence is ${moment}`;
@@ -110,6 +118,26 @@ function harmLeader({ cluster, ...others }: FaultTargets, harm: Harm, random: Ra
   if (leader?.process?.alive !== true || leader.process.paused || others.hosts.isStopping(leader)) return;
   const words = harm({ cluster, ...others }, leader, random);
   others.world.line('world', () => `around an occurrence ${leader.id} ${words}`);
+}
+
+/** Long enough to be given up, and back early, at the end of its lease or well after it. It is cut off, and works on, or stands still. */
+function silenceWorker(
+  { world, network, cluster, workload, options }: FaultTargets,
+  host: string,
+  random: Random,
+): void {
+  const { leaseMs } = options.leases;
+  const forMs = Math.floor(leaseMs / 2) + below(random, 2 * leaseMs);
+  if (below(random, 4) === 0) {
+    workload.workers.find((worker) => worker.host === host)?.pause(forMs);
+    return;
+  }
+  const cuts = cluster.members.flatMap(({ id }) => [[host, id] as const, [id, host] as const]);
+  for (const [from, to] of cuts) network.cut(from, to);
+  world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
+    for (const [from, to] of cuts) network.heal(from, to);
+  });
+  world.line('world', () => `${host}, which runs what must run alone, is cut off for ${forMs} ms`);
 }
 
 /** How long until the leader's next occurrence is due; undefined when none is soon. */

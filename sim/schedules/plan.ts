@@ -3,6 +3,7 @@ import { below, type Random } from '../../src/base/random.ts';
 import type { CalendarDefinition, CalendarSpec } from '../../src/calendar/definition.ts';
 import type { ScheduleSpec, ScheduleTimes } from '../../src/client/schedule-spec.ts';
 import type { Overlap, SchedulePolicy } from '../../src/scheduler/command.ts';
+import type { LeaseOptions } from '../../src/server/leases.ts';
 import type { WorkloadOptions } from '../options.ts';
 import { drawTask, type Payload } from '../tasks.ts';
 import type { ScheduleOptions } from './schedule-options.ts';
@@ -54,10 +55,10 @@ export type SchedulePayload = Payload & { readonly put: string; readonly lot: bo
 /** A random schedule for `id`, put when right clocks show `nowMs`. */
 export function drawPlan(
   random: Random,
-  options: { readonly schedules: ScheduleOptions; readonly workload: WorkloadOptions },
+  options: { readonly schedules: ScheduleOptions; readonly workload: WorkloadOptions; readonly leases: LeaseOptions },
   named: { readonly id: string; readonly mark: string; readonly nowMs: number },
 ): Plan {
-  const { schedules, workload } = options;
+  const { schedules, workload, leases } = options;
   const { id, mark, nowMs } = named;
   const specs = Array.from({ length: below(random, 4) === 0 ? 2 + below(random, 2) : 1 }, () =>
     drawSpec(random, nowMs),
@@ -98,7 +99,7 @@ export function drawPlan(
     ...(startAtMs === undefined ? {} : { startAt: startAtMs }),
     ...(endAtMs === undefined ? {} : { endAt: endAtMs }),
     jitter: jitterMs,
-    task: drawScheduledTask(random, workload, mark),
+    task: drawScheduledTask(random, workload, leases, mark),
     overlap: policy.overlap,
     catchUp: policy.catchUp,
     ...(policy.catchUp === 'none' ? {} : { catchUpWindow: policy.catchUpWindowMs }),
@@ -127,10 +128,18 @@ function timesOf(spec: CalendarSpec): ScheduleTimes {
   return { every: spec.everyMs, ...(spec.phaseMs === 0 ? {} : { phase: spec.phaseMs }) };
 }
 
-function drawScheduledTask(random: Random, workload: WorkloadOptions, mark: string): ScheduleSpec['task'] {
+function drawScheduledTask(
+  random: Random,
+  workload: WorkloadOptions,
+  { leaseMs }: LeaseOptions,
+  mark: string,
+): ScheduleSpec['task'] {
   const { delay: _, ...task } = drawTask(random, workload, '');
   const payload: SchedulePayload = { ...(task.payload as Payload), put: mark, lot: below(random, 2) === 0 };
-  return { ...task, payload };
+  if (below(random, 4) > 0) return { ...task, payload };
+  // One that goes on for longer than it takes to give its worker up.
+  const timeouts = { ...task.timeouts, run: leaseMs + below(random, leaseMs) };
+  return { ...task, timeouts, payload: { ...payload, act: 'hang', lot: false } };
 }
 
 /** What one attempt of such a task is to do. */

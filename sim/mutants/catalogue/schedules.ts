@@ -112,4 +112,13 @@ export const SCHEDULES: readonly Mutant[] = [
     find: `emptyBuffer(state, schedule, SKIP.deleted);`,
     replace: `schedule.buffer = []; if (schedule.deleted) emptyBuffer(state, schedule, SKIP.deleted);`,
   },
+  {
+    name: 'lost-task-that-must-run-alone-placed-at-once',
+    origin: 'OptimalBits/bull#311, OptimalBits/bull#1685: what runs is run again when its lock is lost',
+    wrong:
+      'A task that must run alone is placed anew when its worker is given up, which may run it until its lease ends.',
+    file: 'src/scheduler/emptying.ts',
+    find: `holdsOverlapSlot(state, row) ? worker.capsFreeAtMs : 0;`,
+    replace: `holdsOverlapSlot(state, row) ? Math.min(worker.capsFreeAtMs, state.nowMs) : 0;`,
+  },
 ];
