@@ -5,7 +5,8 @@ import { type PeerView, PropertyChecker } from './checker.ts';
 
 /**
  * A peer votes for one candidate in a term, over all its starts, and the vote is on its disk before anybody hears of it: the
- * granted vote of another, and the request of a candidate, who has voted for itself.
+ * granted vote of another, and the request of a candidate, who has voted for itself. Once there it stays for as long as the term
+ * does, also while nobody asks a second time: a disk that no longer knows of it is a second vote that waits for its question.
  */
 export class DurableVote extends PropertyChecker {
   override readonly name = 'durable-vote';
@@ -20,7 +21,11 @@ export class DurableVote extends PropertyChecker {
   moved(peer: PeerView, _change: LogChange): void {
     const { term, votedFor } = peer.durable;
     const seen = this.#seen.get(peer.life);
-    if (votedFor === undefined || (seen?.term === term && seen.votedFor === votedFor)) return;
+    if (votedFor === undefined) {
+      this.compare(seen?.term !== term, () => `${peer.id} took its vote in term ${term} back`);
+      return;
+    }
+    if (seen?.term === term && seen.votedFor === votedFor) return;
     this.#seen.set(peer.life, { term, votedFor });
     this.#once(peer, term, votedFor);
   }

@@ -122,6 +122,18 @@ describe('a checker stops', () => {
     expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('p1 voted for p2 and for p1 in term 3');
   });
 
+  test('a vote that is taken back, although nobody asks for another one', () => {
+    const { p1, view } = cluster();
+    const checker = new DurableVote(view);
+    p1.durable.term = 3;
+    p1.durable.votedFor = p1.id;
+    checker.moved(p1.view, unchanged(p1));
+    p1.durable.votedFor = undefined;
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('p1 took its vote in term 3 back');
+    p1.durable.term = 4;
+    checker.moved(p1.view, unchanged(p1));
+  });
+
   test('an acknowledgement of what is not on the disk, or is not the leader’s', () => {
     const { p1, p2, view } = cluster();
     const checker = new DurableAck(view);
