@@ -39,7 +39,22 @@ const VOTERS_MAX = 255;
 /** A data directory that belonged to the cluster once. */
 export interface Removed {
   readonly peer: PeerId;
+  /** `NO_INCARNATION` for the directory of a founder that had not been heard by whoever led. */
   readonly incarnation: string;
+}
+
+/** A data directory, as it is asked whether it was removed. */
+export interface Candidate extends Removed {
+  /** It names itself among those that the cluster was founded with. A directory that came later under such a name does not. */
+  readonly isFounder: boolean;
+}
+
+/** True when that directory belonged to the cluster once. */
+export function wasRemoved(removed: readonly Removed[], { peer, incarnation, isFounder }: Candidate): boolean {
+  return removed.some(
+    (one) =>
+      one.peer === peer && (one.incarnation === incarnation || (isFounder && one.incarnation === NO_INCARNATION)),
+  );
 }
 
 /** What the entries up to some index have made of the cluster. */
@@ -98,8 +113,8 @@ export function decodeApplied(bytes: Uint8Array, cluster: ClusterConfig): Applie
 export function applyMembers(before: AppliedCluster, index: LogIndex, members: readonly Member[]): AppliedCluster {
   assert(index > before.index, 'configurations are applied in order');
   const gone = before.members.flatMap((member): Removed[] => {
-    const { incarnation } = decodeMemberInfo(member.info);
-    if (incarnation === undefined || members.some((one) => one.peer === member.peer)) return [];
+    if (members.some((one) => one.peer === member.peer)) return [];
+    const { incarnation = NO_INCARNATION } = decodeMemberInfo(member.info);
     return [{ peer: member.peer, incarnation }];
   });
   // One that is a member was not removed, whatever was made of hearsay.

@@ -20,7 +20,7 @@ import { Batcher } from './batcher.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { ClockGuard } from './clock-guard.ts';
 import type { AppliedCluster } from './configuration.ts';
-import { applyMembers, decodeApplied, encodeApplied, foundedCluster } from './configuration.ts';
+import { applyMembers, decodeApplied, encodeApplied, foundedCluster, wasRemoved } from './configuration.ts';
 import { decodeEnvelope, isAnswer } from './envelope.ts';
 import { FEATURE_FAR, FEATURE_LEVEL, readFeature } from './features.ts';
 import { FarBodies } from './far-bodies.ts';
@@ -437,7 +437,8 @@ export class Member {
     this.#hooks.membership();
     const { self, storage } = this.#parts;
     const { incarnation } = storage.identity;
-    const isRemoved = next.removed.some((one) => one.peer === self && one.incarnation === incarnation);
+    const isFounder = storage.founding.heard.some((founder) => founder.peerId === self);
+    const isRemoved = wasRemoved(next.removed, { peer: self, incarnation, isFounder });
     if (!isRemoved || this.#toldRemoved) return;
     this.#toldRemoved = true;
     this.#hooks.removed();

@@ -22,7 +22,7 @@ import type { PeerFacts, PeerUrl } from '../transport/transport.ts';
 import type { Admission } from './admission.ts';
 import { admit } from './admission.ts';
 import { BootBook, type Opening } from './boot-book.ts';
-import type { AppliedCluster } from './configuration.ts';
+import { type AppliedCluster, wasRemoved } from './configuration.ts';
 import { knownIncarnation } from './founding.ts';
 import type { MemberInfo } from './member-info.ts';
 import { decodeMemberInfo } from './member-info.ts';
@@ -216,8 +216,8 @@ export class MembershipBook {
   /** Who tells of a peer may not have heard yet that it was added, or removed for good. */
   #couldJoin({ peer, incarnation }: HeardPeer): boolean {
     const isMember = this.#members.has(peer) && this.infoOf(peer).incarnation === incarnation;
-    const wasRemoved = this.#applied.removed.some((one) => one.peer === peer && one.incarnation === incarnation);
-    return peer !== this.#self && !isMember && !wasRemoved;
+    const isGone = wasRemoved(this.#applied.removed, { peer, incarnation, isFounder: false });
+    return peer !== this.#self && !isMember && !isGone;
   }
 
   #judge(from: PeerId, facts: PeerFacts): Admission {
@@ -225,8 +225,9 @@ export class MembershipBook {
     const { incarnation } = member ? this.infoOf(from) : { incarnation: undefined };
     // What was applied may be behind the log, by which it is a member: to be told that it was removed would stop it.
     const isMember = member && incarnation === facts.incarnation;
-    const isGone = this.#applied.removed.some((one) => one.peer === from && one.incarnation === facts.incarnation);
-    const removed = isGone && !isMember;
+    const isFounder = !facts.logEmpty && facts.founders.includes(from);
+    const { removed: gone } = this.#applied;
+    const removed = !isMember && wasRemoved(gone, { peer: from, incarnation: facts.incarnation, isFounder });
     const oldCopy = this.#isOldCopy(from, facts);
     const admission = admit(this.#self, from, { member, incarnation, removed, oldCopy }, facts);
     // What an old copy says must not become what the next one is held against.

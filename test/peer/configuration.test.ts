@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { type PeerId, peerId } from '../../src/base/ids.ts';
-import { type AppliedCluster, applyMembers, REMOVED_MAX } from '../../src/peer/configuration.ts';
-import { encodeMemberInfo } from '../../src/peer/member-info.ts';
+import { TIMINGS_DEFAULT } from '../../src/config/cluster-config.ts';
+import {
+  type AppliedCluster,
+  applyMembers,
+  decodeApplied,
+  encodeApplied,
+  REMOVED_MAX,
+  wasRemoved,
+} from '../../src/peer/configuration.ts';
+import { encodeMemberInfo, NO_INCARNATION } from '../../src/peer/member-info.ts';
 import type { Member } from '../../src/raft/configuration.ts';
 
 const [P1, P2, P3] = [peerId('p1'), peerId('p2'), peerId('p3')];
@@ -19,6 +27,8 @@ function founded(...members: readonly Member[]): AppliedCluster {
   return { featureLevel: 1, index: 0, members, removed: [] };
 }
 
+const FILE = { clusterId: 'test', members: [], timings: TIMINGS_DEFAULT, security: {} };
+
 describe('those who were removed', () => {
   test('are remembered by their directory, and no more once that is a member again', () => {
     const before = founded(member(P1, 'a'), member(P2, 'b'), member(P3, 'c'));
@@ -35,6 +45,24 @@ describe('those who were removed', () => {
     const hearsay = founded(member(P1, 'a'), member(P2, 'd'), member(P3, 'c'));
     const learned = applyMembers(hearsay, 5, [member(P1, 'a'), member(P2, 'b')]);
     expect(learned.removed).toEqual([{ peer: P3, incarnation: incarnation('c') }]);
+  });
+
+  test('are known as founders where nobody who led had heard their directory', () => {
+    const unheard: Member = {
+      peer: P2,
+      votes: true,
+      info: encodeMemberInfo({ incarnation: undefined, addresses: undefined }),
+    };
+    const before = founded(member(P1, 'a'), unheard, member(P3, 'c'));
+    const without = applyMembers(before, 5, [member(P1, 'a'), member(P3, 'c')]);
+    expect(without.removed).toEqual([{ peer: P2, incarnation: NO_INCARNATION }]);
+    const kept = decodeApplied(encodeApplied(without), FILE).removed;
+    const asks = (isFounder: boolean, peer = P2): boolean =>
+      wasRemoved(kept, { peer, incarnation: incarnation('b'), isFounder });
+    expect([asks(true), asks(false), asks(true, P3)]).toEqual([true, false, false]);
+    // Another directory of that name is a member now: the first one stays away.
+    const another = applyMembers(without, 6, [member(P1, 'a'), member(P2, 'd'), member(P3, 'c')]);
+    expect(another.removed).toEqual(without.removed);
   });
 
   test('are remembered up to a bound, the oldest forgotten first', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PeerId } from '../../src/base/ids.ts';
 import { peerId } from '../../src/base/ids.ts';
+import { FEATURE_MEMBERSHIP } from '../../src/peer/features.ts';
 import type { Peer } from '../../src/peer/peer.ts';
 import type { TransferOutcome } from '../../src/peer/types.ts';
 import { OPEN_SESSION, submit, TestCluster } from './support/cluster.ts';
@@ -222,6 +223,35 @@ describe('a peer that is removed', () => {
     const { term } = cluster.leader!;
     await cluster.time.advance(3_000);
     expect(cluster.leader!.term).toBe(term);
+  });
+
+  test('is told so by one that had never heard it', async () => {
+    const cluster = new TestCluster(3);
+    const { network, time } = cluster;
+    const part = (one: PeerId, other: PeerId): void => {
+      network.cut(one, other);
+      network.cut(other, one);
+    };
+    // p2 alone hears both: p1 and p3 take part by its word.
+    part(P1, P3);
+    for (const id of cluster.ids) await cluster.start(id);
+    const lead = async (id: PeerId): Promise<void> => {
+      const isLeader = (): boolean => cluster.leader?.self === id;
+      while (!isLeader()) {
+        await cluster.untilServing();
+        await transfer(cluster, id);
+      }
+    };
+    await lead(P2);
+    await time.until('p3 to take changes', () => cluster.peer(P3).featureLevel >= FEATURE_MEMBERSHIP);
+    await lead(P3);
+    await cluster.kill(P1);
+    expect(await cluster.change({ type: 'remove', peer: P1 })).toMatchObject({ type: 'done' });
+    await cluster.kill(P2);
+    network.heal();
+    await cluster.start(P1);
+    await time.until('the removed peer to stop', () => cluster.process(P1).halted.length > 0);
+    expect(cluster.process(P1).halted[0]).toContain('p1 was removed from the cluster');
   });
 
   test('may be the leader: it leads until that is committed, another takes over at once, and it stops', async () => {
