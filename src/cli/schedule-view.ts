@@ -1,12 +1,6 @@
 /** Schedules as people read them. */
-import type {
-  NextOccurrence,
-  NextOccurrences,
-  ScheduleDetail,
-  ScheduleInfo,
-  SettledOccurrence,
-  TaskState,
-} from '../index.ts';
+import type { NextOccurrence, NextOccurrences, ScheduleDetail, ScheduleInfo } from '../index.ts';
+import type { ScheduleRun } from './schedule-runs.ts';
 import { formatAge, formatFields, formatInstant, formatTable, pairsText, shorten } from './output.ts';
 
 const CLOCK_WORDS: Readonly<Record<string, string>> = {
@@ -38,21 +32,14 @@ export function scheduleTable(schedules: readonly ScheduleInfo[]): string {
   );
 }
 
-/** A task of an occurrence that is not final, as far as it was looked up. */
-export interface OpenTask {
-  readonly id: string;
-  readonly state: TaskState;
-  readonly reason: string | undefined;
-}
-
-/** One schedule with what it did last and will do next. `open` are the tasks of its last occurrences that are not final. */
+/** One schedule with what it did last, `runs`, and will do next. */
 export function scheduleText(
   one: ScheduleDetail,
+  runs: readonly ScheduleRun[],
   upcoming: NextOccurrences | undefined,
-  open: readonly OpenTask[] = [],
 ): string {
   const parts = [formatFields(scheduleFields(one))];
-  if (one.occurrences.length > 0) parts.push(`\nLast occurrences:\n${settledTable(one.occurrences, open)}`);
+  if (runs.length > 0) parts.push(`\nLast occurrences:\n${runTable(runs)}`);
   if (upcoming !== undefined && upcoming.occurrences.length > 0) parts.push(`\nNext:\n${nextTable(upcoming)}`);
   return parts.join('');
 }
@@ -117,35 +104,32 @@ function scheduleFields(one: ScheduleDetail): (readonly [string, string | number
   ];
 }
 
-function settledTable(occurrences: readonly SettledOccurrence[], open: readonly OpenTask[]): string {
-  const tasks = new Map(open.map((task) => [task.id, task]));
-  return formatTable(
+function runTable(runs: readonly ScheduleRun[]): string {
+  const hasJitter = runs.some(({ dueMs, plannedMs }) => dueMs !== undefined && dueMs !== plannedMs);
+  return formatTable<ScheduleRun>(
     [
       { title: 'PLANNED', of: (one) => formatInstant(one.plannedMs) },
+      ...(hasJitter ? [{ title: 'DUE', of: (one: ScheduleRun) => formatInstant(one.dueMs) }] : []),
       { title: 'KIND', of: (one) => one.kind },
       { title: 'SETTLED', of: (one) => formatInstant(one.settledAtMs) },
+      { title: 'LATE', of: (one) => formatAge(one.lateMs), align: 'right' },
       {
-        // Not lateness: jitter and the wait for other tasks are within it.
-        title: 'AFTER',
-        of: (one) => (one.kind === 'planned' ? formatAge(one.settledAtMs - one.plannedMs) : undefined),
+        title: 'WAITED',
+        of: (one) => formatAge(one.startedAtMs === undefined ? undefined : one.startedAtMs - one.settledAtMs),
         align: 'right',
       },
       { title: 'TASK', of: (one) => one.taskId },
-      {
-        title: 'OUTCOME',
-        of: (one) => (one.skipped === undefined ? outcomeText(one, tasks) : `skipped: ${one.skipped}`),
-      },
+      { title: 'OUTCOME', of: outcomeText },
     ],
-    occurrences,
+    runs,
   );
 }
 
-/** Of an occurrence that made a task. Where the task was not looked up, no more is known than that it is not final. */
-function outcomeText({ ended, taskId }: SettledOccurrence, open: ReadonlyMap<string, OpenTask>): string {
-  if (ended !== undefined) return ended;
-  const task = taskId === undefined ? undefined : open.get(taskId);
-  if (task === undefined) return 'unfinished';
-  return task.reason === undefined ? task.state : `${task.state}: ${task.reason}`;
+/** Where the task is not kept any more, no more is known than that it is not final. */
+function outcomeText({ skipped, ended, state, reason }: ScheduleRun): string {
+  if (skipped !== undefined) return `skipped: ${skipped}`;
+  if (ended !== undefined || state === undefined) return ended ?? 'unfinished';
+  return reason === undefined ? state : `${state}: ${reason}`;
 }
 
 function firedTotal({ fired }: ScheduleInfo): number {

@@ -41,6 +41,8 @@ export interface ListOptions extends ReadOptions {
   readonly states?: readonly TaskState[];
   readonly queue?: string;
   readonly type?: string;
+  /** Only tasks that the schedule with this id made. */
+  readonly schedule?: string;
   /** From the page before. */
   readonly cursor?: string;
   /** 1 to 1,000, default 100. */
@@ -77,6 +79,7 @@ const LIST_FIELDS: KnownFields<ListOptions> = {
   states: true,
   queue: true,
   type: true,
+  schedule: true,
   cursor: true,
   limit: true,
   // Last: of two names as near, the first one is offered for "state".
@@ -216,13 +219,18 @@ export class Client {
         cursor: options.cursor ?? null,
         limit,
         stale,
+        schedule: options.schedule ?? null,
       }),
       timeoutMs: this.#timeoutMs,
       changes: false,
       anywhere: stale,
     });
     if (answer.type !== 'taskPage') throw new TaskraftError('INTERNAL', 'The peer answered something else.');
-    return { tasks: answer.tasks.map(taskInfo), cursor: answer.cursor ?? undefined, index: answer.index ?? 0 };
+    // A peer of an earlier version does not know the filter.
+    const tasks = answer.tasks.map(taskInfo).filter(({ occurrence }) => {
+      return options.schedule === undefined || occurrence?.schedule === options.schedule;
+    });
+    return { tasks, cursor: answer.cursor ?? undefined, index: answer.index ?? 0 };
   }
 
   /** Ends all connections; calls that wait are rejected with `CLOSED`. Tasks go on. */

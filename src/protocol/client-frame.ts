@@ -99,6 +99,8 @@ export interface ListFrame {
   /** 1 to 1,000. */
   readonly limit: number;
   readonly stale: boolean | null;
+  /** Tasks that the schedule with this id made. Peers of earlier versions know no such filter, and let all tasks through. */
+  readonly schedule: string | null;
 }
 
 /** Waits for the end of a task; answered by `result` when it is final, however long that takes. Sent again on a new connection. */

@@ -192,6 +192,7 @@ export const CLIENT_FRAMES: readonly FrameLayout<ClientFrame>[] = [
     cursor: MAYBE_WORD,
     limit: UINT,
     stale: MAYBE_BOOL,
+    schedule: MAYBE_WORD,
   }),
   client(9, 'awaitResult', { requestId: UINT, task: TASK_REF }),
   client(10, 'abandon', { requestId: UINT }),

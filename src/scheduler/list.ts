@@ -1,6 +1,7 @@
 /** Pages of tasks, newest first. A page looks at a bounded number of tasks, whatever it finds, so a list never holds anybody up. */
 import { viewTask } from './queries.ts';
-import { NO_ROW, ROW_MASK } from './rows.ts';
+import { FLAGS, NO_ROW, ROW_MASK } from './rows.ts';
+import { viewOccurrence } from './schedules/view.ts';
 import type { State } from './state.ts';
 import { TASK_STATES, FIRST_FINAL } from './states.ts';
 import { templateOf } from './task-moves.ts';
@@ -46,8 +47,17 @@ function rowMatches(state: State, row: number, filter: TaskFilter): boolean {
     (filter.type === undefined || template.type === filter.type) &&
     (filter.queue === undefined || template.queue.name === filter.queue) &&
     (filter.states === undefined || filter.states.some((of) => of === name)) &&
+    (filter.schedule === undefined || scheduleOf(state, row) === filter.schedule) &&
     state.namespaceName(template.namespace) === filter.namespace
   );
+}
+
+/** Id of the schedule that made the task in `row`, if one did. */
+function scheduleOf(state: State, row: number): string | undefined {
+  const segment = state.rows.segmentOf(row);
+  const at = row & ROW_MASK;
+  if (((segment.flags[at] as number) & FLAGS.scheduled) === 0) return undefined;
+  return viewOccurrence(state, segment.number[at] as number).schedule;
 }
 
 /** True when `task` is one that `filter` shows; for the tasks of a page that are in blocks, once they were read. */
@@ -56,6 +66,7 @@ export function matchesFilter(task: TaskView, filter: TaskFilter): boolean {
     task.namespace === filter.namespace &&
     (filter.type === undefined || task.type === filter.type) &&
     (filter.queue === undefined || task.queue === filter.queue) &&
+    (filter.schedule === undefined || task.occurrence?.schedule === filter.schedule) &&
     (filter.states === undefined || filter.states.includes(task.state))
   );
 }

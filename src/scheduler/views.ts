@@ -213,6 +213,8 @@ export interface TaskFilter {
   readonly states?: readonly TaskState[];
   readonly type?: string;
   readonly queue?: string;
+  /** Id of the schedule that made it. */
+  readonly schedule?: string;
 }
 
 /** An element of a page: a task, or the place where one in a block has to be looked up and filtered by `matchesFilter`. */

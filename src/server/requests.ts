@@ -97,6 +97,7 @@ export function listCursor(frame: ListFrame): number | undefined {
   if (frame.limit < 1 || frame.limit > ROWS_MAX) throw invalid(`limit is 1 to ${ROWS_MAX}`);
   if (frame.queue !== null) requireName(frame.queue, 'queue');
   if (frame.taskType !== null) requireName(frame.taskType, 'type');
+  if (frame.schedule !== null) requireName(frame.schedule, 'schedule');
   if (frame.cursor === null) return undefined;
   if (!/^[1-9]\d{0,15}$/.test(frame.cursor)) throw invalid('cursor is one that an earlier page gave');
   return Number(frame.cursor);
@@ -112,6 +113,7 @@ export function listFilter(frame: ListFrame, namespace: string): TaskFilter {
     ...(states === undefined ? {} : { states }),
     ...(frame.taskType === null ? {} : { type: frame.taskType }),
     ...(frame.queue === null ? {} : { queue: frame.queue }),
+    ...(frame.schedule === null ? {} : { schedule: frame.schedule }),
   };
 }
 

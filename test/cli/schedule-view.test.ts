@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { nextTable, scheduleTable, scheduleText } from '../../src/cli/schedule-view.ts';
 import { Calendar } from '../../src/calendar/calendar.ts';
 import { parseCalendar } from '../../src/calendar/definition.ts';
+import type { ScheduleRun } from '../../src/cli/schedule-runs.ts';
 import type { NextOccurrences, ScheduleDetail } from '../../src/index.ts';
 
 const NIGHTLY: ScheduleDetail = {
@@ -101,17 +102,35 @@ test('schedules read well: in a list, one with its last and next occurrences, ov
     calendar: { specs: [{ at: 1_792_801_800_000 }], timeZone: 'UTC' },
     occurrences: [],
   };
+  const [done, skipped, triggered] = NIGHTLY.occurrences.map((one) => ({
+    ...one,
+    dueMs: undefined,
+    lateMs: undefined,
+    startedAtMs: undefined,
+    state: undefined,
+    reason: undefined,
+  }));
+  const runs: readonly ScheduleRun[] = [
+    { ...done!, dueMs: done!.plannedMs, lateMs: 12, startedAtMs: done!.settledAtMs + 40_000 },
+    { ...skipped!, dueMs: skipped!.plannedMs, lateMs: 1 },
+    triggered!,
+  ];
   const text = [
     '# a list',
     scheduleTable([NIGHTLY, broken, paused]),
     '# one, and the clock is put back on 2026-10-25',
-    scheduleText(NIGHTLY, nextOf(when, Date.UTC(2026, 9, 22, 12), 10)),
-    '# what its task waits for was looked up',
-    scheduleText({ ...NIGHTLY, occurrences: NIGHTLY.occurrences.slice(-1) }, undefined, [
-      { id: 't10-1-by', state: 'pending', reason: 'NO_WORKER_MATCHES' },
-    ]),
+    scheduleText(NIGHTLY, runs, nextOf(when, Date.UTC(2026, 9, 22, 12), 10)),
+    '# what its task waits for was looked up, and there is jitter',
+    scheduleText(
+      NIGHTLY,
+      [
+        { ...runs[2]!, state: 'pending', reason: 'NO_WORKER_MATCHES' },
+        { ...runs[0]!, dueMs: runs[0]!.plannedMs + 5 },
+      ],
+      undefined,
+    ),
     '# one that is paused',
-    scheduleText(paused, undefined),
+    scheduleText(paused, [], undefined),
     '# the clock is put forward on 2027-03-28, and each waits a while',
     nextTable(nextOf({ ...when, jitter: '5m' }, Date.UTC(2027, 2, 26, 12), 4)),
   ].join('\n');

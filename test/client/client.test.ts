@@ -244,6 +244,8 @@ describe('asking', () => {
       cursor: 'c',
       limit: 100,
     });
+    await cluster.time.finish(client.list({ schedule: 'nightly' }));
+    expect(cluster.peer(0).got('list')[1]).toMatchObject({ schedule: 'nightly', taskType: null });
     expect(await codeOf(cluster, client.list({ states: ['asleep' as 'pending'] }))).toBe('INVALID_ARGUMENT');
     expect(await codeOf(cluster, client.list({ limit: 0 }))).toBe('INVALID_ARGUMENT');
     expect(await codeOf(cluster, client.get('nonsense'))).toBe('INVALID_ARGUMENT');

@@ -94,6 +94,10 @@ test('a schedule is put, looked at, paused, triggered, filled in and deleted', a
   const tasks = await json('task', 'list');
   expect(tasks.value.tasks[0]?.occurrence).toMatchObject({ schedule: 'nightly', version: 1, kind: 'trigger' });
 
+  const made = await json('task', 'list', '--schedule', 'nightly');
+  expect(made.value.tasks.length).toBe(tasks.value.tasks.length);
+  expect((await json('task', 'list', '--schedule', 'weekly')).value.tasks).toEqual([]);
+
   expect((await run('schedule', 'delete', 'nightly')).status).toBe(0);
   for (const verb of ['get', 'next']) {
     expect([verb, (await run('schedule', verb, 'nightly')).status]).toEqual([verb, 3]);

@@ -77,7 +77,7 @@ describe('frames', () => {
     expect([PROTOCOL_VERSION, hash]).toMatchInlineSnapshot(`
       [
         1,
-        "caaff03da90bd319",
+        "b2d9e45d739180da",
       ]
     `);
   });

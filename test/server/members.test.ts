@@ -253,7 +253,7 @@ describe('reads', () => {
       client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number], stale }));
     expect(await ask(false)).toMatchObject({ code: 'NO_LEADER' });
     expect(await ask(true)).toMatchObject({ type: 'task', index });
-    const fields = { states: null, queue: null, taskType: null, cursor: null, limit: 5, stale: true };
+    const fields = { states: null, queue: null, taskType: null, cursor: null, limit: 5, stale: true, schedule: null };
     expect(await client.ask((requestId) => ({ type: 'list', requestId, ...fields }))).toMatchObject({
       tasks: [expect.anything()],
       index,

@@ -230,6 +230,7 @@ describe('looking at tasks', () => {
       taskType: null,
       cursor: null,
       limit: 10,
+      schedule: null,
     }));
     expect(page).toMatchObject({ type: 'taskPage', tasks: [], cursor: null });
     expect(await stranger.ask((requestId) => ({ type: 'listQueues', requestId, stale: null }))).toMatchObject({
@@ -256,6 +257,7 @@ describe('looking at tasks', () => {
         cursor: from,
         limit: 10,
         stale: null,
+        schedule: null,
       }));
       if (page.type !== 'taskPage') throw new Error(JSON.stringify(page));
       seen.push(...page.tasks.map((task) => task[0][2]));
@@ -285,6 +287,7 @@ describe('looking at tasks', () => {
         cursor,
         limit: 1_000,
         stale: null,
+        schedule: null,
       }));
     const first = await list(null);
     if (first.type !== 'taskPage') throw new Error(JSON.stringify(first));
@@ -302,6 +305,7 @@ describe('looking at tasks', () => {
     ['a limit of none', { cursor: null, limit: 0 }],
     ['a limit over the limit', { cursor: null, limit: 1_001 }],
     ['a queue that is no name', { cursor: null, limit: 1, queue: 'a b' }],
+    ['a schedule that is no name', { cursor: null, limit: 1, schedule: 'a b' }],
   ])('refuses %s', async (_, fields) => {
     const desk = await Desk.open();
     const client = await desk.client();
@@ -312,6 +316,7 @@ describe('looking at tasks', () => {
       states: null,
       queue: null,
       taskType: null,
+      schedule: null,
       ...fields,
     }));
     expect(answer).toMatchObject({ code: 'INVALID_ARGUMENT' });

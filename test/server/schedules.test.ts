@@ -86,6 +86,16 @@ describe('a schedule', () => {
       const answer = await client.ask((requestId) => ({ type: 'get', requestId, task: [0, 0, number!], stale: null }));
       expect(answer.type === 'task' && answer.task.at(-1)).toEqual(['nightly', 1, plannedMs, 0]);
     }
+    await put(client, { schedule: 'other', calendar: JSON.stringify({ every: '10s' }) });
+    await pass(desk, 11 * SECOND_MS, SECOND_MS);
+    const list = async (schedule: string | null): Promise<unknown> => {
+      const filter = { states: null, queue: null, taskType: null, cursor: null, limit: 100, stale: null, schedule };
+      const answer = await client.ask((requestId) => ({ type: 'list', requestId, ...filter }));
+      return answer.type === 'taskPage' && answer.tasks.map((task) => (task.at(-1) as readonly unknown[] | null)?.[0]);
+    };
+    expect(await list('other')).toEqual(['other']);
+    expect(await list('none')).toEqual([]);
+    expect(await list(null)).toEqual(expect.arrayContaining(['other', 'nightly']));
   });
 
   it('is changed under a new version, unless somebody else changed it before', async () => {

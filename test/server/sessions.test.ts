@@ -207,6 +207,7 @@ describe('frames of wild values', () => {
         cursor: fc.option(word),
         limit: uint,
         stale: fc.option(fc.boolean()),
+        schedule: fc.option(word),
       }),
       fc.tuple(word, word, word, uint).map(([worker, instance, type, slots]) => {
         const { requestId: _, ...frame } = attachFrame(0, { worker, instance, types: [type], slots });

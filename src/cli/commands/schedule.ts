@@ -8,7 +8,8 @@ import { CliError, EXIT, required } from '../exit.ts';
 import { parseInstant } from '../input.ts';
 import { formatFields, print } from '../output.ts';
 import { wholeNumber } from '../parse.ts';
-import { nextTable, type OpenTask, scheduleTable, scheduleText } from '../schedule-view.ts';
+import { runsOf } from '../schedule-runs.ts';
+import { nextTable, scheduleTable, scheduleText } from '../schedule-view.ts';
 import { hasWhen, isWhenOption, refuseOthers, type WhenFlags, whenOf, withWhen } from './schedule-flags.ts';
 import { putCommand } from './schedule-put.ts';
 
@@ -197,26 +198,10 @@ async function list(client: Client, flags: ListFlags): Promise<void> {
 async function get(client: Client, id: string, flags: ReadFlags): Promise<void> {
   const detail = await client.schedules.get(id, { stale: flags.stale });
   const upcoming = await upcomingOf(client, detail, flags);
-  const open = await openTasksOf(client, detail, flags);
-  print(flags.output, { ...detail, upcoming: upcoming?.occurrences ?? [], openTasks: open }, () =>
-    scheduleText(detail, upcoming, open),
+  const runs = await runsOf(client, detail, flags.stale);
+  print(flags.output, { ...detail, occurrences: runs, upcoming: upcoming?.occurrences ?? [] }, () =>
+    scheduleText(detail, runs, upcoming),
   );
-}
-
-/** The tasks of its last occurrences that are not final, with what each waits for. What has gone meanwhile is left out. */
-async function openTasksOf(client: Client, detail: ScheduleDetail, { stale }: ReadFlags): Promise<OpenTask[]> {
-  const ids = detail.occurrences.flatMap(({ taskId, ended }) => (ended === undefined && taskId ? [taskId] : []));
-  const tasks = await Promise.all(
-    ids.map(async (id) => {
-      try {
-        return await client.get(id, { stale });
-      } catch (error) {
-        if (error instanceof TaskraftError && error.code === 'NOT_FOUND') return undefined;
-        throw error;
-      }
-    }),
-  );
-  return tasks.flatMap((task) => (task === undefined ? [] : [{ id: task.id, state: task.state, reason: task.reason }]));
 }
 
 /** What a schedule will do; nothing for one that has ended, or that the peer cannot compute, and what is shown instead says why. */

@@ -37,6 +37,7 @@ interface ListFlags extends ReadFlags {
   readonly state?: readonly string[];
   readonly queue?: string;
   readonly type?: string;
+  readonly schedule?: string;
   readonly limit: number;
   readonly cursor?: string;
 }
@@ -126,6 +127,7 @@ function listCommand(): Command {
     .addOption(new Option('--state <state...>', 'only these states').choices(STATES))
     .option('--queue <queue>', 'only this queue')
     .option('--type <type>', 'only this type')
+    .option('--schedule <id>', 'only what this schedule made')
     .option('--limit <n>', '1 to 1000', wholeNumber, 50)
     .option('--cursor <cursor>', 'from the page before')
     .addOption(staleOption())
@@ -196,6 +198,7 @@ async function list(client: Client, flags: ListFlags): Promise<void> {
     ...(flags.state === undefined ? {} : { states: flags.state as readonly TaskState[] }),
     ...(flags.queue === undefined ? {} : { queue: flags.queue }),
     ...(flags.type === undefined ? {} : { type: flags.type }),
+    ...(flags.schedule === undefined ? {} : { schedule: flags.schedule }),
     ...(flags.cursor === undefined ? {} : { cursor: flags.cursor }),
   });
   const tasks = page.tasks.map(summaryOf);
