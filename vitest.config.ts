@@ -5,7 +5,7 @@ const report: string | undefined = process.env['TEST_REPORT'];
 
 /**
  * Two kinds of test. `fast` runs the sources as they stand. `processes` starts real programs from `dist`, which is built
- * first when it is older than the sources; those run one file after the other, so that clusters do not fight for the cores.
+ * first when it is older than the sources; of those two files run at a time, since much of it is waiting for programs to start.
  * Time limits are only there to end a test that hangs; no test measures time.
  */
 const config: ViteUserConfig = defineConfig({
@@ -26,7 +26,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'processes',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/support/build.ts'],
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 180_000,
           hookTimeout: 180_000,
