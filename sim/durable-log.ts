@@ -84,6 +84,12 @@ export class DurableLog {
     return this.chainAt(index) === chain || this.#remembered[index]?.chain === chain;
   }
 
+  /** The last entry that had been acknowledged when damage befell it; undefined once all of it is known to be back. */
+  get rememberedEnd(): { readonly index: LogIndex; readonly term: Term } | undefined {
+    const link = this.#remembered.at(-1);
+    return link === undefined ? undefined : { index: this.#remembered.length - 1, term: link.term };
+  }
+
   /** True from a damage to the disk on until everything that it took is back. */
   get isWounded(): boolean {
     return this.#isWounded;

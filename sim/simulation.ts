@@ -26,21 +26,25 @@ import { DurableAck } from './checkers/durable-ack.ts';
 import { DurableTerm } from './checkers/durable-term.ts';
 import { DurableVote } from './checkers/durable-vote.ts';
 import { ElectionSafety } from './checkers/election-safety.ts';
+import { HeldSlots } from './checkers/held-slots.ts';
 import { LeaderAppendOnly } from './checkers/leader-append-only.ts';
 import { LeaderCompleteness } from './checkers/leader-completeness.ts';
 import { LeaseExclusion } from './checkers/lease-exclusion.ts';
 import { Linearizability } from './checkers/linearizability.ts';
 import { LogMatching } from './checkers/log-matching.ts';
 import { LogShape } from './checkers/log-shape.ts';
+import { LogTimeRuns } from './checkers/log-time.ts';
 import { MessageSanity } from './checkers/message-sanity.ts';
 import { Occurrences } from './checkers/occurrences.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
 import { ReadFreshness } from './checkers/read-freshness.ts';
 import { RepairExplained } from './checkers/repair-explained.ts';
+import { RetryRule } from './checkers/retry-rule.ts';
 import { SingleRun } from './checkers/single-run.ts';
 import { StateAgreement } from './checkers/state-agreement.ts';
 import { StateShape } from './checkers/state-shape.ts';
 import { SubmitOnce } from './checkers/submit-once.ts';
+import { VoteUpToDate } from './checkers/vote-up-to-date.ts';
 import { SimCluster } from './cluster.ts';
 import { Atlas } from './faults/atlas.ts';
 import { type FaultOccurrence, Faults } from './faults/faults.ts';
@@ -257,6 +261,7 @@ export class Simulation {
       this.#elections,
       new DurableTerm(cluster),
       new DurableVote(cluster),
+      new VoteUpToDate(cluster),
       new DurableAck(cluster),
       new LogMatching(cluster),
       new LeaderAppendOnly(cluster),
@@ -277,6 +282,13 @@ export class Simulation {
       new StateShape(cluster),
       this.#submissions,
       leases,
+      new RetryRule(cluster, this.#witness),
+      new HeldSlots(cluster, this.#witness.leaseMs),
+      new LogTimeRuns(cluster, {
+        nowMs: () => this.#world.epochMs + this.#world.nowUs / 1_000,
+        offsMs: () => this.#cluster.members.map(({ clock }) => clock.skewMs),
+        ratePerThousand: this.#options.clockRatePerThousand,
+      }),
       this.#visible,
       this.#linearizability,
       this.#occurrences,

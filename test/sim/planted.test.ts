@@ -86,7 +86,7 @@ describe('the simulator notices', () => {
       },
       stormy,
     );
-    expect(['durable-vote', 'durable-term', 'election-safety']).toContain(failure?.checker);
+    expect(['durable-vote', 'durable-term', 'election-safety', 'vote-up-to-date']).toContain(failure?.checker);
   });
 
   test('a peer that acknowledges more than it has', async () => {

@@ -16,6 +16,10 @@ export class FakeLog {
   term: Term = 1;
   votedFor: PeerId | undefined;
   isWounded = false;
+  /** What damage took, up to its end. */
+  rememberedEnd: { index: LogIndex; term: Term } | undefined;
+  /** Those of which a test needs more than their terms, each for the term in which it is looked at. */
+  entries: ((term: Term) => Entry)[] = [];
 
   get lastIndex(): LogIndex {
     return this.links.length;
@@ -27,6 +31,10 @@ export class FakeLog {
 
   chainAt(index: LogIndex): number | undefined {
     return index === 0 ? 0 : this.links[index - 1]?.chain;
+  }
+
+  entryAt(index: LogIndex): Entry | undefined {
+    return this.entries[index - 1]?.(this.term);
   }
 
   vouchesFor(index: LogIndex, chain: number | undefined): boolean {
@@ -73,6 +81,13 @@ export class FakePeer {
     this.log = FakeLog.of(...terms);
     this.durable = FakeLog.of(...terms);
     return this;
+  }
+
+  /** Leads `term`, in which all of its log is. */
+  lead(term: Term): void {
+    this.role = 'leader';
+    this.term = term;
+    this.log.term = term;
   }
 
   get view(): PeerView {

@@ -1,0 +1,213 @@
+import { describe, expect, test } from 'vitest';
+import { HeldSlots } from '../../sim/checkers/held-slots.ts';
+import { LogTimeRuns } from '../../sim/checkers/log-time.ts';
+import { RetryRule } from '../../sim/checkers/retry-rule.ts';
+import { VoteUpToDate } from '../../sim/checkers/vote-up-to-date.ts';
+import type { WitnessedEntry } from '../../sim/checkers/checker.ts';
+import type { TaskStory, Witness } from '../../sim/witness.ts';
+import type { Message } from '../../src/raft/message.ts';
+import { EntryKind, type Entry } from '../../src/raft/types.ts';
+import { BatchWriter } from '../../src/scheduler/batch.ts';
+import type { Command, Outcome } from '../../src/scheduler/command.ts';
+import type { Abort, ApplyOutcome, Reply } from '../../src/scheduler/outcome.ts';
+import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { FakeCluster, type FakePeer } from './support/views.ts';
+
+const BLOB = { encoding: 1, bytes: new Uint8Array(0) } as const;
+
+/** Checkers that compute what a rule says, from what was asked for. */
+describe('a checker stops', () => {
+  test('a vote for a log that ends before what the voter once acknowledged', () => {
+    const { p1, p2, view } = new FakeCluster();
+    const checker = new VoteUpToDate(view);
+    p1.holds(1, 1, 2);
+    p2.holds(1, 1, 2, 2);
+    checker.sent(p1.view, standing(3, 3, 2));
+    expect(() => checker.sent(p2.view, granted(3))).toThrow(
+      'p2 votes for p1 in term 3 by a log that ends with 3/t2, and has acknowledged entries up to 4/t2',
+    );
+    p2.holds(1, 1, 2);
+    checker.sent(p2.view, granted(3));
+    p2.durable.rememberedEnd = { index: 4, term: 2 };
+    expect(() => checker.sent(p2.view, granted(3))).toThrow('up to 4/t2');
+  });
+
+  test('a candidate that lost entries which it had acknowledged, and stands without them', () => {
+    const { p1, view } = new FakeCluster();
+    const checker = new VoteUpToDate(view);
+    p1.holds(1, 1);
+    p1.durable.rememberedEnd = { index: 3, term: 1 };
+    expect(() => checker.sent(p1.view, standing(2, 2, 1))).toThrow('p1 stands for term 2');
+  });
+
+  test('no vote that leaves together with entries of the term that was voted for', () => {
+    const { p1, p2, view } = new FakeCluster();
+    const checker = new VoteUpToDate(view);
+    p1.holds(1);
+    checker.sent(p1.view, standing(2, 1, 1));
+    p2.holds(1, 2, 2);
+    checker.sent(p2.view, granted(2));
+    expect(checker.comparisons).toBe(1);
+  });
+
+  test('an attempt more than was asked for, and one less', () => {
+    const { checker, witness, ends } = retries();
+    checker.witnessed(entry(1, { commands: [submitted(2)], replies: [SUBMITTED] }));
+    checker.witnessed(entry(2, failed(1)));
+    expect(() => checker.witnessed(entry(3, failed(1)))).toThrow('task 1 has failed 2 times of 2 at 3, and goes on');
+    ends.set(1, 'error');
+    const { checker: other } = retries(witness);
+    other.witnessed(entry(1, { commands: [submitted(2)], replies: [SUBMITTED] }));
+    expect(() => other.witnessed(entry(2, { ...failed(1), finished: [1] }))).toThrow('after 1 of 2 attempts');
+  });
+
+  test('an attempt before the wait is over, which doubles', () => {
+    const { checker } = retries();
+    checker.witnessed(entry(1, { commands: [submitted(5)], replies: [SUBMITTED] }));
+    checker.witnessed(entry(2, { ...failed(1), atMs: 1_000 }));
+    checker.witnessed(entry(3, { assigned: [1], atMs: 1_080 }));
+    checker.witnessed(entry(4, { aborts: [abort('timeout')], atMs: 2_000 }));
+    expect(() => checker.witnessed(entry(5, { assigned: [1], atMs: 2_159 }))).toThrow('and waits until 2160');
+  });
+
+  test('a task that goes on though its cancel was asked for', () => {
+    const { checker } = retries();
+    checker.witnessed(entry(1, { commands: [submitted(5)], replies: [SUBMITTED] }));
+    checker.witnessed(entry(2, { aborts: [abort('cancelled')] }));
+    expect(() => checker.witnessed(entry(3, failed(1)))).toThrow('task 1 was to be cancelled and goes on at 3');
+  });
+
+  test('a start while a handler that was told to stop may go on', () => {
+    const checker = new HeldSlots(new FakeCluster().view, 2_000);
+    checker.witnessed(entry(1, { ...putting('skip'), made: [1] }));
+    checker.witnessed(entry(2, { aborts: [abort('timeout')], finished: [1], atMs: 5_000 }));
+    expect(() => checker.witnessed(entry(3, { made: [2], atMs: 6_999 }))).toThrow('has until 7000 to return');
+    checker.witnessed(entry(4, { made: [3], atMs: 7_000 }));
+    checker.witnessed(entry(5, { ...putting('allow'), aborts: [{ ...abort('drain'), number: 3 }], atMs: 8_000 }));
+    checker.witnessed(entry(6, { made: [4], atMs: 8_001 }));
+  });
+
+  test('log time that goes on faster than time, that begins a term behind what was heard, and that is wrong', () => {
+    const { p1, checker, time, stamp } = timed(0);
+    stamp(100_000);
+    time.nowMs = 110_000;
+    stamp(113_499);
+    expect(() => stamp(113_501)).toThrow('p1 lets log time go on by 13501 ms in 10000 ms of term 1');
+    p1.lead(2);
+    expect(() => stamp(105_000)).toThrow('p1 begins term 2 at 105000, and it should be from 113499 to 113499');
+    p1.start = 2;
+    expect(() => stamp(90_000)).toThrow('from 110000 to 110000, by the wall clocks');
+    time.offsMs = [-600, -20_000, -20_000];
+    stamp(90_000);
+    expect(checker.comparisons).toBeGreaterThan(6);
+  });
+
+  test('a term that begins where a single wrong clock is, and log time that is wrong though no clock is', () => {
+    const { p1, time, stamp } = timed(0, 0, 60_000);
+    expect(() => stamp(160_000)).toThrow('p1 begins term 1 at 160000, and it should be from 100000 to 130000');
+    time.offsMs = [0, 0, 0];
+    const right = timed(0, 0, 0);
+    right.stamp(100_000);
+    for (let step = 1; step <= 4; step += 1) {
+      right.time.nowMs += 60_000;
+      if (step === 4) expect(() => right.stamp(100_000 + step * 57_000)).toThrow('ms off, and all clocks are right');
+      else right.stamp(100_000 + step * 57_500);
+    }
+    expect(p1.term).toBe(1);
+  });
+
+  /** A leader whose log grows by one stamp at a time. */
+  function timed(...offsMs: number[]): {
+    p1: FakePeer;
+    checker: LogTimeRuns;
+    time: { nowMs: number; offsMs: number[] };
+    stamp: (ms: number) => void;
+  } {
+    const { p1, view } = new FakeCluster();
+    const time = { nowMs: 100_000, offsMs };
+    const clocks = { nowMs: (): number => time.nowMs, offsMs: (): number[] => time.offsMs, ratePerThousand: 0 };
+    const checker = new LogTimeRuns(view, clocks);
+    p1.lead(1);
+    const stamp = (ms: number): void => {
+      p1.log.entries = [stamped(ms)];
+      checker.moved(p1.view, { cutFrom: 1, oldLast: 0, newLast: 1 });
+    };
+    return { p1, checker, time, stamp };
+  }
+
+  function stamped(ms: number): (term: number) => Entry {
+    const writer = new BatchWriter();
+    writer.begin();
+    const data = writer.finish(ms);
+    return (term) => ({ index: 1, term, kind: EntryKind.command, data });
+  }
+});
+
+function standing(term: number, lastLogIndex: number, lastLogTerm: number): Message {
+  return { type: 'vote-request', from: 'p1', to: 'p2', term, lastLogIndex, lastLogTerm } as unknown as Message;
+}
+
+function granted(term: number): Message {
+  return { type: 'vote-response', from: 'p2', to: 'p1', term, granted: true } as unknown as Message;
+}
+
+const SUBMITTED: Reply = { type: 'submitted', firstNumber: 1, created: 1, existing: [], repeated: false };
+
+/** Of a task that waits 100 ms after its first failure. */
+function submitted(maxAttempts: number): Command {
+  const template = { retry: { maxAttempts, initialMs: 100, maxMs: 1_000 } };
+  return { type: 'submit', templates: [template], tasks: [{ template: 0, payload: BLOB }] } as unknown as Command;
+}
+
+function failed(number: number): Pick<EntryParts, 'commands' | 'replies'> {
+  const outcome: Outcome = { type: 'failed', error: BLOB, nonRetryable: false };
+  const command: Command = { type: 'complete', worker: 'w1', completions: [{ number, fencingToken: 1, outcome }] };
+  return { commands: [command], replies: [{ type: 'completed', answers: ['ok'] }] };
+}
+
+function putting(overlap: string): Pick<EntryParts, 'commands' | 'replies'> {
+  const command = { type: 'putSchedule', schedule: 's', policy: { overlap } } as unknown as Command;
+  return {
+    commands: [command],
+    replies: [{ type: 'schedulePut', number: 7, version: 1, created: true, unchanged: false }],
+  };
+}
+
+function abort(reason: Abort['reason']): Abort {
+  return { worker: 'w1', number: 1, fencingToken: 1, reason };
+}
+
+interface EntryParts {
+  readonly commands?: readonly Command[];
+  readonly replies?: readonly Reply[];
+  readonly assigned?: readonly number[];
+  readonly finished?: readonly number[];
+  readonly aborts?: readonly Abort[];
+  /** Tasks that schedule 7 makes. */
+  readonly made?: readonly number[];
+  readonly atMs?: number;
+}
+
+function entry(index: number, parts: EntryParts): WitnessedEntry {
+  const { commands = [], replies = [], assigned = [], finished = [], aborts = [], made = [], atMs = 1_000 } = parts;
+  const occurrences = made.map((task) => ({ schedule: 7, task }));
+  return {
+    index,
+    logTimeMs: atMs,
+    commands: commands.map((command) => ({ principal: 'anonymous', command })),
+    outcome: { replies, assigned, finished, aborts, occurrences } as unknown as ApplyOutcome,
+    scheduler: {} as unknown as Scheduler,
+  };
+}
+
+function retries(given?: Witness): { checker: RetryRule; witness: Witness; ends: Map<number, string> } {
+  const ends = new Map<number, string>();
+  const stories = {
+    get: (number: number): Partial<TaskStory> => {
+      const reason = ends.get(number);
+      return { end: { state: 'failed', reason, index: 1, token: undefined, result: undefined } };
+    },
+  };
+  const witness = given ?? ({ stories } as unknown as Witness);
+  return { checker: new RetryRule(new FakeCluster().view, witness), witness, ends };
+}
