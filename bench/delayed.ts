@@ -1,6 +1,6 @@
 /**
- * What delayed tasks cost, and how late they are: a large number of them wait, due far beyond the run; then many fall due each
- * second while the cluster carries other tasks. Three peers, one client and one worker, each a process of its own, default
+ * What delayed tasks cost, and how late they are: a large number of them wait on the disks, due far beyond the run; then many fall
+ * due each second while the cluster carries other tasks. Three peers, one client and one worker, each a process of its own, default
  * configuration, every log write synced to the disk.
  */
 import { cpuUsOver, type Lateness, latenessOf } from './lateness.ts';
@@ -15,6 +15,8 @@ export interface DelayedOptions {
   readonly seconds: number;
   /** How long the other tasks are alone before that. */
   readonly baselineSeconds: number;
+  /** Tasks leave memory that are due in twice so many seconds and more; with a few, those that fall due meanwhile do too. */
+  readonly farSpanSeconds: number;
   /** Tasks that fall due, and other tasks that are submitted, a second. */
   readonly dueRate: number;
   readonly rate: number;
@@ -97,7 +99,7 @@ interface Bench {
 /** Runs the bench. @throws when a process fails */
 export async function benchDelayed(options: DelayedOptions): Promise<DelayedReport> {
   options.progress('starting three peers, a client and a worker');
-  const cluster = await startCluster(options.directory);
+  const cluster = await startCluster(options.directory, {}, { farSpanMs: 1_000 * options.farSpanSeconds });
   const worker = new BenchProcess('worker', 'worker', [cluster.urls, String(SLOTS)]);
   const client = new BenchProcess('client', 'client', [cluster.urls]);
   const bench: Bench = { options, cluster, client, worker, all: [...cluster.peers, client, worker] };

@@ -29,6 +29,7 @@ interface DelayedCliOptions {
   readonly tasks: number;
   readonly seconds: number;
   readonly baseline: number;
+  readonly farSpan: number;
   readonly dueRate: number;
   readonly rate: number;
   readonly dir: string;
@@ -99,6 +100,7 @@ program
   .option('--tasks <n>', 'tasks that wait all the time', positive, 1_000_000)
   .option('--seconds <n>', 'how long tasks fall due', positive, 60)
   .option('--baseline <n>', 'how long, in seconds, the other tasks are measured alone', positive, 15)
+  .option('--far-span <n>', 'tasks leave memory that are due in twice so many seconds and more', positive, 3_600)
   .option('--due-rate <n>', 'tasks that fall due a second', positive, 1_000)
   .option('--rate <n>', 'other tasks a second', positive, 5_000)
   .option('--dir <path>', 'where the data directories go; on a disk that is real', '.')
@@ -110,6 +112,7 @@ program
       tasks: options.tasks,
       seconds: options.seconds,
       baselineSeconds: options.baseline,
+      farSpanSeconds: options.farSpan,
       dueRate: options.dueRate,
       rate: options.rate,
       directory: options.dir,

@@ -178,7 +178,7 @@ export function drawOptions(seed: number): SimOptions {
     leases: { leaseMs, heartbeatMs: Math.floor(leaseMs / 5), lostAfterAwayMs: Math.floor(leaseMs / 3) },
     sessionIdleMs: draw.pick([4_000, 20_000, 3_600_000]),
     peerLimits: drawPeerLimits(draw, tight, workload),
-    schedulerLimits: { ...drawSchedulerLimits(draw, tight, leaseMs), ...schedules.limits },
+    schedulerLimits: { ...drawSchedulerLimits(draw, tight, leaseMs), ...schedules.limits, ...drawFarLimits(seed) },
     ballastBytes: draw.pick([0, 64 * KIB, MIB]),
     lastPhase: draw.pick(['all', 'all', 'core', 'core', 'broken-link']),
   };
@@ -213,7 +213,7 @@ function drawFaults(draw: Draw, later: Draw, leaseMs: number, schedules: Schedul
   rate('fullDisks', 0.01, 0.1, 25);
   rate('rot', 0.02, 0.3, 30);
   rate('lostBatches', 0.02, 0.2, 30);
-  rate('lostTails', 0.02, 0.2, 20);
+  rate('lostTails', 0.03, 0.3, 35);
   rate('wipes', 0.01, 0.1, 25);
   rate('changes', 0.1, 0.8, 45);
   rate('transfers', 0.02, 0.5, 40);
@@ -314,6 +314,12 @@ function drawSchedulerLimits(draw: Draw, tight: boolean, leaseMs: number): Parti
     finishedTasksMax: draw.pick([50, 1_000_000]),
     sessionsMax: draw.pick([8, 10_000]),
   };
+}
+
+/** Delays are of seconds here, so what is far begins with milliseconds, and blocks are full soon. */
+function drawFarLimits(seed: number): Partial<SchedulerLimits> {
+  const draw = new Draw(new SeededRandom(deriveSeed(seed, 'far options')));
+  return { farSpanMs: draw.pick([20, 100, 400, 3_600_000]), farBlockTasksMax: draw.pick([1, 1, 1, 2, 512]) };
 }
 
 /** Draws, one after the other. */

@@ -41,6 +41,8 @@ export interface RareEvents extends Readonly<OccurrenceCounts> {
   /** Logs that were begun anew behind a state from another peer. */
   readonly snapshotsInstalled: number;
   readonly snapshotsInterrupted: number;
+  /** Blocks of tasks due far ahead that were read from the disk to open them, or to cancel one of their tasks. */
+  readonly farBlocksRead: number;
 }
 
 /** One run, in numbers. */

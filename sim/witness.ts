@@ -59,6 +59,8 @@ export class Witness {
   readonly storyOfMark: Map<string, TaskStory> = new Map();
 
   #unfinished = 0;
+  /** Blocks of far tasks that an entry needed and that had left memory. */
+  farBlocksRead = 0;
   /** Of its checkpoints only what it needs again: bodies of blocks of far tasks, by their keys in hex. */
   readonly #bodies: Map<string, Uint8Array> = new Map();
   readonly #sink: CheckpointSink = {
@@ -90,6 +92,7 @@ export class Witness {
     if (entry.kind !== EntryKind.command) return undefined;
     const { commands, logTimeMs } = decodeBatch(entry.data);
     for (const need of scheduler.farNeeds(entry.data)) {
+      this.farBlocksRead += 1;
       scheduler.giveFar(need, this.#bodies.get(textOf(farBlockKey(need.block))));
     }
     const outcome = scheduler.apply(entry.index, entry.data);

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PeerLimits } from '../../src/config/limits.ts';
+import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
 import type { FromProcess, ToProcess } from './messages.ts';
 
 /** A forked process of the bench. */
@@ -82,8 +83,12 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0x2fc12fc1: 'zfs',
 };
 
-/** Starts three peers with their data under `directory`, with the default bounds but for `limits`. */
-export async function startCluster(directory: string, limits: Partial<PeerLimits> = {}): Promise<BenchCluster> {
+/** Starts three peers with their data under `directory`, with the default bounds but for `limits` and, of the state, `schedulerLimits`. */
+export async function startCluster(
+  directory: string,
+  limits: Partial<PeerLimits> = {},
+  schedulerLimits: Partial<SchedulerLimits> = {},
+): Promise<BenchCluster> {
   const root = mkdtempSync(path.join(directory, 'taskraft-bench-'));
   const ports = await freePorts(6);
   const members = [0, 1, 2].map((at) => ({
@@ -94,7 +99,13 @@ export async function startCluster(directory: string, limits: Partial<PeerLimits
   const config = path.join(root, 'cluster.json');
   writeFileSync(config, JSON.stringify({ clusterId: 'bench', members }));
   const begin = (id: string): BenchProcess =>
-    new BenchProcess(id, 'peer', [config, id, path.join(root, id), JSON.stringify(limits)]);
+    new BenchProcess(id, 'peer', [
+      config,
+      id,
+      path.join(root, id),
+      JSON.stringify(limits),
+      JSON.stringify(schedulerLimits),
+    ]);
   const peers = members.map(({ id }) => begin(id));
   await Promise.all(peers.map((peer) => peer.next('ready')));
   return {

@@ -1,16 +1,17 @@
-/** One member of the benched cluster: exactly what `taskraft server` starts, with a meter beside it. Arguments: CONFIG PEER DATA [LIMITS as JSON]. */
+/** One member of the benched cluster: exactly what `taskraft server` starts, with a meter beside it. Arguments: CONFIG PEER DATA [LIMITS [LIMITS of the state]], both as JSON. */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { loadConfig } from '../../src/config/config.ts';
 import type { PeerLimits } from '../../src/config/limits.ts';
 import { peerConfig } from '../../src/config/peer-config.ts';
+import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
 import { startMember } from '../../src/cli/member.ts';
 import { pinoLogger } from '../../src/system/pino-logger.ts';
 import { type FromProcess, sharedClockMs, type ToProcess } from './messages.ts';
 import { UsageMeter } from './usage-meter.ts';
 
-const [file = '', self = '', data = '', limits = '{}'] = process.argv.slice(2);
+const [file = '', self = '', data = '', limits = '{}', schedulerLimits = '{}'] = process.argv.slice(2);
 const loaded = loadConfig(readFileSync(file, 'utf8'));
 if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
 const own = peerConfig(loaded.config, self, data);
@@ -22,6 +23,7 @@ const member = await startMember({
   peerSecret: undefined,
   clientToken: undefined,
   limits: JSON.parse(limits) as Partial<PeerLimits>,
+  schedulerLimits: JSON.parse(schedulerLimits) as Partial<SchedulerLimits>,
   logger: pinoLogger({ level: 'warn', fields: { self } }),
   onHalted: (reason) => {
     process.stderr.write(`${self} halted: ${reason}\n`);

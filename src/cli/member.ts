@@ -14,6 +14,7 @@ import type { PeerConfig } from '../config/peer-config.ts';
 import { Peer } from '../peer/peer.ts';
 import { DEFAULT_WIRE_LIMITS } from '../protocol/request-rules.ts';
 import { CONNECT_PATH, SUBPROTOCOL } from '../protocol/protocol.ts';
+import type { SchedulerLimits } from '../scheduler/limits.ts';
 import { SERVER_LIMITS } from '../server/context.ts';
 import { LEASE_DEFAULTS } from '../server/leases.ts';
 import { Server } from '../server/server.ts';
@@ -39,6 +40,8 @@ export interface MemberOptions {
   readonly logger: Logger;
   /** Over the bounds of a peer; for benches, the defaults serve everyone else. */
   readonly limits?: Partial<PeerLimits>;
+  /** Over the bounds of the state, equal on all members; for benches too. */
+  readonly schedulerLimits?: Partial<SchedulerLimits>;
   /** The peer stopped by itself and serves nothing any more; called once. */
   readonly onHalted: (reason: string) => void;
 }
@@ -71,7 +74,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const transport = makeTransport(options, config.self);
   let disk: LevelDisk | undefined;
   const peer = new Peer(
-    { self: config.self, cluster, ...(options.limits === undefined ? {} : { limits: options.limits }) },
+    { self: config.self, cluster, limits: options.limits ?? {}, schedulerLimits: options.schedulerLimits ?? {} },
     {
       ...ports,
       logger,

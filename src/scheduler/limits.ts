@@ -38,6 +38,8 @@ export interface SchedulerLimits {
   readonly farBytesMax: number;
   /** A task leaves memory when it is due in two of these or more, in ms. Blocks of far tasks are for one of these each. */
   readonly farSpanMs: number;
+  /** Tasks of one such block: what one entry brings back into memory at most. */
+  readonly farBlockTasksMax: number;
   /** Names of namespaces, types, queues, principals and required labels that were ever used. */
   readonly namesMax: number;
   /** Queues of one namespace. */
@@ -118,6 +120,7 @@ export const SCHEDULER_LIMITS: SchedulerLimits = {
   farTasksMax: 10_000_000,
   farBytesMax: 8 * GIB,
   farSpanMs: HOUR_MS,
+  farBlockTasksMax: 512,
   namesMax: 1_000_000,
   queuesMax: 10_000,
   labelsMax: 64,

@@ -77,7 +77,7 @@ export class State {
       namesMax: limits.namesMax,
       keysMax: limits.keysMax,
     });
-    this.far = new FarBlocks({ crc32, farSpanMs: limits.farSpanMs });
+    this.far = new FarBlocks({ crc32, farSpanMs: limits.farSpanMs, blockTasksMax: limits.farBlockTasksMax });
     this.meta = new Meta(crc32);
     this.line = new Line(this.rows, this.#requiredLabels());
     this.queues = new Queues(crc32, (nameNumber) => this.memory.names.nameOf(nameNumber));

@@ -10,9 +10,6 @@ import { TABLE_IDS } from '../memory/table-ids.ts';
 import { countTemplate, decodeFarRecord, encodeFarRecord, type FarBlock } from './far-directory.ts';
 import { LEVELS_MAX, openAtMsOf, spanMsOf } from './spans.ts';
 
-/** Tasks of one block: what one entry brings back at most. */
-export const FAR_BLOCK_TASKS_MAX = 512;
-
 /** Slot of the record that counts block ids, under key 0. It is there from the moment at which far tasks leave memory. */
 const COUNTER_SLOT = 0;
 
@@ -39,6 +36,7 @@ export class FarBlocks {
   readonly bodies: RecordTable;
   readonly #crc32: Crc32;
   readonly #farSpanMs: number;
+  readonly #blockTasksMax: number;
   readonly #bySlot: (FarBlock | undefined)[] = [undefined];
   readonly #idleSlots: number[] = [];
   readonly #slotByTag = new NumberMap();
@@ -60,10 +58,11 @@ export class FarBlocks {
   /** While restoring: bodies by block id. */
   readonly #read = new Map<number, Uint8Array>();
 
-  /** @param options `farSpanMs` is the length of the shortest spans. */
-  constructor(options: { readonly crc32: Crc32; readonly farSpanMs: number }) {
+  /** @param options `farSpanMs` is the length of the shortest spans, `blockTasksMax` bounds what a block holds. */
+  constructor(options: { readonly crc32: Crc32; readonly farSpanMs: number; readonly blockTasksMax: number }) {
     this.#crc32 = options.crc32;
     this.#farSpanMs = options.farSpanMs;
+    this.#blockTasksMax = options.blockTasksMax;
     this.directory = new RecordTable({
       id: TABLE_IDS.farDirectory,
       name: 'blocks of far tasks',
@@ -160,6 +159,7 @@ export class FarBlocks {
     countTemplate(block.templates, template, 1);
     this.#tasks += 1;
     this.#taskBytes += taskBytes;
+    if (block.tasks >= this.#blockTasksMax) this.#seal(block);
     return block.tag;
   }
 
@@ -260,16 +260,12 @@ export class FarBlocks {
   #blockFor(level: number, beginMs: number, sizeBytes: number): FarBlock {
     const key = spanKey(level, beginMs);
     const open = this.#open.get(key);
-    if (open !== undefined) {
-      const hasRoom = open.sizeBytes + sizeBytes <= BLOCK_BYTES_MAX && open.tasks < FAR_BLOCK_TASKS_MAX;
+    if (open !== undefined && open.sizeBytes + sizeBytes <= BLOCK_BYTES_MAX) {
       this.directory.touch(open.slot);
-      if (hasRoom) {
-        this.bodies.touch(open.slot);
-        return open;
-      }
-      open.sealed = true;
-      this.#resident.push(open);
+      this.bodies.touch(open.slot);
+      return open;
     }
+    if (open !== undefined) this.#seal(open);
     const block = this.#create(level, beginMs);
     // Where one block was filled the next will be: it starts at full size. That is this peer's own affair.
     block.body = new BlockBody(open === undefined ? sizeBytes : Math.max(sizeBytes, BLOCK_BYTES_MAX - 1));
@@ -277,6 +273,13 @@ export class FarBlocks {
     this.directory.add(block.slot);
     this.bodies.add(block.slot);
     return block;
+  }
+
+  #seal(block: FarBlock): void {
+    this.directory.touch(block.slot);
+    block.sealed = true;
+    this.#resident.push(block);
+    this.#open.delete(spanKey(block.level, block.beginMs));
   }
 
   #create(level: number, beginMs: number): FarBlock {

@@ -5,6 +5,7 @@
  *     level 0    farSpanMs              an hour        2 hours and more away
  *     level 1    farSpanMs × 32         32 hours       64 hours and more
  *     level 2    farSpanMs × 32²        6 weeks        12 weeks and more
+ *     level 3    farSpanMs × 32³        4 years        7 years and more
  *
  * A task is filed at least two spans ahead, and a block is opened within the half span before its own begins: so nothing is ever
  * filed into a span whose blocks are being opened.

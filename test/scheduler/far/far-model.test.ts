@@ -6,7 +6,7 @@ import type { Mark, Scheduler } from '../../../src/scheduler/scheduler.ts';
 import { delayedEntry, follow, NOWHERE, Pair } from '../model-pair.ts';
 
 /** A second's spans: what is due in two and more leaves memory. */
-const LIMITS = { farSpanMs: 1_000, offloadBytes: 20 };
+const LIMITS = { farSpanMs: 1_000, farBlockTasksMax: 3, offloadBytes: 20 };
 
 describe('a state machine from whose memory far tasks go does what the model does', () => {
   for (const movesMax of [2_000, 2]) {
