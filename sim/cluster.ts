@@ -80,6 +80,12 @@ class Stand {
   }
 }
 
+/** What a cluster is told, beside what it knows itself. */
+interface ClusterContext extends Omit<MemberContext, 'world' | 'options' | 'history' | 'sent' | 'reading'> {
+  /** A leader tells `successor` to take over. */
+  handsOver(successor: PeerId): void;
+}
+
 /** See the head of this file. */
 export class SimCluster implements ClusterView {
   /** Founders and spares, in order of their ids. */
@@ -103,14 +109,11 @@ export class SimCluster implements ClusterView {
   #messages = 0;
   #readsThatWaited = 0;
   #leadersRemoved = 0;
+  readonly #handsOver: (successor: PeerId) => void;
 
-  constructor(
-    world: World,
-    options: SimOptions,
-    witness: Witness,
-    context: Omit<MemberContext, 'world' | 'options' | 'history' | 'sent' | 'reading'>,
-  ) {
+  constructor(world: World, options: SimOptions, witness: Witness, context: ClusterContext) {
     this.#world = world;
+    this.#handsOver = (successor) => context.handsOver(successor);
     this.#witness = witness;
     const full: MemberContext = {
       world,
@@ -315,6 +318,7 @@ export class SimCluster implements ClusterView {
     this.#world.check(() => {
       for (const tried of this.#onSent) tried(member, message);
     });
+    if (message.type === 'timeout-now') this.#handsOver(message.to);
   }
 }
 

@@ -10,7 +10,7 @@ import type { Entry } from '../src/raft/types.ts';
 import type { DatabaseName, HeadSlot } from '../src/storage/disk.ts';
 import { HEAD_SLOT_BYTES } from '../src/storage/disk.ts';
 import { decodeSlot } from '../src/storage/head.ts';
-import { entryKey, indexOfKey, isMetaKey } from '../src/storage/keys.ts';
+import { entryKey, indexOfKey, isEntryKey, isMetaKey } from '../src/storage/keys.ts';
 import { LogCodec } from '../src/storage/log-record.ts';
 import type { ChainLink } from './chain.ts';
 import { Copies } from './copies.ts';
@@ -168,6 +168,19 @@ export class SimPlatter {
         if (value !== undefined && was !== undefined) yield [key, was];
       }
     }
+  }
+
+  /** How many of the newest batches of the log would have to go for an entry to read again as it was before it was overwritten. */
+  get batchesSinceOverwrite(): number | undefined {
+    const recent = this.#recent.get('log') ?? [];
+    for (let back = 1; back <= recent.length; back += 1) {
+      const { steps, before } = recent[recent.length - back] as RecentBatch;
+      const overwrites = steps.some(
+        ([key, value], at) => value !== undefined && before[at] !== undefined && isEntryKey(key),
+      );
+      if (overwrites) return back;
+    }
+    return undefined;
   }
 
   /** Where the log would end without its `count` newest batches; undefined when that is not known. */

@@ -23,13 +23,15 @@ export class Bounds extends PropertyChecker {
     const { raft } = peer;
     if (raft === undefined) return;
     this.#within(peer, 'bytes queued', peer.queuedBytes, this.#peer.queueBytesMax);
-    const { role, forwarded } = raft.inspect();
+    const { role, forwarded, options } = raft.inspect();
     this.#within(peer, 'reads asked of the leader', forwarded.pending, this.#peer.readsMax);
     if (role.name !== 'leader') return;
     this.#within(peer, 'reads waiting', role.reads.pending, this.#peer.readsMax);
     // One entry may pass the bound, or it could never be appended.
     const oneMore = this.#peer.commandBytesMax + this.#peer.batchBytesMax;
     this.#within(peer, 'uncommitted bytes', role.uncommittedBytes, this.#peer.uncommittedBytesMax + oneMore);
+    const waited = role.transfer?.elapsedTicks ?? 0;
+    this.#within(peer, 'ticks of a hand-over', waited, options.electionTimeoutTicks);
     for (const progress of role.peers) {
       this.#within(peer, 'appends in flight', progress.inflight.count, this.#peer.inflightAppendsMax);
     }

@@ -4,6 +4,7 @@ import type { DatabaseName } from '../../src/storage/disk.ts';
 import { PLENTY_BYTES } from '../platter.ts';
 import type { SimMember } from '../member.ts';
 import { type Rot, rotten } from './atlas.ts';
+import { cutOffLeader } from './election-faults.ts';
 import { type FaultTargets, pick, replaceBy, type Strikes } from './family.ts';
 
 /** A write error comes with one of so many writes. */
@@ -21,6 +22,18 @@ const SLOW_MS_MAX = 6_000;
 /** The moment in which HEAD is as far as the log is looked for so often, each so much later, in µs. */
 const TRIES_MAX = 200;
 const TRY_AGAIN_US = 10_000;
+
+/** Entries that are overwritten are waited for so often, and are lost with so many batches at most. */
+const OVERWRITE_TRIES_MAX = 1_500;
+const OVERWRITE_BATCHES_MAX = 5;
+
+/** Within so many ms the leader has heard that they are overwritten, or not; so long the peer is down at most. */
+const OVERWRITE_HEARD_MS_MAX = 25;
+const OVERWRITE_DOWN_MS_MAX = 300;
+
+/** A leader is alone for at least so long, and at most so much longer, in ms. */
+const ALONE_MS_MIN = 500;
+const ALONE_MORE_MS_MAX = 2_000;
 
 /** Rot that nothing has read is met by a start within this, in ms. */
 const RESTART_MS_MAX = 4_000;
@@ -153,11 +166,19 @@ function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
 }
 
 /**
- * The end of a log is lost, and sometimes the power with it: then while HEAD, whose last index is synced once a second, tells of
- * everything that was acknowledged. Of what came later nothing on that disk could tell.
+ * The end of a log is lost: at any moment; or soon after entries were overwritten, which are back then; or together with the power,
+ * while HEAD, whose last index is synced once a second, tells of everything that was acknowledged. Of what came later nothing on that
+ * disk could tell.
  */
 function loseTail(targets: FaultTargets, random: Random): string | undefined {
-  if (below(random, 2) === 0) return loseBatches(targets, random, 0);
+  const lot = below(random, 3);
+  if (lot === 0) return loseBatches(targets, random, 0);
+  if (lot === 1) {
+    // What a leader takes alone is overwritten when it is not alone any more.
+    cutOffLeader(targets, ALONE_MS_MIN + below(random, ALONE_MORE_MS_MAX));
+    loseOverwrite(targets, random, OVERWRITE_TRIES_MAX);
+    return 'the next log in which entries are overwritten is to lose its end with that';
+  }
   const member = pick(random, targets.atlas.candidates());
   if (member === undefined) return undefined;
   const count = 1 + below(random, LOST_BATCHES_MAX);
@@ -191,6 +212,34 @@ function losePowerAndTail(
   platter.loseBatches('log', 0, lost);
   world.line(member.id, `loses the last ${lost} batches of its log`);
   hosts.bootLater(member, random);
+}
+
+/** Waits until somebody has overwritten entries, and then until the leader has heard of it. */
+function loseOverwrite(targets: FaultTargets, random: Random, tries: number): void {
+  const { world, faultsGoOn } = targets;
+  if (!faultsGoOn() || tries === 0) return;
+  const member = targets.atlas.candidates().find((one) => mayLoseOverwrite(targets, one));
+  const afterUs = member === undefined ? TRY_AGAIN_US : 1_000 * (1 + below(random, OVERWRITE_HEARD_MS_MAX));
+  world.schedule(world.nowUs + afterUs, 'plan', undefined, () => {
+    const { atlas, hosts } = targets;
+    const may = member !== undefined && faultsGoOn() && atlas.candidates().includes(member);
+    if (!may || !mayLoseOverwrite(targets, member)) {
+      loseOverwrite(targets, random, tries - 1);
+      return;
+    }
+    hosts.crash(member, false);
+    // What was on its way and reached the disk stands behind that, and goes, too.
+    const lost = member.platter.batchesSinceOverwrite ?? 0;
+    atlas.wound(member, undefined);
+    member.platter.loseBatches('log', 0, lost);
+    world.line(member.id, `loses the last ${lost} batches of its log, and what they had overwritten is back`);
+    hosts.bootAfter(member, 1_000 * (1 + below(random, OVERWRITE_DOWN_MS_MAX)));
+  });
+}
+
+function mayLoseOverwrite({ hosts }: FaultTargets, member: SimMember): boolean {
+  const batches = member.platter.batchesSinceOverwrite ?? Infinity;
+  return member.up && !hosts.isStopping(member) && batches <= OVERWRITE_BATCHES_MAX;
 }
 
 /** The process ends, and at the next start some of its newest batches are not there, `back` before the last one. */

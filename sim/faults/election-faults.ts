@@ -88,7 +88,7 @@ function askAgain(
 }
 
 function part(
-  { network, world }: FaultTargets,
+  { network, world, faultsGoOn }: FaultTargets,
   left: readonly SimMember[],
   right: readonly SimMember[],
   forMs: number,
@@ -99,6 +99,8 @@ function part(
     network.cut(other, one);
   }
   world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
+    // Everything is healed by then, and what is cut is cut for good.
+    if (!faultsGoOn()) return;
     for (const [one, other] of pairs) {
       network.heal(one, other);
       network.heal(other, one);

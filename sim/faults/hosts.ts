@@ -40,6 +40,8 @@ export class Hosts {
   readonly #copies = new Map<SimMember, Copy>();
   /** Whose next vote for another is waited for: the term that it was in, and what is to come of it. */
   readonly #votes = new Map<SimMember, { readonly term: number; readonly voted: (candidate: PeerId) => void }>();
+  /** What befalls whoever is told next to take over. */
+  #told: ((successor: PeerId) => void) | undefined;
   /** How many writes from now on the process dies, or the write fails. */
   readonly #dies = new Map<SimMember, number>();
   readonly #fails = new Map<SimMember, number>();
@@ -157,6 +159,18 @@ export class Hosts {
     this.#votes.set(member, { term: member.durable.term, voted });
   }
 
+  /** `told` is called when a leader tells the next one to take over, before that one hears of it. */
+  watchHandOver(told: (successor: PeerId) => void): void {
+    this.#told = told;
+  }
+
+  /** Called when a leader tells `successor` to take over. */
+  handsOver(successor: PeerId): void {
+    const told = this.#told;
+    this.#told = undefined;
+    told?.(successor);
+  }
+
   /** The `writes`th write from now on fails. */
   failAtWrite(member: SimMember, writes: number): void {
     this.#fails.set(member, writes);
@@ -167,6 +181,7 @@ export class Hosts {
     this.#dies.clear();
     this.#fails.clear();
     this.#votes.clear();
+    this.#told = undefined;
   }
 
   /** The disk is looked at by somebody else until `back`. */

@@ -1,4 +1,5 @@
 /** What operators do to the cluster: peers come, go, are replaced, and hand leadership over. */
+import type { PeerId } from '../../src/base/ids.ts';
 import { below, type Random } from '../../src/base/random.ts';
 import { cutOffLeader } from './election-faults.ts';
 import { type FaultTargets, pick, type Strikes } from './family.ts';
@@ -15,11 +16,15 @@ const DOWN_MS_MAX = 500;
 
 /** See the head of this file. */
 export const MEMBER_FAULTS: Strikes = {
-  transfers: ({ cluster, operator }, random) => {
+  transfers: (targets, random) => {
+    const { cluster, operator, hosts } = targets;
     const to = pick(random, cluster.members);
     if (to === undefined || !operator.ask({ type: 'transfer', peer: below(random, 3) === 0 ? undefined : to.id }))
       return undefined;
-    return `leadership is to go to ${to.id}`;
+    if (below(random, 3) > 0) return `leadership is to go to ${to.id}`;
+    const foil = drawFoil(targets, random);
+    hosts.watchHandOver((successor) => foil(successor));
+    return `leadership is to go to ${to.id}, and nobody takes it`;
   },
   changes: (targets, random) => {
     const { cluster, operator, atlas } = targets;
@@ -43,6 +48,38 @@ export const MEMBER_FAULTS: Strikes = {
     return `${member.id} loses its directory and is to be replaced`;
   },
 };
+
+/** What befalls whoever is told to take over, so that it does not: it dies, stands still, or hears or is heard by nobody. */
+function drawFoil(targets: FaultTargets, random: Random): (successor: PeerId) => void {
+  const { world, hosts, cluster, network, faultsGoOn } = targets;
+  const lot = below(random, 4);
+  const forMs = 100 + below(random, ALONE_MS_MAX);
+  return (successor) => {
+    const member = cluster.members.find(({ id }) => id === successor);
+    if (!faultsGoOn() || member === undefined) return;
+    world.schedule(world.nowUs, 'fault', undefined, () => {
+      if (!member.up || hosts.isStopping(member)) return;
+      world.line(member.id, 'is told to take over, and comes to harm');
+      if (lot === 0) {
+        hosts.crash(member, false);
+        hosts.bootAfter(member, 1_000 * forMs);
+        return;
+      }
+      const { process } = member;
+      if (lot === 1 && process?.paused === false) {
+        process.pause();
+        world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => process.resume());
+        return;
+      }
+      const links = cluster.members.filter((one) => one !== member).map(({ id }) => [id, member.id] as const);
+      const ways = lot === 2 ? links : links.map(([other, self]) => [self, other] as const);
+      for (const [from, to] of ways) network.cut(from, to);
+      world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
+        if (faultsGoOn()) for (const [from, to] of ways) network.heal(from, to);
+      });
+    });
+  };
+}
 
 /** What befalls the cluster while a change is under way; undefined for nothing. */
 function drawTrouble(targets: FaultTargets, random: Random): (() => void) | undefined {

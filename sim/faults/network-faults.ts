@@ -47,6 +47,7 @@ export const NETWORK_FAULTS: Strikes = {
         for (const [from, to] of cuts) network.cut(from, to);
       });
       world.schedule(world.nowUs + untilMs * 1_000, 'fault', undefined, () => {
+        if (!targets.faultsGoOn()) return;
         for (const [from, to] of cuts) network.heal(from, to);
       });
     }
@@ -118,6 +119,8 @@ function cutFor({ world, network, faultsGoOn }: FaultTargets, cuts: readonly Cut
   world.line('world', () => `cuts ${wordsOf(cuts)} for ${forMs} ms`);
   for (const [from, to] of cuts) network.cut(from, to);
   world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
+    // Everything is healed once they end, and what is cut then is cut for good.
+    if (!faultsGoOn()) return;
     for (const [from, to] of cuts) network.heal(from, to);
   });
 }

@@ -354,6 +354,8 @@ describe('a checker stops', () => {
     p1.stateCount = 3;
     expect(() => checker.whole()).toThrow('databases of states');
     p1.role = 'leader';
+    p1.handOverTicks = 11;
+    expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('ticks of a hand-over');
     p1.uncommittedBytes = 2 * PEER_LIMITS.uncommittedBytesMax;
     expect(() => checker.changed(p1.view, unchanged(p1))).toThrow('uncommitted bytes');
   });

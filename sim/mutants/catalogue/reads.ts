@@ -35,4 +35,12 @@ export const READS: readonly Mutant[] = [
     find: `  if (stale === true) {`,
     replace: `  if (stale === true || peer.leader === undefined) {`,
   },
+  {
+    name: 'transfer-never-ends',
+    origin: 'hashicorp/raft#493, canonical/raft 31d4e4a: the mark of a transfer stays when it fails',
+    wrong: 'After a transfer to a peer that does not take over, proposals are refused for good.',
+    file: 'src/raft/leader.ts',
+    find: `    if (transfer.elapsedTicks >= electionTimeoutTicks) leader.transfer = undefined;`,
+    replace: `    if (transfer.elapsedTicks >= electionTimeoutTicks && !transfer.sent) leader.transfer = undefined;`,
+  },
 ];

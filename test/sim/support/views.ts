@@ -64,6 +64,8 @@ export class FakePeer {
   followers: Pick<Progress, 'peer' | 'match' | 'next'>[] = [];
   uncommittedBytes = 0;
   forwardedReads = 0;
+  /** Of a hand-over under way, in ticks; an election timeout has 10. */
+  handOverTicks: number | undefined = undefined;
   damage: Damage | undefined;
   durable: FakeLog = new FakeLog();
   log: FakeLog = new FakeLog();
@@ -102,6 +104,7 @@ export class FakePeer {
       inspect: () => ({
         forwarded: { pending: this.forwardedReads },
         damage: this.damage,
+        options: { electionTimeoutTicks: 10 },
         role:
           role === 'leader'
             ? {
@@ -109,6 +112,7 @@ export class FakePeer {
                 peers: this.followers.map((one) => ({ ...one, inflight: { count: 0 } })),
                 reads: { pending: 0 },
                 uncommittedBytes: this.uncommittedBytes,
+                transfer: this.handOverTicks === undefined ? undefined : { elapsedTicks: this.handOverTicks },
               }
             : { name: role },
       }),
