@@ -35,14 +35,14 @@ const HARMS: readonly Harm[] = [
     world.schedule(world.nowUs + pausedMs * 1_000, 'fault', undefined, () => process?.resume());
     return `stands still for ${pausedMs} ms`;
   },
-  ({ world, network, cluster }, leader, random) => {
+  ({ world, network, cluster, faultsGoOn }, leader, random) => {
     const forMs = 300 + below(random, 4_000);
     const cuts = cluster.members
       .filter((one) => one !== leader)
       .flatMap(({ id }) => [[leader.id, id] as const, [id, leader.id] as const]);
     for (const [from, to] of cuts) network.cut(from, to);
     world.schedule(world.nowUs + forMs * 1_000, 'fault', undefined, () => {
-      for (const [from, to] of cuts) network.heal(from, to);
+      if (faultsGoOn()) for (const [from, to] of cuts) network.heal(from, to);
     });
     return `is cut off for ${forMs} ms`;
   },
