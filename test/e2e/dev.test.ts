@@ -31,19 +31,23 @@ function urlOf(program: Program): string {
 
 test('data that is kept is there again after a restart, in the same cluster', async () => {
   const data = path.join(directory, 'kept');
-  const first = await dev('--data', data, '--peers', '1', '--port', '0');
+  // Three peers have to find each other again: they know each other by their ports.
+  const first = await dev('--data', data, '--peers', '3', '--port', '0');
   const submit = ['task', 'submit', '--type', 'later', '-o', 'json', '--url', urlOf(first)];
   const { id } = JSON.parse((await taskraft(submit)).stdout) as { id: string };
   expect(await first.stop()).toBe(0);
   const second = await dev('--data', data, '--port', '0');
   const got = await taskraft(['task', 'get', id, '-o', 'json', '--url', urlOf(second)]);
   expect(JSON.parse(got.stdout)).toMatchObject({ id, type: 'later', state: 'pending' });
+  expect(urlOf(second)).toBe(urlOf(first));
   expect(await second.stop()).toBe(0);
-  const more = await taskraft(['dev', '--data', data, '--peers', '3']);
-  expect([more.status, more.stderr]).toEqual([
-    2,
-    expect.stringContaining('holds a cluster of 1: start it with --peers 1'),
-  ]);
+  for (const [flags, words] of [
+    [['--peers', '1'], 'holds a cluster of 3: start it with --peers 3'],
+    [['--port', '1024'], 'leave --port away'],
+  ] as const) {
+    const { status, stderr } = await taskraft(['dev', '--data', data, ...flags]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining(words)]);
+  }
 });
 
 test('a directory that holds something else is left alone', async () => {

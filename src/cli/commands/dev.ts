@@ -40,7 +40,11 @@ export function devCommand(): Command {
     .description('run a whole cluster on this computer, for development')
     .option('--peers <n>', `1, 3, 5 or 7 (default: ${PEERS_DEFAULT})`, wholeNumber)
     .option('--data <dir>', 'keep the data here (default: a temporary directory that goes at the end)')
-    .option('--port <n>', `first of two ports a peer, 0 for any that are free (default: ${PORT_DEFAULT})`, wholeNumber)
+    .option(
+      '--port <n>',
+      `first of two ports a peer, 0 for any that are free (default: ${PORT_DEFAULT}, or those of the data)`,
+      wholeNumber,
+    )
     .addHelpText('after', '\nExample:\n  taskraft dev --data ./taskraft-dev')
     .action(run);
 }
@@ -89,16 +93,40 @@ async function prepare(directory: string, flags: DevFlags): Promise<LocalCluster
     const message = `${directory} holds a cluster of ${before.peers}: start it with --peers ${before.peers}, or give another --data`;
     throw new CliError('USAGE', message, EXIT.usage);
   }
-  const first = flags.port ?? PORT_DEFAULT;
-  if (first !== 0 && first + 2 * count > 65_536) {
-    throw new CliError('USAGE', `there are no ${2 * count} ports from ${first} on`, EXIT.usage);
-  }
-  const ports = first === 0 ? await freePorts(2 * count) : Array.from({ length: 2 * count }, (_, at) => first + at);
+  const ports = await portsOf(directory, flags.port, before?.ports, count);
   tryIn(directory, () => makeDirectories(directory));
   return writeLocalCluster(directory, before?.clusterId ?? `dev-${randomBytes(4).toString('hex')}`, ports);
 }
 
-function readBefore(directory: string): { readonly clusterId: string; readonly peers: number } | undefined {
+/** Two ports a peer. Peers that have met know each other by their ports, so those stay. */
+async function portsOf(
+  directory: string,
+  port: number | undefined,
+  before: readonly number[] | undefined,
+  count: number,
+): Promise<readonly number[]> {
+  if (before !== undefined && (port === undefined || port === 0)) return before;
+  const first = port ?? PORT_DEFAULT;
+  if (first !== 0 && first + 2 * count > 65_536) {
+    throw new CliError('USAGE', `there are no ${2 * count} ports from ${first} on`, EXIT.usage);
+  }
+  const ports = first === 0 ? await freePorts(2 * count) : Array.from({ length: 2 * count }, (_, at) => first + at);
+  if (before !== undefined && ports.some((one, at) => one !== before[at])) {
+    const message = `the peers in ${directory} know each other by the ports ${before.join(', ')}: leave --port away`;
+    throw new CliError('USAGE', message, EXIT.usage);
+  }
+  return ports;
+}
+
+/** A cluster that ran in a directory. */
+interface ClusterBefore {
+  readonly clusterId: string;
+  readonly peers: number;
+  /** For clients and for peers, in turn. */
+  readonly ports: readonly number[];
+}
+
+function readBefore(directory: string): ClusterBefore | undefined {
   const file = path.join(directory, 'cluster.json');
   if (!existsSync(file)) {
     if (!existsSync(directory) || tryIn(directory, () => readdirSync(directory)).length === 0) return undefined;
@@ -106,7 +134,10 @@ function readBefore(directory: string): { readonly clusterId: string; readonly p
     throw new CliError('USAGE', message, EXIT.usage);
   }
   const loaded = loadConfig(readFileSync(file, 'utf8'));
-  if (loaded.ok) return { clusterId: loaded.config.clusterId, peers: loaded.config.members.length };
+  if (loaded.ok) {
+    const { clusterId, members } = loaded.config;
+    return { clusterId, peers: members.length, ports: members.flatMap(({ client, peer }) => [client.port, peer.port]) };
+  }
   throw new CliError('INVALID_CONFIG', `${file} cannot be used: ${loaded.problems.join(' ')}`, EXIT.usage);
 }
 
