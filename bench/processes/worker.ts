@@ -22,7 +22,7 @@ function run(payload: unknown): void {
   const runAtMs = view.getFloat64(RUN_AT_BYTE, true);
   if (runAtMs !== 0) lateMs.push(Date.now() - runAtMs);
   if (sequence >= startsOf.length) {
-    const larger = new Uint8Array(startsOf.length * 2);
+    const larger = new Uint8Array(sequence * 2);
     larger.set(startsOf);
     startsOf = larger;
   }

@@ -5,6 +5,8 @@
  *     entry ──everything is in memory──▶ applied
  *       └──────▶ waits, and so do those behind it ──read, checked, given to the state machine──▶ applied
  *
+ * Whoever is about to propose a cancel has that read before: then the leader's entry does not wait.
+ *
  * A body that is missing or not as the state knows it is damage to the state database, which other peers can make good.
  */
 import { DecodeError } from '../base/bytes.ts';
@@ -15,6 +17,9 @@ import type { StateStorage } from '../storage/storage.ts';
 
 /** Blocks that are read together: half a megabyte. */
 const BLOCKS_A_READ = 8;
+
+/** What it asks of the state machine. */
+type FarScheduler = Pick<Scheduler, 'farNeeds' | 'farNeedsOf' | 'farAhead' | 'giveFar'>;
 
 /** What happens around it. */
 export interface FarHooks {
@@ -28,18 +33,14 @@ export interface FarHooks {
 
 /** See the head of this file. */
 export class FarBodies {
-  readonly #scheduler: Pick<Scheduler, 'farNeeds' | 'farAhead' | 'giveFar'>;
+  readonly #scheduler: FarScheduler;
   readonly #storage: Pick<StateStorage, 'getMany'>;
   readonly #hooks: FarHooks;
   /** An entry waits for what is being read. */
   #waiting = false;
   #readingAhead = false;
 
-  constructor(
-    scheduler: Pick<Scheduler, 'farNeeds' | 'farAhead' | 'giveFar'>,
-    storage: Pick<StateStorage, 'getMany'>,
-    hooks: FarHooks,
-  ) {
+  constructor(scheduler: FarScheduler, storage: Pick<StateStorage, 'getMany'>, hooks: FarHooks) {
     this.#scheduler = scheduler;
     this.#storage = storage;
     this.#hooks = hooks;
@@ -69,8 +70,14 @@ export class FarBodies {
     });
   }
 
+  /** Reads what cancelling these tasks will need; undefined when that is in memory. @throws StorageError */
+  prepare(numbers: readonly number[]): Promise<void> | undefined {
+    const needs = this.#scheduler.farNeedsOf(numbers);
+    return needs.length === 0 ? undefined : this.#read(needs, true);
+  }
+
   #load(needs: readonly FarNeed[], done: () => void): void {
-    this.#read(needs).then(
+    this.#read(needs, false).then(
       () => {
         this.#hooks.guard(done);
       },
@@ -82,17 +89,17 @@ export class FarBodies {
     );
   }
 
-  async #read(needs: readonly FarNeed[]): Promise<void> {
+  async #read(needs: readonly FarNeed[], early: boolean): Promise<void> {
     for (let from = 0; from < needs.length; from += BLOCKS_A_READ) {
       const some = needs.slice(from, from + BLOCKS_A_READ);
       const bodies = await this.#storage.getMany(some.map(({ block }) => farBlockKey(block)));
-      for (const [at, need] of some.entries()) this.#give(need, bodies[at]);
+      for (const [at, need] of some.entries()) this.#give(need, bodies[at], early);
     }
   }
 
-  #give(need: FarNeed, body: Uint8Array | undefined): void {
+  #give(need: FarNeed, body: Uint8Array | undefined, early: boolean): void {
     try {
-      this.#scheduler.giveFar(need, body);
+      this.#scheduler.giveFar(need, body, early);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       throw farDamage(error.message);

@@ -68,7 +68,7 @@ export class Member {
   readonly #proposer: Proposer;
   readonly #reads: ReadQueue;
   readonly #applier: Applier;
-  readonly #far: FarBodies;
+  readonly far: FarBodies;
   readonly #loop: ReadyLoop;
   readonly #ticker: Ticker;
   readonly quorum: QuorumWatch;
@@ -104,7 +104,7 @@ export class Member {
     this.#wishes = new OperatorWishes(raft);
     this.#reads = new ReadQueue(limits.readsMax);
     const around = { guard: this.#guard.bind(this), failed: hooks.failed, wake: this.wake.bind(this) };
-    this.#far = new FarBodies(scheduler, storage.state, { ...around, unreadable: hooks.unreadable });
+    this.far = new FarBodies(scheduler, storage.state, { ...around, unreadable: hooks.unreadable });
     this.#applier = new Applier(
       scheduler,
       clock,
@@ -113,7 +113,7 @@ export class Member {
       (entry, outcome) => {
         this.#applied(entry, outcome);
       },
-      (batch) => this.#far.ready(batch),
+      (batch) => this.far.ready(batch),
     );
     this.#loop = this.#makeLoop(around);
     const { wake, failed } = around;
@@ -369,7 +369,7 @@ export class Member {
       if (this.serving) this.quorum.tick();
       if (this.#wishes.waiting) this.#wishes.tick();
       this.#proposer.tick();
-      this.#far.readAhead();
+      this.far.readAhead();
       // Where nothing came of it only a leader has anything to do: things fall due.
       // Not at once: a turn of the event loop, whatever it begins with, has one turn of the crank.
       if (this.#leads !== undefined || this.raft.hasReady()) this.wake();

@@ -220,6 +220,12 @@ export class Peer {
     return this.#life.reading(this.#life.running().tasks.payloads(numbers));
   }
 
+  /** Reads what cancelling these tasks will need from the disk; undefined when nothing of it is there. @throws StorageError */
+  prepareCancel(numbers: readonly number[]): Promise<void> | undefined {
+    const reading = this.#life.member?.far.prepare(numbers);
+    return reading === undefined ? undefined : this.#life.reading(reading);
+  }
+
   /** Whether what a read met passes: this peer opens its directory anew for it, or fetches from others what is damaged. */
   mends(error: unknown): boolean {
     return this.#life.mends(error);

@@ -34,7 +34,7 @@ import { BatchReader } from './batch.ts';
 import { emptyWorkers } from './emptying.ts';
 import { farBlockKey } from './far/far-blocks.ts';
 import { openFar, readFar } from './far/far.ts';
-import { farAhead, type FarNeed, farNeeds } from './far/far-needs.ts';
+import { farAhead, type FarNeed, farNeeds, farNeedsOf } from './far/far-needs.ts';
 import { readFinished } from './finished.ts';
 import { checkState } from './invariants.ts';
 import { type SchedulerLimits, schedulerLimits } from './limits.ts';
@@ -225,6 +225,11 @@ export class Scheduler {
     return farNeeds(this.#state, batch);
   }
 
+  /** Bodies that cancelling these tasks will need: read and given `early` they hold up no entry later. */
+  farNeedsOf(numbers: readonly number[]): readonly FarNeed[] {
+    return farNeedsOf(this.#state, numbers);
+  }
+
   /** The block of far tasks that will soon be needed whole and is not in memory. */
   farAhead(): number | undefined {
     return farAhead(this.#state);
@@ -234,8 +239,8 @@ export class Scheduler {
    * What the state database has under `farBlockKey(need.block)`. What is not needed any more is ignored.
    * @throws DecodeError when that is not the block as the state knows it
    */
-  giveFar(need: FarNeed, body: Uint8Array | undefined): void {
-    this.#state.far.give(need.block, body, need.numbers);
+  giveFar(need: FarNeed, body: Uint8Array | undefined, early = false): void {
+    this.#state.far.give(need.block, body, need.numbers, early);
   }
 
   /**

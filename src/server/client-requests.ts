@@ -28,7 +28,7 @@ import {
   taskPageFrame,
   workerRow,
 } from './answers.ts';
-import { NOT_FOUND_WORDS, ownTask, read } from './reading.ts';
+import { NOT_FOUND_WORDS, ownTask, read, unreadableFrame } from './reading.ts';
 import { listCursor, listFilter, requireDuration, requireName, submitCommand, taskNumber } from './requests.ts';
 import type { Session } from './session.ts';
 
@@ -60,10 +60,20 @@ export function submit(session: Session, frame: SubmitFrame): void {
   });
 }
 
-/** Ends of tasks into the log. */
+/** Ends of tasks into the log. What they need from the disk is read before, so that nobody else waits for that. */
 export function cancel(session: Session, frame: CancelFrame): void {
   const { requestId } = frame;
   const numbers = frame.tasks.map((ref, position) => taskNumber(ref, position));
+  const { peer } = session.context;
+  const reading = peer.isLeader ? peer.prepareCancel(numbers) : undefined;
+  if (reading === undefined) return proposeCancel(session, requestId, numbers);
+  reading.then(
+    () => proposeCancel(session, requestId, numbers),
+    (error: unknown) => session.answer(unreadableFrame(session, requestId, error)),
+  );
+}
+
+function proposeCancel(session: Session, requestId: number, numbers: readonly number[]): void {
   const command = { type: 'cancel', namespace: session.namespace, numbers } as const;
   session.propose(requestId, 'dispatch', command, (_index, reply) => {
     if (reply.type !== 'cancelled') return session.answer(refusalFrame(requestId, expectRefusal(reply)));

@@ -10,6 +10,9 @@ import { TABLE_IDS } from '../memory/table-ids.ts';
 import { countTemplate, decodeFarRecord, encodeFarRecord, type FarBlock } from './far-directory.ts';
 import { LEVELS_MAX, openAtMsOf, spanMsOf } from './spans.ts';
 
+/** Tasks whose bytes are kept since they will be cancelled soon. */
+const PREPARED_MAX = 2_048;
+
 /** Slot of the record that counts block ids, under key 0. It is there from the moment at which far tasks leave memory. */
 const COUNTER_SLOT = 0;
 
@@ -50,6 +53,8 @@ export class FarBlocks {
   readonly #given = new Map<number, Uint8Array>();
   /** Bytes of single tasks that the next entry names, by number. */
   readonly #taken = new Map<number, Uint8Array>();
+  /** Bytes of single tasks that will be named soon, by number, in the order in which they came. At most `PREPARED_MAX`. */
+  readonly #prepared = new Map<number, Uint8Array>();
   #enabled = false;
   #nextId = 1;
   #count = 0;
@@ -183,15 +188,18 @@ export class FarBlocks {
   /** The bytes of task `number` of `block`, as far as they are in memory. @throws DecodeError */
   entryOf(block: FarBlock, number: number): Uint8Array | undefined {
     const body = this.bodyOf(block);
-    return body === undefined ? this.#taken.get(number) : findInBlock(body, number);
+    if (body !== undefined) return findInBlock(body, number);
+    // What was read once stays good for as long as the task is far, whichever block it is in.
+    return this.#taken.get(number) ?? this.#prepared.get(number);
   }
 
   /**
-   * Takes in what was read from the state database: for the next entry, the bytes of the tasks `numbers`; the whole body, until
-   * the block is opened, where these are none. Nothing happens when the block is gone.
+   * Takes in what was read from the state database: for the next entry, the bytes of the tasks `numbers`, or `early` for one of the
+   * next, without a promise that they stay; the whole body, until the block is opened, where these are none. Nothing happens when
+   * the block is gone.
    * @throws DecodeError when that is not the body of the block
    */
-  give(id: number, body: Uint8Array | undefined, numbers: readonly number[]): void {
+  give(id: number, body: Uint8Array | undefined, numbers: readonly number[], early = false): void {
     const block = this.byId(id);
     if (block === undefined || block.body !== undefined) return;
     if (body === undefined || !this.isBody(id, body))
@@ -199,8 +207,25 @@ export class FarBlocks {
     if (numbers.length === 0) this.#given.set(id, body);
     for (const number of numbers) {
       const entry = findInBlock(body, number);
-      if (entry !== undefined) this.#taken.set(number, entry.slice());
+      if (entry === undefined) continue;
+      if (early) this.#prepare(number, entry.slice());
+      else this.#taken.set(number, entry.slice());
     }
+  }
+
+  #prepare(number: number, entry: Uint8Array): void {
+    if (this.#prepared.size >= PREPARED_MAX) {
+      for (const oldest of this.#prepared.keys()) {
+        this.#prepared.delete(oldest);
+        break;
+      }
+    }
+    this.#prepared.set(number, entry);
+  }
+
+  /** Task `number` is far no more. */
+  forget(number: number): void {
+    if (this.#prepared.size > 0) this.#prepared.delete(number);
   }
 
   /** An entry was applied: what was taken in for it is not needed any more. */

@@ -30,14 +30,32 @@ export function farNeeds(state: State, batch: Uint8Array): readonly FarNeed[] {
   const opened = far.first;
   if (opened !== undefined && opened.openAtMs <= Math.max(1, entry.logTimeMs) && far.bodyOf(opened) === undefined)
     needs.push({ block: opened.id, numbers: [] });
-  let wanted: Map<number, number[]> | undefined;
+  const cancelled: number[] = [];
   while (entry.next()) {
     const { reader } = entry;
     const bytes = reader.raw(entry.commandEnd - reader.position);
-    if (bytes[0] === COMMAND_CODES.cancel) wanted = addCancelled(state, bytes, wanted);
+    if (bytes[0] !== COMMAND_CODES.cancel) continue;
+    const { command } = decodeCommand(new ByteReader(bytes));
+    if (command.type === 'cancel' && command.numbers.length <= state.limits.numbersMax)
+      cancelled.push(...command.numbers);
   }
-  for (const [block, numbers] of wanted ?? []) needs.push({ block, numbers });
+  if (cancelled.length > 0) needs.push(...farNeedsOf(state, cancelled));
   return needs;
+}
+
+/** What cancelling these tasks needs and is not in memory, a block at a time. */
+export function farNeedsOf(state: State, cancelled: readonly number[]): readonly FarNeed[] {
+  const byBlock = new Map<number, number[]>();
+  for (const number of cancelled) {
+    const tag = state.memory.pages.farTagOf(number);
+    if (tag === 0) continue;
+    const block = state.far.byTag(tag);
+    if (state.far.entryOf(block, number) !== undefined) continue;
+    const numbers = byBlock.get(block.id);
+    if (numbers === undefined) byBlock.set(block.id, [number]);
+    else numbers.push(number);
+  }
+  return byBlock.size === 0 ? NOTHING : [...byBlock].map(([block, numbers]) => ({ block, numbers }));
 }
 
 /** The id of the block that is opened next, when that is soon and its body is not in memory. */
@@ -46,25 +64,4 @@ export function farAhead(state: State): number | undefined {
   const next = far.first;
   if (next === undefined || next.openAtMs - state.nowMs > limits.farSpanMs / AHEAD_PART) return undefined;
   return far.bodyOf(next) === undefined ? next.id : undefined;
-}
-
-function addCancelled(
-  state: State,
-  command: Uint8Array,
-  wanted: Map<number, number[]> | undefined,
-): Map<number, number[]> | undefined {
-  const { command: cancel } = decodeCommand(new ByteReader(command));
-  if (cancel.type !== 'cancel' || cancel.numbers.length > state.limits.numbersMax) return wanted;
-  let all = wanted;
-  for (const number of cancel.numbers) {
-    const tag = state.memory.pages.farTagOf(number);
-    if (tag === 0) continue;
-    const block = state.far.byTag(tag);
-    if (state.far.entryOf(block, number) !== undefined) continue;
-    all ??= new Map();
-    const numbers = all.get(block.id);
-    if (numbers === undefined) all.set(block.id, [number]);
-    else numbers.push(number);
-  }
-  return all;
 }

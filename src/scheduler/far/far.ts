@@ -141,6 +141,7 @@ function file(
 function makeNear(state: State, number: number, entry: FarEntry): number {
   const { memory } = state;
   const { template } = entry;
+  state.far.forget(number);
   const row = state.rows.allocate();
   const segment = state.rows.segmentOf(row);
   const at = row & ROW_MASK;

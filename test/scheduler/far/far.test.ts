@@ -253,6 +253,32 @@ describe('far tasks', () => {
   });
 });
 
+describe('what is read for a cancel before it is proposed', () => {
+  test('is there when it is applied, and leaves the bound that there is', () => {
+    const driver = far({ farBlockTasksMax: 512 });
+    driver.checks = false;
+    for (let at = 0; at < 5; at += 1) delay(driver, 512, 5 * HOUR_MS);
+    driver.checkpoint();
+    const prepare = (numbers: readonly number[]): void => {
+      for (const need of driver.scheduler.farNeedsOf(numbers)) {
+        driver.scheduler.giveFar(need, driver.database.get(keyText(farBlockKey(need.block)))?.value, true);
+      }
+    };
+    const cancelled = (numbers: readonly number[]): Uint8Array =>
+      entryOf(driver.nowMs, [{ type: 'cancel', namespace: 'default', numbers }]);
+    prepare([7, 8, 600]);
+    expect(driver.scheduler.farNeedsOf([7, 8, 600])).toEqual([]);
+    driver.apply({ type: 'tick' });
+    expect(driver.scheduler.farNeeds(cancelled([7, 600]))).toEqual([]);
+    const outcome = driver.scheduler.apply(driver.index + 1, cancelled([7, 600]));
+    expect(outcome.replies).toEqual([{ type: 'cancelled', answers: ['cancelled', 'cancelled'] }]);
+    // Only so many are kept, those that came last.
+    prepare(Array.from({ length: 2_100 }, (_, at) => 10 + at).filter((number) => number !== 600));
+    expect(driver.scheduler.farNeeds(cancelled([8, 1_000]))).toEqual([{ block: 1, numbers: [8] }]);
+    driver.scheduler.checkInvariants();
+  });
+});
+
 describe('a body of a block', () => {
   test('is taken only when it is the one that the directory knows', () => {
     const driver = far({ farBlockTasksMax: 1 });

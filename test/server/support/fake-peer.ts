@@ -190,6 +190,10 @@ export class FakePeer {
     return error === this.passing;
   }
 
+  prepareCancel(): undefined {
+    return undefined;
+  }
+
   async taskView(number: number): Promise<TaskView | undefined> {
     if (this.broken !== undefined) throw this.broken;
     await Promise.resolve();
