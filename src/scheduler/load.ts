@@ -40,7 +40,7 @@ export function* settleLoad(state: State): Generator<void, void> {
   yield;
   queues.settle();
   templates.settle();
-  settleFar(state);
+  yield* settleFar(state);
   yield* records.settle();
   yield* schedules.settle();
   workers.settle();

@@ -9,8 +9,9 @@
  * |---|---|---|
  * | 1 | 0.1.0 | the first |
  * | 2 | 0.2.0 | schedules: commands 17 to 23, which no log has before feature level 2; all others mean what they meant |
+ * | 3 | 0.2.0 | tasks that are due far ahead are put into blocks, from the entry on that switches feature level 3 on; no command is new |
  */
-export const LOG_VERSION = 2;
+export const LOG_VERSION = 3;
 
 /** First byte of a batch. */
 export const BATCH_KIND = 0x42;

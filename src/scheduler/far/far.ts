@@ -23,6 +23,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { ByteReader, DecodeError } from '../../base/bytes.ts';
+import { LOAD_STEP } from '../load-steps.ts';
 import { FLAGS, NO_ROW, ROW_MASK } from '../rows.ts';
 import type { State } from '../state.ts';
 import { STATE } from '../states.ts';
@@ -107,9 +108,10 @@ export function readFar(state: State, id: number, body: Uint8Array, number: numb
   throw new DecodeError(`the block ${id} has not the far task ${number}`);
 }
 
-/** Ends a restore, when templates and queues are there: far tasks count like others. @throws DecodeError */
-export function settleFar(state: State): void {
-  for (const block of state.far.all()) {
+/** Ends a restore, when templates and queues are there: far tasks count like others. Yields now and then. @throws DecodeError */
+export function* settleFar(state: State): Generator<void, void> {
+  for (const [place, block] of state.far.all().entries()) {
+    if (place % LOAD_STEP === LOAD_STEP - 1) yield;
     for (let at = 0; at < block.templates.length; at += 2) {
       const template = state.templates.slots.get(block.templates[at] as number);
       if (template === undefined)
