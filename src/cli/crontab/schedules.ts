@@ -43,7 +43,7 @@ export function schedulesOf(file: string, entries: readonly CrontabEntry[], user
       managedBy: managedByOf(file, userName),
       task: {
         type: 'shell',
-        payload: payloadOf(entry),
+        payload: payloadOf(entry, user),
         ...(user === undefined ? {} : { requires: { user } }),
         // cron runs a command once, however it ends; many end with another status than 0 where there is nothing to do.
         retry: { maxAttempts: 1 },
@@ -53,10 +53,12 @@ export function schedulesOf(file: string, entries: readonly CrontabEntry[], user
   });
 }
 
-function payloadOf({ shell, command, stdin, environment }: CrontabEntry): object {
+/** cron tells a command for whom it runs; no line of a crontab can change that. */
+function payloadOf({ shell, command, stdin, environment }: CrontabEntry, user: string | undefined): object {
+  const env = user === undefined ? environment : { ...environment, LOGNAME: user };
   return {
     ...(shell === '/bin/sh' ? { shell: command } : { argv: [shell, '-c', command] }),
-    ...(Object.keys(environment).length === 0 ? {} : { env: environment }),
+    ...(Object.keys(env).length === 0 ? {} : { env }),
     ...(stdin === undefined ? {} : { stdin }),
   };
 }

@@ -198,7 +198,10 @@ describe('what a line says', () => {
 
   test('another shell runs the command', () => {
     const [made] = schedulesOf('f', [only('SHELL=/bin/bash\n* * * * * root echo {1..3}')]);
-    expect(made?.task.payload).toEqual({ argv: ['/bin/bash', '-c', 'echo {1..3}'], env: { SHELL: '/bin/bash' } });
+    expect(made?.task.payload).toEqual({
+      argv: ['/bin/bash', '-c', 'echo {1..3}'],
+      env: { SHELL: '/bin/bash', LOGNAME: 'root' },
+    });
   });
 
   test('the crontab of one person has no user, and may say whose it is', () => {

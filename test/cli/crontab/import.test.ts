@@ -79,7 +79,7 @@ test('as JSON it is an array of schedules', async () => {
       managedBy: 'crontab:f',
       task: {
         type: 'shell',
-        payload: { shell: 'report' },
+        payload: { shell: 'report', env: { LOGNAME: 'ada' } },
         requires: { user: 'ada' },
         retry: { maxAttempts: 1 },
         timeouts: { run: '24h' },
