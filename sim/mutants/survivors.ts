@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { run, Workbench } from './build.ts';
 import type { Mutant } from './mutant.ts';
 
-/** Folders of tests that are run, in an order in which most is seen early. */
+/** Folders of tests that are run; the one of the part in which a bug lies comes first, since that sees most. */
 const FOLDERS = [
   'raft',
   'peer',
@@ -89,7 +89,8 @@ function survives({ byTest, byDemo }: Seen): boolean {
 async function look(mutant: Mutant, bench: Workbench): Promise<Seen> {
   await bench.plant(mutant);
   const unseen = { mutant, byTest: undefined, byDemo: undefined, byDrawnFaults: undefined };
-  for (const name of FOLDERS) {
+  const [, part = ''] = mutant.file.split('/');
+  for (const name of new Set([...FOLDERS.filter((folder) => folder === part), ...FOLDERS])) {
     const byTest = await testFailure(bench.folder, await unitTests(bench.folder, name));
     if (byTest !== undefined) return { ...unseen, byTest };
   }
