@@ -127,6 +127,7 @@ export class SimCluster implements ClusterView {
       diskFailure: (member) => context.diskFailure(member),
       halted: (member, reason) => context.halted(member, reason),
       led: (member, index, settled) => context.led(member, index, settled),
+      refusedForSpace: (member, command) => context.refusedForSpace(member, command),
       sent: (member, message) => this.#sent(member, message),
       reading: (member) => this.#reading(member),
     };

@@ -8,7 +8,7 @@ import { assert } from '../src/base/assert.ts';
 import type { LogIndex, PeerId } from '../src/base/ids.ts';
 import { type ClusterConfig, clusterFingerprint, fingerprintDifferences } from '../src/config/cluster-config.ts';
 import { Peer } from '../src/peer/peer.ts';
-import type { MarkDigest, ReadDone } from '../src/peer/types.ts';
+import type { MarkDigest, ProposalDone, ProposalLane, ReadDone } from '../src/peer/types.ts';
 import { CONNECT_PATH } from '../src/protocol/protocol.ts';
 import { DEFAULT_WIRE_LIMITS } from '../src/protocol/request-rules.ts';
 import type { Message } from '../src/raft/message.ts';
@@ -58,6 +58,8 @@ export interface MemberContext {
   sent(member: SimMember, message: Message): void;
   /** A linearizable read is asked for; what it returns is told the index at which it is answered. */
   reading(member: SimMember): (appliedIndex: LogIndex) => void;
+  /** A command was refused because there is no room for it. */
+  refusedForSpace(member: SimMember, command: Uint8Array): void;
   /** Something is being written; may end the process on the spot. */
   writing(member: SimMember): void;
   /** What a write or sync of the member's disk fails with; undefined when it is to succeed. */
@@ -351,6 +353,14 @@ export class SimMember implements PeerView {
       { self: this.id, cluster, limits: options.peerLimits, schedulerLimits: options.schedulerLimits },
       { clock, timers, random, crc32, logger, transport, openStorage },
     );
+    const propose = peer.propose.bind(peer);
+    Object.defineProperty(peer, 'propose', {
+      value: (lane: ProposalLane, command: Uint8Array, moves: number, done: ProposalDone) =>
+        propose(lane, command, moves, (result) => {
+          if (result.type === 'no-space') context.refusedForSpace(this, command);
+          done(result);
+        }),
+    });
     const read = peer.read.bind(peer);
     Object.defineProperty(peer, 'read', {
       value: (done: ReadDone) => {

@@ -13,6 +13,7 @@ import { peerLimits } from '../src/config/limits.ts';
 import { schedulerLimits } from '../src/scheduler/limits.ts';
 import { Bounds } from './checkers/bounds.ts';
 import type { Checker, ClusterView } from './checkers/checker.ts';
+import { CancelOther } from './checkers/cancel-other.ts';
 import { ClientVisible } from './checkers/client-visible.ts';
 import { CommitOrder } from './checkers/commit-order.ts';
 import { CommitQuorum } from './checkers/commit-quorum.ts';
@@ -22,6 +23,7 @@ import { ConfigurationAdjacency } from './checkers/configuration-adjacency.ts';
 import { ConfigurationBarrier } from './checkers/configuration-barrier.ts';
 import { ConfigurationPending } from './checkers/configuration-pending.ts';
 import { ConfigurationPurity } from './checkers/configuration-purity.ts';
+import { DispatchOrder } from './checkers/dispatch-order.ts';
 import { DurableAck } from './checkers/durable-ack.ts';
 import { DurableTerm } from './checkers/durable-term.ts';
 import { DurableVote } from './checkers/durable-vote.ts';
@@ -37,10 +39,12 @@ import { LogTimeRuns } from './checkers/log-time.ts';
 import { MessageSanity } from './checkers/message-sanity.ts';
 import { Occurrences } from './checkers/occurrences.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
+import { Promotion } from './checkers/promotion.ts';
 import { ReadFreshness } from './checkers/read-freshness.ts';
 import { RepairExplained } from './checkers/repair-explained.ts';
 import { RetryRule } from './checkers/retry-rule.ts';
 import { SingleRun } from './checkers/single-run.ts';
+import { SpaceKept } from './checkers/space-kept.ts';
 import { StateAgreement } from './checkers/state-agreement.ts';
 import { StateShape } from './checkers/state-shape.ts';
 import { SubmitOnce } from './checkers/submit-once.ts';
@@ -57,6 +61,7 @@ import { Ledger } from './ledger.ts';
 import { SimNetwork } from './network.ts';
 import { CALM_DISK, type SimOptions } from './options.ts';
 import type { Plants } from './plants.ts';
+import { PLENTY_BYTES } from './platter.ts';
 import { ScheduleBook } from './schedules/book.ts';
 import type { RunTotals } from './totals.ts';
 import type { Trace } from './trace.ts';
@@ -134,6 +139,12 @@ export class Simulation {
       diskFailure: (member) => this.#hosts.diskFailure(member),
       halted: (member, reason) => this.#hosts.halted(member, reason),
       led: (member, index, settled) => this.#occurrences.ledBy(member.id, index, settled),
+      refusedForSpace: (member, command) => world.check(() => space.refused(member, command)),
+    });
+    const limits = peerLimits(options.peerLimits);
+    const space = new SpaceKept(this.#cluster, {
+      isLow: ({ id }) => this.#freeBytesOf(id) < limits.spaceLowBytes,
+      pollMs: limits.spacePollMs,
     });
     this.#atlas = new Atlas(world, this.#cluster);
     this.#hosts = new Hosts(world, this.#atlas);
@@ -151,7 +162,7 @@ export class Simulation {
       isSure: options.clockRatePerThousand === 0,
       leaseMs: this.#witness.leaseMs,
     });
-    this.#cluster.checkers = this.#checkers(leases, singleRun);
+    this.#cluster.checkers = this.#checkers(leases, singleRun, space);
     this.#workload = new Workload(world, options, {
       network: this.#network,
       ledger: this.#ledger,
@@ -255,7 +266,7 @@ export class Simulation {
     };
   }
 
-  #checkers(leases: LeaseExclusion, singleRun: SingleRun): Checker[] {
+  #checkers(leases: LeaseExclusion, singleRun: SingleRun, space: SpaceKept): Checker[] {
     const cluster: ClusterView = this.#cluster;
     const { peerLimits: peers, schedulerLimits: scheduler } = this.#options;
     return [
@@ -279,12 +290,15 @@ export class Simulation {
       this.#purity,
       new ConfigurationBarrier(cluster),
       new ConfigurationPending(cluster, this.#book),
+      new Promotion(cluster, this.#book),
       new ReadFreshness(cluster),
       new StateAgreement(cluster),
       new StateShape(cluster),
       this.#submissions,
       leases,
       new RetryRule(cluster, this.#witness),
+      new DispatchOrder(cluster),
+      new CancelOther(cluster),
       new HeldSlots(cluster, this.#witness.leaseMs),
       new LogTimeRuns(cluster, {
         nowMs: () => this.#world.epochMs + this.#world.nowUs / 1_000,
@@ -295,8 +309,13 @@ export class Simulation {
       this.#linearizability,
       this.#occurrences,
       singleRun,
+      space,
       new Bounds(cluster, peerLimits(peers), schedulerLimits(scheduler)),
     ];
+  }
+
+  #freeBytesOf(id: string): number {
+    return this.#cluster.members.find((member) => member.id === id)?.platter.freeBytes ?? PLENTY_BYTES;
   }
 
   async #underFaults(length: RunLength): Promise<void> {

@@ -1,6 +1,6 @@
 /** Schedules as users of the simulation draw them: what they ask for, and what that means, said once for the product and once for us. */
 import { below, type Random } from '../../src/base/random.ts';
-import type { CalendarDefinition, CalendarSpec } from '../../src/calendar/definition.ts';
+import type { CalendarDefinition, CalendarExclusion, CalendarSpec } from '../../src/calendar/definition.ts';
 import type { ScheduleSpec, ScheduleTimes } from '../../src/client/schedule-spec.ts';
 import type { Overlap, SchedulePolicy } from '../../src/scheduler/command.ts';
 import type { LeaseOptions } from '../../src/server/leases.ts';
@@ -27,7 +27,12 @@ const PATTERNS = [
 /** Patterns with hours of their own, which changes of clock remove and double. */
 const HOURS = ['0,1,2,3', '0-3', '1-4', '21-23,0', '0-23', '22,23'];
 
-const EXCLUDED = ['*/2 * * * *', '0-20 * * * * *', '30 * * * * *', '1-59/2 * * * *'];
+/** Patterns that are left out, and in the place of one of them single instants. */
+const EXCLUDED = ['*/2 * * * *', '0-20 * * * * *', '30 * * * * *', 'instants'];
+
+/** How many instants are left out then, and how far they lie apart, in ms. */
+const EXCLUDED_INSTANTS = 30;
+const EXCLUDED_EVERY_MS = 2_000;
 
 const ZONES = ['UTC', 'Asia/Kathmandu', 'Pacific/Apia', 'Europe/London', 'America/New_York'];
 
@@ -63,11 +68,11 @@ export function drawPlan(
   const specs = Array.from({ length: below(random, 4) === 0 ? 2 + below(random, 2) : 1 }, () =>
     drawSpec(random, nowMs),
   );
-  const exclude = below(random, 6) === 0 ? [{ cron: pick(random, EXCLUDED) }] : [];
+  const exclude = below(random, 6) === 0 ? excluded(pick(random, EXCLUDED), nowMs) : [];
   const { jitterMs, startAtMs, endAtMs, timeZone } = {
     jitterMs: pick(random, [0, 0, 0, 300, 3_000, 20_000]),
-    startAtMs: below(random, 8) === 0 ? nowMs + below(random, 20_000) : undefined,
-    endAtMs: below(random, 6) === 0 ? nowMs + 10_000 + below(random, 60_000) : undefined,
+    startAtMs: below(random, 8) === 0 ? toInstant(nowMs + below(random, 20_000)) : undefined,
+    endAtMs: below(random, 6) === 0 ? toInstant(nowMs + 10_000 + below(random, 60_000)) : undefined,
     timeZone: below(random, 3) > 0 ? schedules.timeZone : pick(random, ZONES),
   };
   const dst = { gap: pick(random, ['after', 'skip'] as const), overlap: pick(random, ['first', 'both'] as const) };
@@ -93,7 +98,7 @@ export function drawPlan(
   const spec: ScheduleSpec = {
     id,
     ...(others.length === 0 ? first : { specs: [first as ScheduleTimes, ...others] }),
-    exclude,
+    exclude: exclude.map((one) => ('cron' in one ? one : { at: one.atMs })),
     timeZone,
     dst,
     ...(startAtMs === undefined ? {} : { startAt: startAtMs }),
@@ -109,6 +114,17 @@ export function drawPlan(
   };
   const mayNeverFire = endAtMs !== undefined || exclude.length > 0 || specs.some((one) => 'atMs' in one);
   return { mark, spec, definition, policy, paused, mayNeverFire };
+}
+
+/** Half of all bounds are whole seconds, at which there may be an instant. */
+function toInstant(ms: number): number {
+  return ms % 2 === 0 ? Math.ceil(ms / 1_000) * 1_000 : ms;
+}
+
+function excluded(what: string, nowMs: number): CalendarExclusion[] {
+  if (what !== 'instants') return [{ cron: what }];
+  const fromMs = Math.ceil(nowMs / 1_000) * 1_000;
+  return Array.from({ length: EXCLUDED_INSTANTS }, (_, at) => ({ atMs: fromMs + at * EXCLUDED_EVERY_MS }));
 }
 
 function drawSpec(random: Random, nowMs: number): CalendarSpec {

@@ -1,13 +1,19 @@
 import { describe, expect, test } from 'vitest';
+import { CancelOther } from '../../sim/checkers/cancel-other.ts';
+import { DispatchOrder } from '../../sim/checkers/dispatch-order.ts';
 import { HeldSlots } from '../../sim/checkers/held-slots.ts';
 import { LogTimeRuns } from '../../sim/checkers/log-time.ts';
+import { Promotion } from '../../sim/checkers/promotion.ts';
 import { RetryRule } from '../../sim/checkers/retry-rule.ts';
+import { SpaceKept } from '../../sim/checkers/space-kept.ts';
 import { VoteUpToDate } from '../../sim/checkers/vote-up-to-date.ts';
 import type { WitnessedEntry } from '../../sim/checkers/checker.ts';
+import type { ConfigurationBook } from '../../sim/configuration-book.ts';
 import type { TaskStory, Witness } from '../../sim/witness.ts';
+import { ByteWriter } from '../../src/base/bytes.ts';
 import type { Message } from '../../src/raft/message.ts';
 import { EntryKind, type Entry } from '../../src/raft/types.ts';
-import { BatchWriter } from '../../src/scheduler/batch.ts';
+import { BatchWriter, encodeCommand } from '../../src/scheduler/batch.ts';
 import type { Command, Outcome } from '../../src/scheduler/command.ts';
 import type { Abort, ApplyOutcome, Reply } from '../../src/scheduler/outcome.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
@@ -87,6 +93,70 @@ describe('a checker stops', () => {
     checker.witnessed(entry(6, { made: [4], atMs: 8_001 }));
   });
 
+  test('a task that is placed before one of its kind that goes first', () => {
+    const checker = new DispatchOrder(new FakeCluster().view);
+    const views = new Map([
+      [1, shown({ number: 1, priority: 3, state: 'pending', history: [{ atMs: 500 }] })],
+      [2, shown({ number: 2, priority: 5, state: 'running' })],
+      [3, shown({ number: 3, priority: 5, state: 'running', type: 'other' })],
+    ]);
+    const scheduler = { task: (number: number) => views.get(number) };
+    const placing = (index: number, number: number): WitnessedEntry => entry(index, { assigned: [number], scheduler });
+    checker.witnessed(entry(1, { commands: [submitted(1)], replies: [{ ...SUBMITTED, created: 3 }] }));
+    for (let index = 2; index <= 24; index += 1) checker.witnessed(placing(index, 2));
+    expect(() => checker.witnessed(placing(25, 2))).toThrow(
+      'task 2 of priority 5 is placed at 25, and task 1 of priority 3',
+    );
+    for (let index = 26; index <= 60; index += 1) checker.witnessed(placing(index, 3));
+  });
+
+  test('a task that goes on though another one of its schedule waits for it to be cancelled', () => {
+    const checker = new CancelOther(new FakeCluster().view);
+    const buffered = [{ version: 1, plannedMs: 2_000, kind: 'planned' }];
+    const task = { number: 1, createdAtMs: 1_000, state: 'running', cancelling: true };
+    const scheduler = { task: () => task, schedule: () => ({ number: 7, version: 1, buffered }) };
+    checker.witnessed(entry(1, { ...putting('cancelOther'), made: [1], scheduler }));
+    for (let index = 2; index <= 20; index += 1) checker.witnessed(entry(index, { scheduler }));
+    task.cancelling = false;
+    expect(() => checker.witnessed(entry(21, { scheduler })) ?? checker.witnessed(entry(22, { scheduler }))).toThrow(
+      'task 1 of s is running',
+    );
+  });
+
+  test('a vote for a learner that lacks its own addition', () => {
+    const { p1, p2, view } = new FakeCluster();
+    const founders = { index: 0, voters: ['p1'], learners: [] };
+    const added = { index: 2, voters: ['p1'], learners: ['p2'] };
+    const promoted = { index: 3, voters: ['p1', 'p2'], learners: [] };
+    const seen = [promoted, added, founders];
+    const book = { newest: (_: unknown, before: number) => seen.find(({ index }) => index < before) };
+    const checker = new Promotion(view, book as unknown as ConfigurationBook);
+    p1.holds(1, 1, 1).lead(1);
+    p2.holds(1, 1);
+    checker.moved(p1.view, { cutFrom: 3, oldLast: 2, newLast: 3 });
+    p1.holds(1, 1, 1, 2).lead(2);
+    promoted.index = 4;
+    p2.holds(1);
+    const change = { cutFrom: 4, oldLast: 3, newLast: 4 };
+    expect(() => checker.moved(p1.view, change)).toThrow('p1 gives p2 a vote at 4, whose disk ends at 1');
+  });
+
+  test('a submission that a full disk takes, and a report for which it has no room', () => {
+    const { p1, view } = new FakeCluster();
+    const clock = { ...view, nowUs: 0 };
+    const checker = new SpaceKept(clock, { isLow: () => true, pollMs: 1_000 });
+    p1.lead(1);
+    p1.log.entries = [stamped(1_000, { type: 'submit', ...NO_TASKS })];
+    const change = { cutFrom: 1, oldLast: 0, newLast: 1 };
+    checker.moved(p1.view, change);
+    clock.nowUs = 4_900_000;
+    checker.moved(p1.view, change);
+    clock.nowUs = 5_000_000;
+    expect(() => checker.moved(p1.view, change)).toThrow('p1 takes a submission at 1');
+    checker.refused(p1.view, bytesOf({ type: 'submit', ...NO_TASKS }));
+    expect(() => checker.refused(p1.view, bytesOf({ type: 'tick' }))).toThrow('no room for a command of type tick');
+  });
+
   test('log time that goes on faster than time, that begins a term behind what was heard, and that is wrong', () => {
     const { p1, checker, time, stamp } = timed(0);
     stamp(100_000);
@@ -135,13 +205,26 @@ describe('a checker stops', () => {
     return { p1, checker, time, stamp };
   }
 
-  function stamped(ms: number): (term: number) => Entry {
+  function stamped(ms: number, ...commands: Command[]): (term: number) => Entry {
     const writer = new BatchWriter();
     writer.begin();
+    for (const command of commands) writer.add(bytesOf(command), 1);
     const data = writer.finish(ms);
     return (term) => ({ index: 1, term, kind: EntryKind.command, data });
   }
 });
+
+const NO_TASKS = { session: 's', sequence: 1, answeredBelow: 1, namespace: 'default', templates: [], tasks: [] };
+
+function bytesOf(command: Command): Uint8Array {
+  const writer = new ByteWriter(64);
+  encodeCommand(writer, 'anonymous', command);
+  return writer.take();
+}
+
+function shown(fields: object): object {
+  return { type: 'plain', requires: [], crashes: 0, history: [], ...fields };
+}
 
 function standing(term: number, lastLogIndex: number, lastLogTerm: number): Message {
   return { type: 'vote-request', from: 'p1', to: 'p2', term, lastLogIndex, lastLogTerm } as unknown as Message;
@@ -151,7 +234,13 @@ function granted(term: number): Message {
   return { type: 'vote-response', from: 'p2', to: 'p1', term, granted: true } as unknown as Message;
 }
 
-const SUBMITTED: Reply = { type: 'submitted', firstNumber: 1, created: 1, existing: [], repeated: false };
+const SUBMITTED: Extract<Reply, { type: 'submitted' }> = {
+  type: 'submitted',
+  firstNumber: 1,
+  created: 1,
+  existing: [],
+  repeated: false,
+};
 
 /** Of a task that waits 100 ms after its first failure. */
 function submitted(maxAttempts: number): Command {
@@ -186,6 +275,7 @@ interface EntryParts {
   /** Tasks that schedule 7 makes. */
   readonly made?: readonly number[];
   readonly atMs?: number;
+  readonly scheduler?: object;
 }
 
 function entry(index: number, parts: EntryParts): WitnessedEntry {
@@ -196,7 +286,7 @@ function entry(index: number, parts: EntryParts): WitnessedEntry {
     logTimeMs: atMs,
     commands: commands.map((command) => ({ principal: 'anonymous', command })),
     outcome: { replies, assigned, finished, aborts, occurrences } as unknown as ApplyOutcome,
-    scheduler: {} as unknown as Scheduler,
+    scheduler: (parts.scheduler ?? {}) as unknown as Scheduler,
   };
 }
 
