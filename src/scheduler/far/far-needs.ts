@@ -32,10 +32,11 @@ export function farNeeds(state: State, batch: Uint8Array): readonly FarNeed[] {
     needs.push({ block: opened.id, numbers: [] });
   const cancelled: number[] = [];
   while (entry.next()) {
-    const { reader } = entry;
-    const bytes = reader.raw(entry.commandEnd - reader.position);
-    if (bytes[0] !== COMMAND_CODES.cancel) continue;
-    const { command } = decodeCommand(new ByteReader(bytes));
+    const { reader, commandEnd } = entry;
+    const { position } = reader;
+    reader.skip(commandEnd - position);
+    if (batch[position] !== COMMAND_CODES.cancel) continue;
+    const { command } = decodeCommand(new ByteReader(batch, position, commandEnd));
     if (command.type === 'cancel' && command.numbers.length <= state.limits.numbersMax)
       cancelled.push(...command.numbers);
   }
