@@ -75,6 +75,8 @@ export interface ScheduleInfo {
   readonly pauseReason: string | undefined;
   /** What was said with the last pause or resumption. */
   readonly note: string | undefined;
+  /** When its last pause began or ended, 0 where there was none; undefined from peers that do not tell. */
+  readonly pauseChangedAtMs: number | undefined;
   /** Next instants that the cluster has in store, soonest first; in a list at most one. `schedules.next` computes more. */
   readonly next: readonly { readonly plannedMs: number; readonly fireAtMs: number }[];
   /** Every occurrence planned up to here is settled. */
@@ -144,6 +146,7 @@ export function scheduleInfo(row: ScheduleRow): ScheduleInfo {
     changedAtMs,
     pauseReason: pauseReason ?? undefined,
     note: note ?? undefined,
+    pauseChangedAtMs: row[21] ?? undefined,
     next: next.map(([plannedMs, fireAtMs]) => ({ plannedMs, fireAtMs })),
     settledThroughMs,
     fired: { planned: fired[0] ?? 0, trigger: fired[1] ?? 0, backfill: fired[2] ?? 0 },
@@ -158,7 +161,7 @@ export function scheduleInfo(row: ScheduleRow): ScheduleInfo {
 
 /** The schedule in `row` with its bytes and its last occurrences. */
 export function scheduleDetail(row: ScheduleRow, index: number): ScheduleDetail {
-  const [payload, headers, settled] = row.slice(-3) as [ScheduleRow[18], ScheduleRow[19], ScheduleRow[20]];
+  const [payload, headers, settled] = [row[18], row[19], row[20]];
   return {
     ...scheduleInfo(row),
     payload: blobValue(payload),

@@ -7,7 +7,7 @@
  *
  *     look ─▶ send ─┬─ answered ──────────────────────────▶ done
  *      ▲            └─ lost ─▶ look ─┬─ as it was ─▶ send again
- *      │                             ├─ as it was asked for ─▶ done
+ *      │                             ├─ as was asked for ─▶ done
  *      └─ another version meanwhile  └─ otherwise ─▶ OUTCOME_UNKNOWN
  */
 import { TaskraftError } from './errors.ts';
@@ -22,7 +22,9 @@ export interface ScheduleAnswer {
 }
 
 /** What tells one state of a schedule from another; undefined where there is none. */
-export type Seen = { readonly version: number; readonly createdAtMs: number } | undefined;
+export type Seen =
+  | { readonly version: number; readonly createdAtMs: number; readonly pauseChangedAtMs: number | undefined }
+  | undefined;
 
 /** How a change is made. All throw TaskraftError. */
 export interface RepeatedSteps<Answer> {
@@ -84,6 +86,31 @@ export async function deleteRepeatedly(
   }
 }
 
+/**
+ * Begins a pause or ends it. `isDone` tells whether that is so now.
+ *
+ * @throws TaskraftError NOT_FOUND, and what else `send` refuses; OUTCOME_UNKNOWN where somebody else paused or resumed it, too
+ */
+export async function pauseRepeatedly<State extends Exclude<Seen, undefined>>(
+  { look, send }: { look(): Promise<State | undefined>; send(): Promise<unknown> },
+  isDone: (now: State) => boolean,
+): Promise<void> {
+  for (let before = await look(); ;) {
+    try {
+      await send();
+      return;
+    } catch (error) {
+      if (!isRefused(error, 'OUTCOME_UNKNOWN')) throw error;
+      const now = await lookOr(look, error);
+      if (now !== undefined && isDone(now)) return;
+      // Nobody has paused or resumed it since, so neither has this.
+      const isUntouched = now?.pauseChangedAtMs !== undefined && now.pauseChangedAtMs === before?.pauseChangedAtMs;
+      if (!isUntouched || now.createdAtMs !== before?.createdAtMs) throw error;
+      before = now;
+    }
+  }
+}
+
 function isSame(left: Seen, right: Seen): boolean {
   return left?.version === right?.version && left?.createdAtMs === right?.createdAtMs;
 }
@@ -93,7 +120,7 @@ function isRefused(error: unknown, code: TaskraftError['code']): error is Taskra
 }
 
 /** @throws TaskraftError `unknown` where nothing can be read: that is what is known then */
-async function lookOr(look: () => Promise<Seen>, unknown: TaskraftError): Promise<Seen> {
+async function lookOr<Found>(look: () => Promise<Found>, unknown: TaskraftError): Promise<Found> {
   try {
     return await look();
   } catch {

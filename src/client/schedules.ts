@@ -19,7 +19,7 @@ import {
   type ScheduleInfo,
   scheduleInfo,
 } from './schedule-info.ts';
-import { deleteRepeatedly, putRepeatedly, type ScheduleAnswer } from './schedule-repeats.ts';
+import { deleteRepeatedly, pauseRepeatedly, putRepeatedly, type ScheduleAnswer } from './schedule-repeats.ts';
 import {
   calendarOf,
   overlapOr,
@@ -136,8 +136,8 @@ const NAMED: Repeating = { once: false, advice: 'Repeated with the same request 
  * The schedules of the client's namespace. All throw TaskraftError: UNAVAILABLE, TIMEOUT or OUTCOME_UNKNOWN, and what each says.
  *
  * When the answer to a change is lost, in an election say, it is found out whether it was executed, and the change is sent again where
- * it was not. OUTCOME_UNKNOWN is left where that cannot be told: nothing could be read in time, somebody else changed the schedule
- * meanwhile, or a pause or its end does not show.
+ * it was not. OUTCOME_UNKNOWN is left where that cannot be told: nothing could be read in time, or somebody else changed the schedule
+ * meanwhile, too.
  */
 export class Schedules {
   readonly #core: ClusterClient;
@@ -321,16 +321,15 @@ export class Schedules {
     isDone: (one: ScheduleInfo) => boolean,
   ): Promise<void> {
     requireNote(note);
-    await this.#inTurn(async (untilMs) => {
-      try {
-        await this.#send((requestId) => ({ type, requestId, schedule, note }), ONCE, untilMs);
-      } catch (error) {
-        if (!(error instanceof TaskraftError) || error.code !== 'OUTCOME_UNKNOWN') throw error;
-        const now = await this.#look(schedule, untilMs).catch(() => undefined);
-        // Where it is not as it should be, it may have been, and somebody did otherwise since.
-        if (now === undefined || !isDone(now)) throw error;
-      }
-    });
+    await this.#inTurn((untilMs) =>
+      pauseRepeatedly(
+        {
+          look: () => this.#look(schedule, untilMs),
+          send: () => this.#send((requestId) => ({ type, requestId, schedule, note }), ONCE, untilMs),
+        },
+        isDone,
+      ),
+    );
   }
 
   /** What is there after everything that was answered or lost. */

@@ -139,28 +139,31 @@ const PAUSE_NOTE = text(PAUSE_NOTE_CHARS_MAX * 2);
 const KNOWN_INSTANTS_MAX = 64;
 const SETTLED_KEPT_MAX = 64;
 const SKIP_REASONS_MAX = 64;
-const SCHEDULE = row(
-  WORD,
-  UINT,
-  position(SCHEDULE_STATES.length - 1),
-  CALENDAR,
-  TEMPLATE,
-  SCHEDULE_POLICY,
-  MAYBE_WORD,
-  UINT,
-  UINT,
-  MAYBE_WORD,
-  nullable(PAUSE_NOTE),
-  list(row(UINT, UINT), KNOWN_INSTANTS_MAX),
-  UINT,
-  row(list(UINT, OCCURRENCE_KINDS.length), list(row(WORD, UINT), SKIP_REASONS_MAX), UINT, UINT, UINT),
-  UINT,
-  UINT,
-  UINT,
-  nullable(SENTENCE),
-  MAYBE_BLOB,
-  MAYBE_BLOB,
-  list(row(UINT, UINT, OCCURRENCE_KIND, UINT, nullable(TASK_REF), MAYBE_WORD, nullable(STATE)), SETTLED_KEPT_MAX),
+const SCHEDULE = grownRow(
+  [
+    WORD,
+    UINT,
+    position(SCHEDULE_STATES.length - 1),
+    CALENDAR,
+    TEMPLATE,
+    SCHEDULE_POLICY,
+    MAYBE_WORD,
+    UINT,
+    UINT,
+    MAYBE_WORD,
+    nullable(PAUSE_NOTE),
+    list(row(UINT, UINT), KNOWN_INSTANTS_MAX),
+    UINT,
+    row(list(UINT, OCCURRENCE_KINDS.length), list(row(WORD, UINT), SKIP_REASONS_MAX), UINT, UINT, UINT),
+    UINT,
+    UINT,
+    UINT,
+    nullable(SENTENCE),
+    MAYBE_BLOB,
+    MAYBE_BLOB,
+    list(row(UINT, UINT, OCCURRENCE_KIND, UINT, nullable(TASK_REF), MAYBE_WORD, nullable(STATE)), SETTLED_KEPT_MAX),
+  ],
+  [MAYBE_UINT],
 );
 const PREVIEW = row(UINT, UINT, WORD, WORD, MAYBE_WORD);
 const QUEUE = row(WORD, list(UINT, TASK_STATES.length), MAYBE_UINT, UINT, UINT);

@@ -286,6 +286,8 @@ export type ScheduleRow = readonly [
   headers: BlobRow | null,
   /** The last ones, oldest first, at most 32. */
   settled: readonly SettledOccurrenceRow[],
+  /** When its last pause began or ended, 0 where there was none; null from peers that do not tell. */
+  pauseChangedAtMs: number | null,
 ];
 
 /** An instant of a preview, see `nextOccurrences`. */

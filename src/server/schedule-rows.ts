@@ -111,6 +111,7 @@ export function scheduleRow(view: ScheduleView, { problem, full }: ScheduleRowPa
     full ? [task.payload.encoding, task.payload.bytes] : null,
     full && task.headers !== undefined ? [task.headers.encoding, task.headers.bytes] : null,
     full ? view.recent.map(settledRow).reverse() : [],
+    note?.atMs ?? 0,
   ];
 }
 

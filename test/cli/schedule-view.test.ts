@@ -30,6 +30,7 @@ const NIGHTLY: ScheduleDetail = {
   changedAtMs: 1_792_800_000_000,
   pauseReason: undefined,
   note: undefined,
+  pauseChangedAtMs: 0,
   next: [{ plannedMs: 1_792_888_200_000, fireAtMs: 1_792_888_200_000 }],
   settledThroughMs: 1_792_850_000_000,
   fired: { planned: 40, trigger: 2, backfill: 0 },

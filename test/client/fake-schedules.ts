@@ -15,6 +15,7 @@ interface Kept {
   calendar: string;
   paused: boolean;
   note: string;
+  pauseChangedAtMs: number;
 }
 
 const OK = { version: 0, created: false, unchanged: false };
@@ -33,15 +34,18 @@ export class FakeSchedules {
       this.kept.delete(frame.schedule);
       return OK;
     }
+    if (frame.type === 'resumeSchedule' && !one.paused) return OK;
+    this.#nowMs += 1;
     one.paused = frame.type === 'pauseSchedule';
     one.note = frame.note;
+    one.pauseChangedAtMs = this.#nowMs;
     return OK;
   }
 
   row(schedule: string): ScheduleRow | undefined {
     const one = this.kept.get(schedule);
     if (one === undefined) return undefined;
-    const { version, createdAtMs, calendar, paused, note } = one;
+    const { version, createdAtMs, calendar, paused, note, pauseChangedAtMs } = one;
     const state = SCHEDULE_STATES.indexOf(paused ? 'paused' : 'active');
     const template = ['report', null, null, [], null, null, null] as const;
     const counters = [[0, 0, 0], [], 0, 0, 0] as const;
@@ -60,6 +64,7 @@ export class FakeSchedules {
         null,
         null,
         [],
+        pauseChangedAtMs,
       ] as const),
     ];
   }
@@ -73,7 +78,14 @@ export class FakeSchedules {
     if (isSame) return { version, created: false, unchanged: true };
     this.#nowMs += 1;
     if (one === undefined) {
-      this.kept.set(schedule, { version: 1, createdAtMs: this.#nowMs, calendar, paused, note: '' });
+      this.kept.set(schedule, {
+        version: 1,
+        createdAtMs: this.#nowMs,
+        calendar,
+        paused,
+        note: '',
+        pauseChangedAtMs: 0,
+      });
       return { version: 1, created: true, unchanged: false };
     }
     one.version += 1;

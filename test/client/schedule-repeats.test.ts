@@ -96,27 +96,34 @@ describe.each(['OUTCOME_UNKNOWN', 'a connection that ends'] as const)('a change 
     expect(cluster.schedules.kept.size).toBe(1);
   });
 
-  it.each(['pause', 'resume'] as const)('is done where that shows (%s), and asked for no second time', async (act) => {
+  it.each([
+    ['pause', true],
+    ['pause', false],
+    ['resume', true],
+    ['resume', false],
+  ] as const)('is done once (%s, which was taken or not: %s)', async (act, taken) => {
     const { cluster, client } = await begun();
     if (act === 'resume') await change(cluster, client, 'pause');
-    loseAnswer(cluster, `${act}Schedule`, { as, taken: true });
+    loseAnswer(cluster, `${act}Schedule`, { as, taken });
     await change(cluster, client, act);
-    expect(cluster.peer(0).got(`${act}Schedule`).length).toBe(1);
+    expect(cluster.schedules.kept.get('nightly')?.paused).toBe(act === 'pause');
+    expect(cluster.peer(0).got(`${act}Schedule`).length).toBe(taken ? 1 : 2);
   });
 
-  it.each(['pause', 'resume'] as const)(
-    'is unknown where it does not show (%s): somebody may have done otherwise',
-    async (act) => {
-      const { cluster, client } = await begun();
-      if (act === 'resume') await change(cluster, client, 'pause');
-      loseAnswer(cluster, `${act}Schedule`, { as, taken: false });
-      await expect(change(cluster, client, act)).rejects.toMatchObject({
-        code: 'OUTCOME_UNKNOWN',
-        message: expect.stringContaining('Look at the schedule') as unknown,
-      });
-      expect(cluster.peer(0).got(`${act}Schedule`).length).toBe(1);
-    },
-  );
+  it.each(['pause', 'resume'] as const)('is unknown where somebody has done otherwise since (%s)', async (act) => {
+    const { cluster, client } = await begun();
+    if (act === 'resume') await change(cluster, client, 'pause');
+    const type = act === 'pause' ? 'resumeSchedule' : 'pauseSchedule';
+    const meanwhile = (): void => {
+      cluster.schedules.change({ type, requestId: 1, schedule: 'nightly', note: 'theirs' });
+    };
+    loseAnswer(cluster, `${act}Schedule`, { as, taken: true, meanwhile });
+    await expect(change(cluster, client, act)).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+      message: expect.stringContaining('Look at the schedule') as unknown,
+    });
+    expect(cluster.schedules.kept.get('nightly')).toMatchObject({ paused: act === 'resume', note: 'theirs' });
+  });
 
   it('is put again where the caller said which version it expects', async () => {
     const { cluster, client } = await begun();

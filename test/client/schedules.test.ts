@@ -40,6 +40,7 @@ const ROW: ScheduleRow = [
     [7_000, 2, 0, 7_012, [0, 1, 9], null, 5],
     [8_000, 2, 1, 8_000, null, 'overlap', null],
   ],
+  1_900,
 ];
 
 describe('a put', () => {
@@ -220,6 +221,7 @@ describe('a schedule', () => {
       changedAtMs: 2_000,
       pauseReason: 'failures',
       note: 'broken',
+      pauseChangedAtMs: 1_900,
       next: [{ plannedMs: 9_000, fireAtMs: 9_100 }],
       settledThroughMs: 8_000,
       fired: { planned: 4, trigger: 1, backfill: 2 },
@@ -281,7 +283,11 @@ describe('a schedule', () => {
     await cluster.time.finish(schedules.pause('nightly', 'why'));
     await cluster.time.finish(schedules.resume('nightly'));
     await cluster.time.finish(schedules.delete('nightly', { expectedVersion: 1 }));
-    const [pause, resume, , end] = cluster.peer(0).received.slice(-4);
+    // Each looks at it first.
+    const [pause, resume, end] = cluster
+      .peer(0)
+      .received.slice(-6)
+      .filter(({ type }) => type !== 'getSchedule');
     expect([pause, resume, end]).toMatchObject([
       { type: 'pauseSchedule', schedule: 'nightly', note: 'why' },
       { type: 'resumeSchedule', schedule: 'nightly', note: '' },

@@ -77,7 +77,7 @@ describe('frames', () => {
     expect([PROTOCOL_VERSION, hash]).toMatchInlineSnapshot(`
       [
         1,
-        "b2d9e45d739180da",
+        "af7048a63ad029b1",
       ]
     `);
   });

@@ -176,6 +176,7 @@ const SCHEDULE: ScheduleRow = [
     [7000, 2, 0, 7012, [0, 1, 9], null, 5],
     [8000, 2, 0, 8000, null, 'overlap', null],
   ],
+  1900,
 ];
 
 export const SERVER_SAMPLES: readonly ServerFrame[] = [

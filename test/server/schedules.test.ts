@@ -71,6 +71,7 @@ describe('a schedule', () => {
     expect(row.slice(5, 7)).toEqual([[0, 0, 24 * HOUR_MS, 0, 0], 'apply']);
     expect(row[11].length).toBeGreaterThanOrEqual(2);
     expect(row[18]).toEqual([3, Buffer.of(1)]);
+    expect(row[21]).toBe(0);
   });
 
   it('makes a task at each of its instants, and the task names the occurrence', async () => {
@@ -121,14 +122,18 @@ describe('a schedule', () => {
     expect(await ask({ type: 'pauseSchedule', note: 'the disk is full – ä' })).toMatchObject({ type: 'ok' });
     const row = await shown(client);
     expect([row[2], row[9], row[10]]).toEqual([1, 'request', 'the disk is full – ä']);
+    expect(row[21]).toBeGreaterThanOrEqual(row[7]);
     const trigger = { type: 'triggerSchedule', request: 'r1', overlap: null };
     const first = await ask(trigger);
     expect(first).toMatchObject({ type: 'scheduleTriggered', task: [0, 0, 1], buffered: false, skipped: null });
     expect(await ask(trigger)).toMatchObject({ task: [0, 0, 1] });
     expect(await ask({ ...trigger, request: 'r2' })).toMatchObject({ task: null, skipped: 'overlap' });
     expect(await ask({ ...trigger, request: 'r3', overlap: 1 })).toMatchObject({ task: null, buffered: true });
+    await desk.time.advance(SECOND_MS);
     expect(await ask({ type: 'resumeSchedule', note: '' })).toMatchObject({ type: 'ok' });
-    expect((await shown(client))[2]).toBe(0);
+    const resumed = await shown(client);
+    expect(resumed[2]).toBe(0);
+    expect(resumed[21]).toBeGreaterThan(row[21] ?? 0);
     expect(await ask({ type: 'deleteSchedule', expectedVersion: 7 })).toMatchObject({ code: 'VERSION_CONFLICT' });
     expect(await ask({ type: 'deleteSchedule', expectedVersion: null })).toMatchObject({ type: 'ok' });
     expect(await ask({ type: 'getSchedule', stale: null })).toMatchObject({ code: 'NOT_FOUND' });
