@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 import { CLIENTS } from './catalogue/clients.ts';
 import { ELECTIONS } from './catalogue/elections.ts';
+import { FAR } from './catalogue/far.ts';
 import { LEASED } from './catalogue/leases.ts';
 import { MEMBERSHIP_CHANGES } from './catalogue/membership.ts';
 import { READS } from './catalogue/reads.ts';
@@ -18,6 +19,7 @@ export const CATALOGUE: readonly Mutant[] = [
   ...READS,
   ...STORED,
   ...STATES,
+  ...FAR,
   ...LEASED,
   ...SCHEDULES,
   ...CLIENTS,
