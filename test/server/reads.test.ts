@@ -355,6 +355,30 @@ describe('cancelling', () => {
     expect(worker.all('abort')).toMatchObject([{ term: 1, aborts: [[1, assignments(worker)[0]![1], 0]] }]);
   });
 
+  it('is proposed once what it needs was read, and refused where that cannot be', async () => {
+    const desk = await Desk.open();
+    const client = await desk.client();
+    await desk.submit(client, [taskRow()]);
+    const cancel = (): number => client.request((requestId) => ({ type: 'cancel', requestId, tasks: [[0, 0, 1]] }));
+    let read = (): void => {};
+    desk.peer.preparing = new Promise((resolve) => {
+      read = resolve;
+    });
+    const waiting = cancel();
+    await desk.time.advance(1_000);
+    expect(desk.peer.scheduler.counters().cancelled).toBe(0);
+    read();
+    expect(codes(await client.answerTo(waiting))).toEqual(['cancelled']);
+    let fail = (_error: Error): void => {};
+    desk.peer.preparing = new Promise((_, reject) => {
+      fail = reject;
+    });
+    const refused = cancel();
+    await desk.time.advance(1_000);
+    fail(new Error('the disk is gone'));
+    expect(await client.answerTo(refused)).toMatchObject({ type: 'error', code: 'INTERNAL' });
+  });
+
   it('of an id of another cluster says which one it is', async () => {
     const desk = await Desk.open();
     const client = await desk.client();

@@ -61,6 +61,8 @@ export class FakePeer {
   broken: Error | undefined;
   /** An error after which a real peer mends what it could not read. */
   passing: Error | undefined;
+  /** What is read before a cancel is proposed. */
+  preparing: Promise<void> | undefined;
   /** How often anything was proposed, taken or not. */
   proposals = 0;
   /** Commands that were taken, in the order in which they were proposed. */
@@ -190,8 +192,8 @@ export class FakePeer {
     return error === this.passing;
   }
 
-  prepareCancel(): undefined {
-    return undefined;
+  prepareCancel(): Promise<void> | undefined {
+    return this.preparing;
   }
 
   async taskView(number: number): Promise<TaskView | undefined> {
