@@ -132,12 +132,19 @@ function accepted(core: Core, leader: Leader, progress: Progress, message: Appen
 function rejected(core: Core, leader: Leader, progress: Progress, message: AppendRejected): void {
   progress.silentTicks = 0;
   progress.damaged = message.damaged;
-  if (message.damaged && progress.lost(message.hintIndex)) {
+  let hint = message.hintIndex;
+  let agreed = hint;
+  if (message.hintTerm > 0) {
+    const { index, term } = core.log.lastAtMost(hint, message.hintTerm);
+    hint = index;
+    // No term: not even what the log begins behind can be the same.
+    agreed = term > 0 ? index : Math.max(0, index - 1);
+  }
+  // What damage has left may be an older log, whose entries were overwritten before: it counts no further than the two can agree.
+  if (message.damaged && progress.lost(agreed)) {
     leader.sendDue = true;
     return;
   }
-  let hint = message.hintIndex;
-  if (message.hintTerm > 0) hint = core.log.lastAtMost(hint, message.hintTerm).index;
   if (progress.state === 'snapshot') {
     if (hint + 1 < core.log.firstIndex) return;
     progress.becomeProbe(hint + 1);

@@ -122,6 +122,30 @@ describe('the leader of a peer that lost what it had acknowledged', () => {
     expect(lab.raft.status().peers[0]).toMatchObject({ matchIndex: 5, state: 'replicate' });
   });
 
+  it('counts it back to where the two logs can agree: what is left may be older entries of the same indices', () => {
+    const lab = new Lab({ log: [1, 1], term: 1 });
+    lab.becomeLeader();
+    lab.hears('n2', { type: 'append-accepted', term: 2, matchIndex: 3 });
+    lab.propose('d');
+    lab.sent();
+    // It had another 3/t1, which the leader's 3/t2 had taken the place of, and which is back.
+    const rejected = { type: 'append-rejected', term: 2, rejectedIndex: 3, hintIndex: 3, hintTerm: 1 } as const;
+    const sent = lab.hears('n2', { ...rejected, damaged: true });
+    expect(lab.raft.status().peers[0]).toMatchObject({ matchIndex: 2, damaged: true });
+    expect(only(sent, 'append-entries')).toMatchObject([{ to: 'n2', prevLogIndex: 2 }]);
+  });
+
+  it('counts it back behind its own log where that begins with what is lost, so that a snapshot is fetched', () => {
+    const lab = new Lab({ log: [1, 1], term: 1 });
+    lab.becomeLeader();
+    for (const peer of ['n2', 'n3']) lab.hears(peer, { type: 'append-accepted', term: 2, matchIndex: 3 });
+    lab.cluster.compact('n1', 4);
+    lab.sent();
+    const rejected = { type: 'append-rejected', term: 2, rejectedIndex: 3, hintIndex: 3, hintTerm: 1 } as const;
+    lab.hears('n2', { ...rejected, damaged: true });
+    expect(lab.raft.status().peers[0]).toMatchObject({ state: 'snapshot', matchIndex: 2, damaged: true });
+  });
+
   it('hands leadership to another one', () => {
     const lab = new Lab();
     lab.becomeLeader();
