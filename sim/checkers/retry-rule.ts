@@ -15,6 +15,14 @@ interface Known {
   isCancelling: boolean;
 }
 
+/** What tasks of a schedule ask for. */
+interface Asked {
+  readonly retry: Retry;
+  readonly version: number;
+  /** The entry that made this version. */
+  readonly index: number;
+}
+
 /** The least part of a wait that its spread leaves, in hundredths. */
 const LEAST_PERCENT = 80;
 
@@ -27,7 +35,7 @@ export class RetryRule extends PropertyChecker {
   readonly #witness: Witness;
   readonly #tasks = new Map<number, Known>();
   /** Of schedules by number: what their tasks ask for now. */
-  readonly #schedules = new Map<number, Retry>();
+  readonly #schedules = new Map<number, Asked>();
 
   constructor(cluster: ClusterView, witness: Witness) {
     super(cluster);
@@ -45,9 +53,11 @@ export class RetryRule extends PropertyChecker {
       else if (reason === 'timeout' && !isTotal(this.#reasonOf(number))) this.#failed(number, known, entry, undefined);
     }
     this.#hear(entry, finished);
-    for (const { task, schedule } of outcome.occurrences) {
-      const retry = this.#schedules.get(schedule);
-      if (task !== undefined && retry !== undefined) this.#begin(task, retry);
+    for (const { task, schedule, version } of outcome.occurrences) {
+      const asked = this.#schedules.get(schedule);
+      if (task === undefined || asked === undefined) continue;
+      // Of an earlier version, in the entry that changed it: whether it started before or after that is not told.
+      if (asked.index !== index || asked.version === version) this.#begin(task, asked.retry);
     }
     for (const number of outcome.assigned) {
       const known = this.#tasks.get(number);
@@ -89,7 +99,8 @@ export class RetryRule extends PropertyChecker {
           number += 1;
         }
       } else if (command.type === 'putSchedule' && reply?.type === 'schedulePut') {
-        this.#schedules.set(reply.number, command.task.template.retry);
+        const { number: schedule, version, unchanged } = reply;
+        if (!unchanged) this.#schedules.set(schedule, { retry: command.task.template.retry, version, index });
       } else if (command.type === 'complete' && reply?.type === 'completed') {
         for (const [place, completion] of command.completions.entries()) {
           if (reply.answers[place] === 'ok') this.#reported(completion, { outcome, logTimeMs, index }, finished);

@@ -67,6 +67,17 @@ describe('a checker stops', () => {
     expect(() => other.witnessed(entry(2, { ...failed(1), finished: [1] }))).toThrow('after 1 of 2 attempts');
   });
 
+  test('a task of a schedule that is tried less often than its version says, where it is told which one that is', () => {
+    const { checker, ends } = retries();
+    for (const number of [1, 2]) ends.set(number, 'error');
+    checker.witnessed(entry(1, asking(1, 1)));
+    checker.witnessed(entry(2, { ...asking(2, 2), made: [1] }));
+    checker.witnessed(entry(3, { ...failed(1), finished: [1] }));
+    // It waited, and starts as the newest version says.
+    checker.witnessed(entry(4, { made: [2] }));
+    expect(() => checker.witnessed(entry(5, { ...failed(2), finished: [2] }))).toThrow('after 1 of 2 attempts');
+  });
+
   test('an attempt before the wait is over, which doubles', () => {
     const { checker } = retries();
     checker.witnessed(entry(1, { commands: [submitted(5)], replies: [SUBMITTED] }));
@@ -262,6 +273,16 @@ function putting(overlap: string): Pick<EntryParts, 'commands' | 'replies'> {
   };
 }
 
+/** Schedule 7 has another version, whose tasks are tried so often. */
+function asking(version: number, maxAttempts: number): Pick<EntryParts, 'commands' | 'replies'> {
+  const template = { retry: { maxAttempts, initialMs: 100, maxMs: 1_000 } };
+  const command = { type: 'putSchedule', schedule: 's', task: { template } } as unknown as Command;
+  return {
+    commands: [command],
+    replies: [{ type: 'schedulePut', number: 7, version, created: version === 1, unchanged: false }],
+  };
+}
+
 function abort(reason: Abort['reason']): Abort {
   return { worker: 'w1', number: 1, fencingToken: 1, reason };
 }
@@ -272,7 +293,7 @@ interface EntryParts {
   readonly assigned?: readonly number[];
   readonly finished?: readonly number[];
   readonly aborts?: readonly Abort[];
-  /** Tasks that schedule 7 makes. */
+  /** Tasks that schedule 7 makes, by occurrences of its first version. */
   readonly made?: readonly number[];
   readonly atMs?: number;
   readonly scheduler?: object;
@@ -280,7 +301,7 @@ interface EntryParts {
 
 function entry(index: number, parts: EntryParts): WitnessedEntry {
   const { commands = [], replies = [], assigned = [], finished = [], aborts = [], made = [], atMs = 1_000 } = parts;
-  const occurrences = made.map((task) => ({ schedule: 7, task }));
+  const occurrences = made.map((task) => ({ schedule: 7, task, version: 1 }));
   return {
     index,
     logTimeMs: atMs,
