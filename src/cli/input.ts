@@ -9,18 +9,8 @@ const INPUT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** The text of a file, or of standard input for `-`. @throws CliError USAGE */
 export async function readText(file: string): Promise<string> {
-  if (file !== '-') return readTextNow(file);
   try {
-    return await readInput();
-  } catch (error) {
-    throw new CliError('USAGE', `cannot read -: ${error instanceof Error ? error.message : ''}`, EXIT.usage);
-  }
-}
-
-/** The text of a file. @throws CliError USAGE */
-export function readTextNow(file: string): string {
-  try {
-    return readFile(file);
+    return file === '-' ? await readInput() : readFile(file);
   } catch (error) {
     throw new CliError('USAGE', `cannot read ${file}: ${error instanceof Error ? error.message : ''}`, EXIT.usage);
   }

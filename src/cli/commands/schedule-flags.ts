@@ -1,9 +1,9 @@
-/** Options that say when a schedule fires and what its tasks are. */
+/** Options that say when a schedule fires. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ScheduledTask, ScheduleSpec, ScheduleTimes, ScheduleWhen } from '../../index.ts';
+import type { ScheduleSpec, ScheduleTimes, ScheduleWhen } from '../../index.ts';
 import { CliError, EXIT, required } from '../exit.ts';
-import { parsePayload, readTextNow } from '../input.ts';
-import { duration, pair, wholeNumber } from '../parse.ts';
+import { duration } from '../parse.ts';
+import { given, type TaskFlags, taskOf } from './task-flags.ts';
 
 /** What `withWhen` adds to a command. */
 export interface WhenFlags {
@@ -21,23 +21,7 @@ export interface WhenFlags {
   readonly jitter?: string;
 }
 
-/** What `withTask` adds to a command. */
-export interface TaskFlags {
-  readonly type?: string;
-  readonly payload?: string;
-  readonly payloadFile?: string;
-  readonly queue?: string;
-  readonly priority?: number;
-  readonly require?: Readonly<Record<string, string>>;
-  readonly header?: Readonly<Record<string, string>>;
-  readonly maxAttempts?: number;
-  readonly runTimeout?: string;
-  readonly queueTimeout?: string;
-  readonly totalTimeout?: string;
-}
-
 const WHEN = 'When:';
-const TASK = 'Its tasks:';
 
 /** Adds the options that say when. */
 export function withWhen(command: Command): Command {
@@ -59,25 +43,6 @@ export function withWhen(command: Command): Command {
     new Option('--jitter <duration>', 'put each off by up to this long').argParser(duration),
   ];
   for (const option of options) command.addOption(option.helpGroup(WHEN));
-  return command;
-}
-
-/** Adds the options that say what the tasks of a schedule are. */
-export function withTask(command: Command): Command {
-  const options = [
-    new Option('--type <type>', 'names the handler (required)'),
-    new Option('--payload <json>', 'payload as JSON'),
-    new Option('--payload-file <file>', 'payload as JSON from a file'),
-    new Option('--queue <queue>', 'queue'),
-    new Option('--priority <1-10>', '1 is first').argParser(wholeNumber),
-    new Option('--require <name=value>', 'label that the worker must have; may be repeated').argParser(pair),
-    new Option('--header <name=value>', 'header for the handler; may be repeated').argParser(pair),
-    new Option('--max-attempts <n>', 'attempts before a task fails for good').argParser(wholeNumber),
-    new Option('--run-timeout <duration>', 'how long one attempt may run').argParser(duration),
-    new Option('--queue-timeout <duration>', 'how long a task may wait for a slot').argParser(duration),
-    new Option('--total-timeout <duration>', 'how long everything of a task may take').argParser(duration),
-  ];
-  for (const option of options) command.addOption(option.helpGroup(TASK));
   return command;
 }
 
@@ -127,35 +92,8 @@ export function whenOf(flags: WhenFlags): ScheduleWhen {
 }
 
 /** A schedule as options say it, but for its policies. @throws CliError USAGE */
-export function scheduleOf(id: string | undefined, flags: WhenFlags & TaskFlags): ScheduleSpec {
-  return { id: required(id, '<id>'), ...whenOf(flags), task: taskOf(flags) };
-}
-
-function taskOf(flags: TaskFlags): ScheduledTask {
-  if (flags.payload !== undefined && flags.payloadFile !== undefined) {
-    throw new CliError('USAGE', 'give --payload or --payload-file, not both', EXIT.usage);
-  }
-  const text = flags.payloadFile === undefined ? flags.payload : readTextNow(flags.payloadFile);
-  const { maxAttempts } = flags;
-  return {
-    type: required(flags.type, '--type <type>'),
-    ...(text === undefined ? {} : { payload: parsePayload(text) }),
-    ...given('queue', flags.queue),
-    ...given('priority', flags.priority),
-    ...given('requires', flags.require),
-    ...given('headers', flags.header),
-    ...(maxAttempts === undefined ? {} : { retry: { maxAttempts } }),
-    timeouts: {
-      ...given('run', flags.runTimeout),
-      ...given('queue', flags.queueTimeout),
-      ...given('total', flags.totalTimeout),
-    },
-  };
-}
-
-/** A field that is left out where nothing was given for it. */
-function given<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [Key in Name]?: Value } {
-  return value === undefined ? {} : ({ [name]: value } as { readonly [Key in Name]?: Value });
+export async function scheduleOf(id: string | undefined, flags: WhenFlags & TaskFlags): Promise<ScheduleSpec> {
+  return { id: required(id, '<id>'), ...whenOf(flags), task: await taskOf(flags) };
 }
 
 /** A length of time that several of would not be a union, as they are of patterns. @throws InvalidArgumentError */

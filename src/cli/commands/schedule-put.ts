@@ -9,7 +9,8 @@ import { CliError, EXIT } from '../exit.ts';
 import { formatFields, print, remark } from '../output.ts';
 import { wholeNumber } from '../parse.ts';
 import { declarationsOf, tellNotPaused } from './apply.ts';
-import { refuseOthers, scheduleOf, type TaskFlags, type WhenFlags, withTask, withWhen } from './schedule-flags.ts';
+import { refuseOthers, scheduleOf, type WhenFlags, withWhen } from './schedule-flags.ts';
+import { type TaskFlags, withTask } from './task-flags.ts';
 
 interface PutFlags extends ConnectionFlags, WhenFlags, TaskFlags {
   readonly file?: readonly string[];
@@ -24,7 +25,7 @@ interface PutFlags extends ConnectionFlags, WhenFlags, TaskFlags {
 
 /** The command `put` under `schedule`. */
 export function putCommand(): Command {
-  const command = withTask(withWhen(withConnection(new Command('put'))))
+  const command = withTask(withWhen(withConnection(new Command('put'))), 'Its tasks:')
     .description('make a schedule or change it; what is there already is left as it is')
     .argument('[id]', 'its own name within the namespace')
     .option('-f, --file <file...>', 'YAML or JSON in place of all other options, - for standard input')
@@ -58,7 +59,7 @@ async function specsOf(id: string | undefined, flags: PutFlags): Promise<readonl
     const declared = await declarationsOf(flags.file, undefined);
     return declared.map(({ spec }) => spec);
   }
-  const spec = scheduleOf(id, flags);
+  const spec = await scheduleOf(id, flags);
   return [
     {
       ...spec,

@@ -3,29 +3,19 @@ import { Command, Option } from 'commander';
 import type { Client, TaskInfo, TaskSpec } from '../../index.ts';
 import { TASK_STATES, type TaskState } from '../../protocol/rows.ts';
 import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
-import { CliError, EXIT, required } from '../exit.ts';
-import { parseInstant, parsePayload, readText } from '../input.ts';
+import { EXIT } from '../exit.ts';
+import { parseInstant } from '../input.ts';
 import { formatAge, formatFields, formatInstant, formatTable, pairsText, print, shorten } from '../output.ts';
-import { duration, pair, wholeNumber } from '../parse.ts';
+import { duration, wholeNumber } from '../parse.ts';
+import { given, type TaskFlags, taskOf, withTask } from './task-flags.ts';
 
 /** Nothing makes a task wait for another one yet, so that no task is ever blocked. */
 const STATES: readonly string[] = TASK_STATES.filter((state) => state !== 'blocked');
 
-interface SubmitFlags extends ConnectionFlags {
-  readonly type?: string;
-  readonly payload?: string;
-  readonly payloadFile?: string;
-  readonly queue?: string;
-  readonly priority?: number;
+interface SubmitFlags extends ConnectionFlags, TaskFlags {
   readonly key?: string;
   readonly delay?: string;
   readonly runAt?: string;
-  readonly require?: Readonly<Record<string, string>>;
-  readonly header?: Readonly<Record<string, string>>;
-  readonly maxAttempts?: number;
-  readonly runTimeout?: string;
-  readonly queueTimeout?: string;
-  readonly totalTimeout?: string;
   readonly wait: boolean;
 }
 
@@ -93,22 +83,11 @@ function staleOption(): Option {
 }
 
 function submitCommand(): Command {
-  return withConnection(new Command('submit'))
+  return withTask(withConnection(new Command('submit')))
     .description('submit a task; printed once it is durable on a majority of peers')
-    .option('--type <type>', 'names the handler (required)')
-    .option('--payload <json>', 'payload as JSON')
-    .option('--payload-file <file>', 'payload as JSON from a file, - for standard input')
-    .option('--queue <queue>', 'queue')
-    .option('--priority <1-10>', '1 is first', wholeNumber)
     .option('--key <key>', 'submitted again with the same key it is the same task')
     .option('--delay <duration>', 'not before this has passed', duration)
     .option('--run-at <instant>', 'not before this instant, ISO 8601 with its offset')
-    .addOption(new Option('--require <name=value>', 'label that the worker must have; may be repeated').argParser(pair))
-    .addOption(new Option('--header <name=value>', 'header for the handler; may be repeated').argParser(pair))
-    .option('--max-attempts <n>', 'attempts before it fails for good', wholeNumber)
-    .option('--run-timeout <duration>', 'how long one attempt may run', duration)
-    .option('--queue-timeout <duration>', 'how long it may wait for a slot', duration)
-    .option('--total-timeout <duration>', 'how long everything may take', duration)
     .option('--wait', 'wait for its end and print the result', false)
     .addHelpText(
       'after',
@@ -151,26 +130,11 @@ async function submit(client: Client, spec: TaskSpec, flags: SubmitFlags): Promi
 }
 
 async function specOf(flags: SubmitFlags): Promise<TaskSpec> {
-  if (flags.payload !== undefined && flags.payloadFile !== undefined) {
-    throw new CliError('USAGE', 'give --payload or --payload-file, not both', EXIT.usage);
-  }
-  const text = flags.payloadFile === undefined ? flags.payload : await readText(flags.payloadFile);
   return {
-    type: required(flags.type, '--type <type>'),
-    ...(text === undefined ? {} : { payload: parsePayload(text) }),
-    ...(flags.queue === undefined ? {} : { queue: flags.queue }),
-    ...(flags.priority === undefined ? {} : { priority: flags.priority }),
-    ...(flags.key === undefined ? {} : { key: flags.key }),
-    ...(flags.delay === undefined ? {} : { delay: flags.delay }),
+    ...(await taskOf(flags)),
+    ...given('key', flags.key),
+    ...given('delay', flags.delay),
     ...(flags.runAt === undefined ? {} : { runAt: parseInstant(flags.runAt, '--run-at') }),
-    ...(flags.require === undefined ? {} : { requires: flags.require }),
-    ...(flags.header === undefined ? {} : { headers: flags.header }),
-    ...(flags.maxAttempts === undefined ? {} : { retry: { maxAttempts: flags.maxAttempts } }),
-    timeouts: {
-      ...(flags.runTimeout === undefined ? {} : { run: flags.runTimeout }),
-      ...(flags.queueTimeout === undefined ? {} : { queue: flags.queueTimeout }),
-      ...(flags.totalTimeout === undefined ? {} : { total: flags.totalTimeout }),
-    },
   };
 }
 
