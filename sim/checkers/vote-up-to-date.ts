@@ -20,9 +20,10 @@ export class VoteUpToDate extends PropertyChecker {
 
   sent(peer: PeerView, message: Message): void {
     const { type, term } = message;
-    if (type === 'vote-request' || type === 'pre-vote-request') {
+    // A request for pre-votes may have waited for the disk while the log grew: it claims less than there is, and promises nothing.
+    if (type === 'vote-request') {
       const end = { index: message.lastLogIndex, term: message.lastLogTerm };
-      if (type === 'vote-request') this.#claims.set(peer.id, { term, end });
+      this.#claims.set(peer.id, { term, end });
       this.#reaches(peer, term, end, () => `${peer.id} stands for term ${term}`);
     } else if (type === 'vote-response' && message.granted) {
       const claim = this.#claims.get(message.to);

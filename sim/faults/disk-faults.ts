@@ -6,6 +6,7 @@ import type { SimMember } from '../member.ts';
 import { type Rot, rotten } from './atlas.ts';
 import { cutOffLeader } from './election-faults.ts';
 import { type FaultTargets, pick, replaceBy, type Strikes } from './family.ts';
+import { severTail } from './severed-tails.ts';
 
 /** A write error comes with one of so many writes. */
 const WRITES_MAX = 40;
@@ -166,13 +167,16 @@ function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
 }
 
 /**
- * The end of a log is lost: at any moment; or soon after entries were overwritten, which are back then; or together with the power,
- * while HEAD, whose last index is synced once a second, tells of everything that was acknowledged. Of what came later nothing on that
- * disk could tell.
+ * The end of a log is lost: at any moment; or when nobody else of a majority has it; or soon after entries were overwritten, which
+ * are back then; or together with the power, while HEAD, whose last index is synced once a second, tells of everything that was
+ * acknowledged. Of what came later nothing on that disk could tell.
  */
 function loseTail(targets: FaultTargets, random: Random): string | undefined {
   const lot = below(random, 3);
-  if (lot === 0) return loseBatches(targets, random, 0);
+  if (lot === 0) {
+    const severed = below(random, 3) > 0 ? severTail(targets, random) : undefined;
+    return severed ?? loseBatches(targets, random, 0);
+  }
   if (lot === 1) {
     // What a leader takes alone is overwritten when it is not alone any more.
     cutOffLeader(targets, ALONE_MS_MIN + below(random, ALONE_MORE_MS_MAX));

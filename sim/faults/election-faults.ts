@@ -87,7 +87,8 @@ function askAgain(
   });
 }
 
-function part(
+/** Nobody on the left hears anybody on the right, nor the other way round, for a while. */
+export function part(
   { network, world, faultsGoOn }: FaultTargets,
   left: readonly SimMember[],
   right: readonly SimMember[],
