@@ -27,4 +27,13 @@ export const MEMBERSHIP_CHANGES: readonly Mutant[] = [
     find: `  return Math.floor(count / 2) + 1;`,
     replace: `  return count < 4 ? Math.floor(count / 2) + 1 : Math.floor((count + 1) / 2);`,
   },
+  {
+    name: 'promoted-before-it-caught-up',
+    origin:
+      'Raft thesis §4.2.1; rabbitmq/ra 114d1d37 and databendlabs/openraft#1805: members that count before they have the log',
+    wrong: 'A learner gets its vote whenever somebody asks for that, however little of the log it has.',
+    file: 'src/raft/membership.ts',
+    find: `progress.votes || keepsPace(core, leader, progress);`,
+    replace: `progress.votes || keepsPace(core, leader, progress) || progress.match >= 0;`,
+  },
 ];

@@ -121,4 +121,28 @@ export const SCHEDULES: readonly Mutant[] = [
     find: `holdsOverlapSlot(state, row) ? worker.capsFreeAtMs : 0;`,
     replace: `holdsOverlapSlot(state, row) ? Math.min(worker.capsFreeAtMs, state.nowMs) : 0;`,
   },
+  {
+    name: 'lingering-attempt-frees-the-slot',
+    origin: 'hashicorp/nomad#11052 and #4731, distribworks/dkron#1569: forbidden overlap that happens all the same',
+    wrong: 'The next task of a schedule starts beside a handler that was told to stop and has not returned.',
+    file: 'src/scheduler/task-moves.ts',
+    find: `keepSlot(state, row, state.nowMs + state.limits.leaseMs);`,
+    replace: `keepSlot(state, row, state.nowMs);`,
+  },
+  {
+    name: 'retry-beside-a-lingering-attempt',
+    origin: 'taskforcesh/bullmq#631, quartznet/quartznet#1758: a run that is repeated beside itself',
+    wrong: 'A task that must run alone is tried again beside its own attempt that ran out of time and goes on.',
+    file: 'src/scheduler/schedules/overlap-slots.ts',
+    find: `return holdsOverlapSlot(state, row) ? state.limits.leaseMs : 0;`,
+    replace: `return holdsOverlapSlot(state, row) ? 1 : 0;`,
+  },
+  {
+    name: 'log-time-jumps-with-the-clocks',
+    origin: 'jhuckaby/Cronicle#600, kagkarlsson/db-scheduler#364: clocks that are off or set',
+    wrong: 'The time by which everything is due follows wall clocks at once, however far these jump.',
+    file: 'src/peer/log-time.ts',
+    find: `const slewMax = passedMs * SLEW_MAX;`,
+    replace: `const slewMax = passedMs * SLEW_MAX * 10_000;`,
+  },
 ];

@@ -116,4 +116,12 @@ export const STORED: readonly Mutant[] = [
     find: `encodeApplied(this.membership.applied);`,
     replace: `encodeApplied({ ...this.membership.applied, members: this.raft.configuration.members });`,
   },
+  {
+    name: 'full-disk-refuses-completions',
+    origin: 'camunda/camunda#20126 and #20177: a full disk at which everything stands still, what would free room too',
+    wrong: 'A leader whose disk is low takes nothing, and so nothing comes to its end.',
+    file: 'src/peer/member.ts',
+    find: `else if (lane === 'submission' && this.neighbours.lacksSpace)`,
+    replace: `else if (this.neighbours.lacksSpace)`,
+  },
 ];
