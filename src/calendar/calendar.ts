@@ -112,7 +112,7 @@ export class Calendar {
     const all: Occurrence[] = [];
     for (let afterMs = fromMs - 1; ;) {
       const { occurrences, throughMs, exhausted } = this.next(afterMs, max + 1 - all.length, toMs);
-      all.push(...occurrences);
+      for (const one of occurrences) all.push(one);
       if (all.length > max) return { occurrences: all.slice(0, max), more: true };
       if (exhausted || throughMs >= toMs) return { occurrences: all, more: false };
       afterMs = throughMs;
