@@ -37,24 +37,24 @@ class Stand {
   #last: LogIndex = 0;
   #lastEntry: Entry | undefined;
   #mark: LogIndex = 0;
-  #committed: LogIndex = 0;
-  #disks = 0;
+  #configuration: LogIndex = 0;
+  /** Changes of its disk. */
+  #disk = 0;
 
   constructor(member: SimMember) {
     this.#member = member;
   }
 
-  /** True when it stands elsewhere now. `disks` counts the changes of all disks, `committed` is the newest that was committed. */
-  moved(raft: Raft, committed: LogIndex, disks: number): boolean {
-    const { start, marks } = this.#member;
+  /** True when it stands elsewhere now. */
+  moved(raft: Raft): boolean {
+    const { start, marks, durable } = this.#member;
     const { lastIndex } = raft;
     const { log } = raft.inspect();
     const lastEntry = lastIndex >= log.memoryFirst ? log.entry(lastIndex) : undefined;
     const reached = this.#member.scheduler?.appliedIndex ?? 0;
     const mark = marks.length === 0 ? 0 : (marks[marks.length - 1]?.index ?? 0);
     const same =
-      this.#disks === disks &&
-      this.#committed === committed &&
+      this.#disk === durable.version &&
       this.#last === lastIndex &&
       this.#lastEntry === lastEntry &&
       this.#commit === raft.commitIndex &&
@@ -63,10 +63,10 @@ class Stand {
       this.#mark === mark &&
       this.#term === raft.term &&
       this.#role === raft.role &&
+      this.#configuration === raft.configuration.index &&
       this.#start === start;
     if (same) return false;
-    this.#disks = disks;
-    this.#committed = committed;
+    this.#disk = durable.version;
     this.#last = lastIndex;
     this.#lastEntry = lastEntry;
     this.#commit = raft.commitIndex;
@@ -75,6 +75,7 @@ class Stand {
     this.#mark = mark;
     this.#term = raft.term;
     this.#role = raft.role;
+    this.#configuration = raft.configuration.index;
     this.#start = start;
     return true;
   }
@@ -96,8 +97,12 @@ export class SimCluster implements ClusterView {
   #checkers: readonly Checker[] = [];
   /** The hooks of those that have them, so that no event asks all of them. */
   #onSent: readonly ((peer: PeerView, message: Message) => void)[] = [];
-  #onChanged: readonly ((peer: PeerView, change: LogChange) => void)[] = [];
+  #onChanged: readonly ((peer: PeerView) => void)[] = [];
   #onMoved: readonly ((peer: PeerView, change: LogChange) => void)[] = [];
+  #onSpread: readonly (() => void)[] = [];
+  /** Changes of all disks, and the newest entry that was committed, when those that speak of both were asked last. */
+  #disksSeen = 0;
+  #committedSeen: LogIndex = 0;
   /** By the place of each member. */
   readonly #stands: readonly Stand[];
   readonly #seenStart = new Map<string, number>();
@@ -153,6 +158,7 @@ export class SimCluster implements ClusterView {
     this.#onSent = checkers.flatMap((checker) => checker.sent?.bind(checker) ?? []);
     this.#onChanged = checkers.flatMap((checker) => checker.changed?.bind(checker) ?? []);
     this.#onMoved = checkers.flatMap((checker) => checker.moved?.bind(checker) ?? []);
+    this.#onSpread = checkers.flatMap((checker) => checker.spread?.bind(checker) ?? []);
   }
 
   get peers(): readonly SimMember[] {
@@ -211,6 +217,7 @@ export class SimCluster implements ClusterView {
         const member = members[place] as SimMember;
         if (member.process === owner) this.#look(member, this.#stands[place] as Stand, quiet);
       }
+      this.#lookAround();
     }
     this.#eventsSinceWhole += 1;
     if (this.#eventsSinceWhole >= WHOLE_EVERY) this.checkWhole();
@@ -225,16 +232,13 @@ export class SimCluster implements ClusterView {
   #look(member: SimMember, stand: Stand, quiet: boolean): void {
     const { raft } = member;
     if (raft === undefined) return;
-    let disks = 0;
-    for (const { durable } of this.members) disks += durable.version;
-    if (!stand.moved(raft, this.committed.lastIndex, disks)) {
-      // A tick that only counts changes nothing that a property speaks of.
-      if (quiet) return;
-      const { lastIndex } = raft;
-      const change = { cutFrom: lastIndex + 1, oldLast: lastIndex, newLast: lastIndex };
-      for (const tried of this.#onChanged) tried(member, change);
-      return;
-    }
+    if (stand.moved(raft)) this.#moved(member, raft);
+    // A tick that only counts changes nothing that a property speaks of.
+    else if (quiet) return;
+    for (const tried of this.#onChanged) tried(member);
+  }
+
+  #moved(member: SimMember, raft: Raft): void {
     if (this.#seenStart.get(member.id) !== member.start) {
       this.#seenStart.set(member.id, member.start);
       member.log.restart(member.durable);
@@ -243,7 +247,17 @@ export class SimCluster implements ClusterView {
     const change = member.log.look(raft);
     while (this.committed.lastIndex < raft.commitIndex) this.#commit(member, this.committed.lastIndex + 1);
     for (const tried of this.#onMoved) tried(member, change);
-    for (const tried of this.#onChanged) tried(member, change);
+  }
+
+  /** Asks those that speak of all disks together when something was written to one of them, or committed. */
+  #lookAround(): void {
+    const { members, committed } = this;
+    let disks = 0;
+    for (let place = 0; place < members.length; place += 1) disks += (members[place] as SimMember).durable.version;
+    if (disks === this.#disksSeen && committed.lastIndex === this.#committedSeen) return;
+    this.#disksSeen = disks;
+    this.#committedSeen = committed.lastIndex;
+    for (const tried of this.#onSpread) tried();
   }
 
   #commit(member: SimMember, index: number): void {

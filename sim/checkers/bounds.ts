@@ -1,6 +1,5 @@
 import type { PeerLimits } from '../../src/config/limits.ts';
 import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
-import type { LogChange } from '../history.ts';
 import type { ClusterView } from './checker.ts';
 import { type PeerView, PropertyChecker } from './checker.ts';
 
@@ -19,7 +18,7 @@ export class Bounds extends PropertyChecker {
     this.#scheduler = scheduler;
   }
 
-  changed(peer: PeerView, _change: LogChange): void {
+  changed(peer: PeerView): void {
     const { raft } = peer;
     if (raft === undefined) return;
     this.#within(peer, 'bytes queued', peer.queuedBytes, this.#peer.queueBytesMax);

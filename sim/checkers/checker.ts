@@ -71,12 +71,14 @@ export interface Checker {
   /** A peer hands a message to its transport. */
   sent?(peer: PeerView, message: Message): void;
   /** An event of the peer is over. For what can break without any of the things that `moved` speaks of. */
-  changed?(peer: PeerView, change: LogChange): void;
+  changed?(peer: PeerView): void;
   /**
-   * An event of the peer is over, and since its last one something has moved: its start, term, role, log, commit or applied index,
-   * the newest mark, what was committed, or what lies on the disk of any peer.
+   * An event of the peer is over, and since its last one something of its own has moved: its start, term, role, log, commit or
+   * applied index, configuration, newest mark, or what lies on its disk.
    */
   moved?(peer: PeerView, change: LogChange): void;
+  /** An event is over, and since the last one something was committed, or what lies on the disk of any peer has changed. */
+  spread?(): void;
   /** An entry was committed that had not been, and the witness applied it. */
   witnessed?(entry: WitnessedEntry): void;
   /** A linearizable read on `peer` is answered: it was asked for when `committedBefore` was the newest entry that anybody had committed. */

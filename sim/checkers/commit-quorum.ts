@@ -1,20 +1,27 @@
-import type { LogIndex } from '../../src/base/ids.ts';
+import type { LogIndex, PeerId, Term } from '../../src/base/ids.ts';
 import type { LogChange } from '../history.ts';
 import { type PeerView, PropertyChecker } from './checker.ts';
 
 /** A leader commits only what a quorum has on its disks, and only up to an entry of its own term (Raft §5.4.2). */
 export class CommitQuorum extends PropertyChecker {
   override readonly name = 'commit-quorum';
-  readonly #commit = new Map<string, { readonly leadership: string; readonly index: LogIndex }>();
+  /** Where the commit index of each peer was, and in which leadership; term 0 is none. */
+  readonly #commit = new Map<PeerId, { start: number; term: Term; index: LogIndex }>();
 
   moved(peer: PeerView, _change: LogChange): void {
     const { raft } = peer;
     if (raft === undefined) return;
-    const leadership = raft.role === 'leader' ? `${peer.start}/${raft.term}` : '';
-    const before = this.#commit.get(peer.id);
     const { commitIndex } = raft;
-    this.#commit.set(peer.id, { leadership, index: commitIndex });
-    if (leadership === '' || before?.leadership !== leadership || before.index === commitIndex) return;
+    const { start } = peer;
+    const term = raft.role === 'leader' ? raft.term : 0;
+    let seen = this.#commit.get(peer.id);
+    if (seen === undefined) this.#commit.set(peer.id, (seen = { start, term: 0, index: commitIndex }));
+    const goesOn = term !== 0 && seen.start === start && seen.term === term;
+    const before = seen.index;
+    seen.start = start;
+    seen.term = term;
+    seen.index = commitIndex;
+    if (!goesOn || before === commitIndex) return;
     const link = peer.log.linkAt(commitIndex);
     this.compare(
       link?.term === raft.term,

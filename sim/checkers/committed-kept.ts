@@ -1,5 +1,4 @@
-import type { LogChange } from '../history.ts';
-import { type PeerView, PropertyChecker } from './checker.ts';
+import { PropertyChecker } from './checker.ts';
 
 /**
  * What was committed is never lost: whichever quorum survives, one of it has every committed entry on its disk. A peer counts
@@ -8,7 +7,7 @@ import { type PeerView, PropertyChecker } from './checker.ts';
 export class CommittedKept extends PropertyChecker {
   override readonly name = 'committed-kept';
 
-  moved(_peer: PeerView, _change: LogChange): void {
+  spread(): void {
     this.whole();
   }
 

@@ -26,8 +26,10 @@ export class ConfigurationPurity extends PropertyChecker {
     this.#book.see(log, change.cutFrom);
     const { configuration } = raft;
     const before = this.#seen.get(peer.id);
-    if (before?.start === start && configuration.index < before.index) this.rolledBack += 1;
-    this.#seen.set(peer.id, { start, index: configuration.index });
+    if (before?.start !== start || before.index !== configuration.index) {
+      if (before?.start === start && configuration.index < before.index) this.rolledBack += 1;
+      this.#seen.set(peer.id, { start, index: configuration.index });
+    }
     const expected = this.#book.newest(log, log.lastIndex + 1);
     const isFounder = peer.life === peer.id && expected?.voters.includes(peer.id) === true;
     if (expected?.index === 0 && !isFounder) {

@@ -1,6 +1,5 @@
 import { InvariantError } from '../../src/base/assert.ts';
 import { checkInvariants } from '../../src/raft/invariants.ts';
-import type { LogChange } from '../history.ts';
 import { Violation } from '../world.ts';
 import { type PeerView, PropertyChecker } from './checker.ts';
 
@@ -15,7 +14,7 @@ export class LogShape extends PropertyChecker {
     this.#check(peer);
   }
 
-  changed(peer: PeerView, _change: LogChange): void {
+  changed(peer: PeerView): void {
     this.#check(peer);
   }
 

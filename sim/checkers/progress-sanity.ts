@@ -1,6 +1,5 @@
 import type { LogIndex, PeerId, Term } from '../../src/base/ids.ts';
 import type { Progress } from '../../src/raft/progress.ts';
-import type { LogChange } from '../history.ts';
 import { type PeerView, PropertyChecker } from './checker.ts';
 
 /** What was seen of a follower: in which leadership, and its match index. */
@@ -22,7 +21,7 @@ export class ProgressSanity extends PropertyChecker {
   /** By leader, then by follower: the leadership and the match index that were seen last. */
   readonly #seen = new Map<PeerId, Map<PeerId, Seen>>();
 
-  changed(peer: PeerView, _change: LogChange): void {
+  changed(peer: PeerView): void {
     const role = peer.raft?.inspect().role;
     if (peer.raft === undefined || role?.name !== 'leader') return;
     let followers = this.#seen.get(peer.id);
