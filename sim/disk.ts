@@ -156,9 +156,11 @@ export class SimDisk implements Disk {
 
   async #write(write: InFlight): Promise<void> {
     if (!this.#process.alive) return new Promise(() => {});
-    for (const [key, value] of write.steps) {
-      this.#world.trace.foldBytes(key);
-      if (value !== undefined) this.#world.trace.foldBytes(value);
+    const { steps } = write;
+    for (let at = 0; at < steps.length; at += 1) {
+      const step = steps[at] as Step;
+      this.#world.trace.foldBytes(step[0]);
+      if (step[1] !== undefined) this.#world.trace.foldBytes(step[1]);
     }
     this.#platter.inFlight.add(write);
     this.#use.writing();

@@ -144,13 +144,15 @@ export class DurableLog {
   wrote(steps: readonly Step[]): void {
     let meta: LogMeta | undefined;
     let lowest = this.#lastIndex + 1;
-    // A batch has one of them, most often as its last step.
-    for (const [key, value] of steps) {
+    // A batch has one of them, most often as its last step. Places are counted: no other loop is met as often by so few entries.
+    for (let at = 0; at < steps.length; at += 1) {
+      const [key, value] = steps[at] as Step;
       if (value === undefined || !isMetaKey(key)) continue;
       meta = this.#codec.decodeMeta(value, indexOfKey(key));
       this.#beginBehind(meta);
     }
-    for (const [key, value] of steps) {
+    for (let at = 0; at < steps.length; at += 1) {
+      const [key, value] = steps[at] as Step;
       if (value === undefined || !isEntryKey(key)) continue;
       const index = indexOfKey(key);
       const { entry } = this.#codec.decodeEntry(value, index);

@@ -140,7 +140,7 @@ export class WatchedTransport implements Transport {
   }
 
   #hear(handlers: TransportHandlers, from: PeerId, lane: Lane, bytes: Uint8Array): void {
-    this.#world.line(this.#self, () => `hears ${wordsOf(bytes, from, this.#self)}`);
+    if (this.#world.listens) this.#world.line(this.#self, () => `hears ${wordsOf(bytes, from, this.#self)}`);
     handlers.frame(from, lane, bytes);
   }
 

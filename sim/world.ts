@@ -19,7 +19,16 @@ import { takeSteps } from './turns.ts';
  */
 export type EventKind = 'delivery' | 'connection' | 'disk' | 'fault' | 'timer' | 'soon' | 'plan';
 
-const KINDS: readonly EventKind[] = ['delivery', 'connection', 'disk', 'fault', 'timer', 'soon', 'plan'];
+/** What each is in the hash of the trace. */
+const KINDS: Readonly<Record<EventKind, number>> = {
+  delivery: 1,
+  connection: 2,
+  disk: 3,
+  fault: 4,
+  timer: 5,
+  soon: 6,
+  plan: 7,
+};
 
 /** Whoever events belong to. */
 export interface Owner {
@@ -253,7 +262,7 @@ export class World {
   #count({ kind, atUs }: WorldEvent): void {
     this.counts[kind] += 1;
     this.trace.fold(atUs);
-    this.trace.fold(KINDS.indexOf(kind) + 1);
+    this.trace.fold(KINDS[kind]);
   }
 }
 

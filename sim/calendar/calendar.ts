@@ -13,7 +13,10 @@ import type { CalendarDefinition, CalendarSpec } from '../../src/calendar/defini
 import { type Reading, readPattern } from './reading.ts';
 import { REFERENCE_FROM_MS, type ReferenceZone, referenceOffsetMs, referenceZone } from './zones.ts';
 
-/** Before the first instant that is asked for the walk begins this much earlier, so that it knows which clock times are repeats. */
+/**
+ * Before the first instant that is asked for the walk begins this much earlier, so that it knows which clock times are repeats. Where
+ * no clock changes meanwhile none is, and a step will do.
+ */
 const LEAD_MS = 6 * 3_600_000;
 
 /** Every instant of `definition` from `fromMs` to `toMs`, both inclusive, increasing. */
@@ -58,7 +61,8 @@ function walk(
 ): number[] {
   const stepMs = reading.hasSeconds ? 1_000 : 60_000;
   const found: number[] = [];
-  const beginMs = Math.max(REFERENCE_FROM_MS, fromMs - LEAD_MS);
+  const leadMs = zone.changes.some(({ atMs }) => atMs > fromMs - LEAD_MS - stepMs && atMs <= toMs) ? LEAD_MS : stepMs;
+  const beginMs = Math.max(REFERENCE_FROM_MS, fromMs - leadMs);
   let shownBefore: number | undefined;
   let latestShown = -Infinity;
   for (let ms = Math.ceil(beginMs / stepMs) * stepMs; ms <= toMs; ms += stepMs) {

@@ -57,6 +57,8 @@ export class Faults {
   readonly #targets: FaultTargets;
   readonly #masked: ReadonlySet<number>;
   readonly #lots: SeededRandom;
+  /** By the place of a family: it strikes with a lot below this. */
+  readonly #thresholds: readonly number[];
   #active = false;
   #tick = 0;
 
@@ -64,6 +66,8 @@ export class Faults {
     this.#targets = targets;
     this.#masked = masked;
     this.#lots = targets.world.random('faults');
+    const { rates } = targets.options.faults;
+    this.#thresholds = FAULTS.map((family) => Math.min(1, rates[family] / TICKS_A_SECOND) * 0x1_0000_0000);
   }
 
   /** True while faults happen. */
@@ -97,11 +101,10 @@ export class Faults {
 
   #draw(): void {
     if (!this.#active) return;
-    const { rates } = this.#targets.options.faults;
-    for (const [place, family] of FAULTS.entries()) {
+    for (let place = 0; place < FAULTS.length; place += 1) {
       const lot = this.#lots.uint32();
-      const threshold = Math.min(1, rates[family] / TICKS_A_SECOND) * 0x1_0000_0000;
-      if (lot < threshold) this.#strike(this.#tick * NUMBERS_A_TICK + place, family);
+      if (lot < (this.#thresholds[place] as number))
+        this.#strike(this.#tick * NUMBERS_A_TICK + place, FAULTS[place] as FaultName);
     }
     this.#tick += 1;
     this.#targets.atlas.look();
