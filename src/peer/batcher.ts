@@ -161,7 +161,7 @@ export class Batcher {
     this.#take(completion, completions);
     this.#take(dispatch, dispatches);
     this.#take(submission, submissions);
-    if (dones.length > 0) this.#appended.push({ ...place, dones });
+    if (dones.length > 0) this.#appended.push({ index: place.index, term: place.term, dones });
     return true;
   }
 

@@ -62,7 +62,10 @@ export function writeIncarnation(writer: ByteWriter, incarnation: string): void 
 
 /** Reads what `writeIncarnation` wrote. @throws DecodeError */
 export function readIncarnation(reader: ByteReader): string {
-  return Array.from(reader.raw(INCARNATION_BYTES), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const bytes = reader.raw(INCARNATION_BYTES);
+  let text = '';
+  for (let at = 0; at < INCARNATION_BYTES; at += 1) text += (bytes[at] as number).toString(16).padStart(2, '0');
+  return text;
 }
 
 /** A host behind its length, and a port. */

@@ -171,7 +171,9 @@ export class State {
     const typeName = names.intern(namespace, read.type);
     assert(queueName !== 0 && typeName !== 0, 'whoever makes a template has seen that there is room for its names');
     const queue = this.queues.find(namespace, queueName) ?? this.queues.add(namespace, queueName, read.queue);
-    const traits = { namespace, queue: queue.slot, type: typeName, requires: read.requires };
+    const { requires, retry, timeouts, retention } = read;
+    const traits = { namespace, queue: queue.slot, type: typeName, requires };
+    // Field by field: made of other objects it would have a shape of its own each time.
     return {
       id,
       namespace,
@@ -181,12 +183,16 @@ export class State {
       typeName,
       queue,
       priority: read.priority,
-      requires: read.requires,
-      maxAttempts: read.retry.maxAttempts,
-      initialMs: read.retry.initialMs,
-      maxMs: read.retry.maxMs,
-      ...read.timeouts,
-      ...read.retention,
+      requires,
+      maxAttempts: retry.maxAttempts,
+      initialMs: retry.initialMs,
+      maxMs: retry.maxMs,
+      runMs: timeouts.runMs,
+      queueMs: timeouts.queueMs,
+      totalMs: timeouts.totalMs,
+      doneMs: retention.doneMs,
+      failedMs: retention.failedMs,
+      keepPayload: retention.keepPayload,
       group: this.line.acquire({ ...traits, suspect: false }, queue),
       suspects: this.line.acquire({ ...traits, suspect: true }, queue),
       references: 0,

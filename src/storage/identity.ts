@@ -43,7 +43,9 @@ function digitAt(text: string, at: number): number {
 /** The 32 digits of an incarnation. */
 export function incarnationText(bytes: Uint8Array): string {
   assert(bytes.length === INCARNATION_BYTES, 'an incarnation has 16 bytes');
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let text = '';
+  for (let at = 0; at < INCARNATION_BYTES; at += 1) text += (bytes[at] as number).toString(16).padStart(2, '0');
+  return text;
 }
 
 /** The identity as a record under `IDENTITY_KEY`. */

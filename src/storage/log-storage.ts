@@ -187,7 +187,7 @@ export class DatabaseLog implements LogStorage {
     const steps = database.batch();
     const kept = end;
     for (const entry of entries) end = this.#put(steps, entry, end);
-    const meta = { ...this.#meta, last: end, hardState: hardState ?? this.#meta.hardState };
+    const meta = { base: this.#meta.base, last: end, hardState: hardState ?? this.#meta.hardState };
     assert(meta.hardState.term >= end.term, 'no entry is of a term that this peer has not reached');
     for (let index = kept.index + 1; index <= oldLast.index; index += 1) {
       if (index > end.index) steps.del(entryKey(index));
@@ -200,7 +200,7 @@ export class DatabaseLog implements LogStorage {
     const write = latch.guard('writing the Raft log', () => steps.write());
     await (entryTerm > head.record.entryTerm ? this.#together(write, this.#noteInHead({ entryTerm })) : write);
 
-    this.#meta = { ...meta, base: this.#meta.base };
+    this.#meta = { base: this.#meta.base, last: meta.last, hardState: meta.hardState };
     this.#garbage = garbage;
     if (head.syncing !== undefined) await head.ready();
     head.write({ lastIndex: end.index, lastTerm: end.term, chain: end.chain });
