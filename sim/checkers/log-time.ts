@@ -75,6 +75,11 @@ export class LogTimeRuns extends PropertyChecker {
     this.#time = time;
   }
 
+  restarted(_peer: PeerView): void {
+    // From the first start on: what a clock showed before it jumped may have been heard.
+    this.#lookAtClocks(this.#time.nowMs());
+  }
+
   moved(peer: PeerView, change: LogChange): void {
     const { raft } = peer;
     if (raft === undefined) return;

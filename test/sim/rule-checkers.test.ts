@@ -197,6 +197,14 @@ describe('a checker stops', () => {
     expect(p1.term).toBe(1);
   });
 
+  test('no term that begins where clocks were when they were heard, though one has jumped since', () => {
+    const { p1, checker, time, stamp } = timed(60_000, 60_000, 0);
+    checker.restarted(p1.view);
+    time.offsMs = [0, 60_000, 0];
+    stamp(160_000);
+    expect(checker.comparisons).toBe(1);
+  });
+
   /** A leader whose log grows by one stamp at a time. */
   function timed(...offsMs: number[]): {
     p1: FakePeer;
