@@ -40,12 +40,12 @@ export interface RepeatedSteps<Answer> {
  * @throws TaskraftError what `send` refuses; OUTCOME_UNKNOWN where an answer was lost and somebody else changed the schedule, too
  */
 export async function putRepeatedly({ look, send }: RepeatedSteps<ScheduleAnswer>): Promise<ScheduleAnswer> {
-  for (let before = await look(); ;) {
+  for (let before = await lookBefore(look); ;) {
     try {
       return await send(before?.version ?? 0);
     } catch (error) {
       if (isRefused(error, 'VERSION_CONFLICT') || isRefused(error, 'NOT_FOUND')) {
-        before = await look();
+        before = await lookBefore(look);
         continue;
       }
       if (!isRefused(error, 'OUTCOME_UNKNOWN')) throw error;
@@ -68,13 +68,13 @@ export async function deleteRepeatedly(
   { look, send }: RepeatedSteps<unknown>,
   expectedVersion: number | undefined,
 ): Promise<void> {
-  for (let before = await look(); ;) {
+  for (let before = await lookBefore(look); ;) {
     try {
       await send(expectedVersion ?? before?.version);
       return;
     } catch (error) {
       if (isRefused(error, 'VERSION_CONFLICT') && expectedVersion === undefined) {
-        before = await look();
+        before = await lookBefore(look);
         continue;
       }
       if (!isRefused(error, 'OUTCOME_UNKNOWN')) throw error;
@@ -95,7 +95,7 @@ export async function pauseRepeatedly<State extends Exclude<Seen, undefined>>(
   { look, send }: { look(): Promise<State | undefined>; send(): Promise<unknown> },
   isDone: (now: State) => boolean,
 ): Promise<void> {
-  for (let before = await look(); ;) {
+  for (let before = await lookBefore(look); ;) {
     try {
       await send();
       return;
@@ -117,6 +117,16 @@ function isSame(left: Seen, right: Seen): boolean {
 
 function isRefused(error: unknown, code: TaskraftError['code']): error is TaskraftError {
   return error instanceof TaskraftError && error.code === code;
+}
+
+/** @throws TaskraftError UNAVAILABLE where nobody answers in time: then nothing has been changed */
+async function lookBefore<Found>(look: () => Promise<Found>): Promise<Found> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!isRefused(error, 'TIMEOUT')) throw error;
+    throw new TaskraftError('UNAVAILABLE', 'No leader answered in time; nothing was changed.');
+  }
 }
 
 /** @throws TaskraftError `unknown` where nothing can be read: that is what is known then */

@@ -156,3 +156,13 @@ it('a schedule that somebody else changes between two looks is put over that', a
     unchanged: false,
   });
 });
+
+it('a change before which nobody says what is there changes nothing, and says so', async () => {
+  const { cluster, client } = await connected();
+  cluster.peer(0).script.getSchedule = () => true;
+  const { schedules } = client;
+  for (const change of [() => schedules.put(NIGHTLY), () => schedules.delete('x'), () => schedules.pause('x')]) {
+    expect(await codeOf(cluster, change())).toBe('UNAVAILABLE');
+  }
+  expect(cluster.peer(0).received.some(({ type }) => /^(?:put|delete|pause)Schedule$/.test(type))).toBe(false);
+});
