@@ -18,22 +18,25 @@ export interface Answer extends Verdict {
   readonly cpuMs: number;
 }
 
-/** For every process that runs seeds. Helpers of the collector only take turns with it where seeds keep every core busy. */
-const FLAGS: readonly string[] = ['--single-threaded-gc', '--min-semi-space-size=16', '--interrupt-budget=600000'];
-
 /**
- * How Node is started for seeds. The code of a seed is wide and flat, thousands of small functions of which none stands out, so more
- * of them are put into those that call them. Optimising them is a third of what the first ten seeds of a process cost, so a function
- * has to earn it four times as long as by default. Nearly everything dies young, so there is room for that from the begin, in MiB.
+ * How Node is started for seeds. The code of a seed is wide and flat: thousands of small functions of which none stands out, so most
+ * of what the first dozens of seeds of a process cost is code that is not optimised yet, and optimising it. Each is compiled when it
+ * is called first, has to earn its optimisation three times as long as by default, and gets little put into it, which takes long.
+ *
+ * Helpers of the collector only take turns with it where seeds keep every core busy. Nearly everything dies young, so there is room
+ * for that from the begin, in MiB; what stays of a seed dies with it, so the old ones are looked through when there are ten times as
+ * many as the last time, and in one go: in steps it costs several times as much.
  */
 export const SEED_RUNNER_FLAGS: readonly string[] = [
-  ...FLAGS,
-  '--max-inlined-bytecode-size=1000',
-  '--max-inlined-bytecode-size-cumulative=2000',
+  '--always-sparkplug',
+  '--interrupt-budget=200000',
+  '--max-inlined-bytecode-size-cumulative=300',
+  '--single-threaded-gc',
+  '--min-semi-space-size=16',
+  '--no-incremental-marking',
+  '--initial-old-space-size=512',
+  '--heap-growing-percent=900',
 ];
-
-/** How Node is started for a few seeds: what is made larger by putting functions into each other takes longer to optimise. */
-export const FEW_SEEDS_FLAGS: readonly string[] = [...FLAGS, '--max-inlined-bytecode-size-cumulative=300'];
 
 /** Put into the environment of a process that takes orders. */
 export const TAKES_ORDERS = 'TASKRAFT_SIM_TAKES_ORDERS';

@@ -1,7 +1,7 @@
 /** Runs seeds on a build with a bug until one of them breaks a property. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { FEW_SEEDS_FLAGS, type Order, TAKES_ORDERS } from '../orders.ts';
+import { type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from '../orders.ts';
 import type { Verdict } from '../run-seed.ts';
 import type { Workbench } from './build.ts';
 import type { Mutant } from './mutant.ts';
@@ -28,7 +28,7 @@ export async function hunt(mutant: Mutant, bench: Workbench, eventsMax: number =
   await bench.plant(mutant);
   const child = fork(bench.main, [], {
     env: { ...process.env, [TAKES_ORDERS]: '1' },
-    execArgv: [...process.execArgv, ...FEW_SEEDS_FLAGS],
+    execArgv: [...process.execArgv, ...SEED_RUNNER_FLAGS],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   try {
