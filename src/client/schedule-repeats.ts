@@ -68,11 +68,14 @@ export async function deleteRepeatedly(
   { look, send }: RepeatedSteps<unknown>,
   expectedVersion: number | undefined,
 ): Promise<void> {
+  let isLost = false;
   for (let before = await lookBefore(look); ;) {
     try {
       await send(expectedVersion ?? before?.version);
       return;
     } catch (error) {
+      // What was lost was still on its way when it was looked for, and has come since.
+      if (isLost && before !== undefined && isRefused(error, 'NOT_FOUND')) return;
       if (isRefused(error, 'VERSION_CONFLICT') && expectedVersion === undefined) {
         before = await lookBefore(look);
         continue;
@@ -81,6 +84,7 @@ export async function deleteRepeatedly(
       const now = await lookOr(look, error);
       // One that was made anew under the same id is not what was to be deleted.
       if (now?.createdAtMs !== before?.createdAtMs) return;
+      isLost = true;
       before = now;
     }
   }

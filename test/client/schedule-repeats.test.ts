@@ -77,6 +77,21 @@ describe.each(['OUTCOME_UNKNOWN', 'a connection that ends'] as const)('a change 
     expect(cluster.peer(0).got('deleteSchedule').length).toBe(taken ? 1 : 2);
   });
 
+  it('is done where what was lost was still on its way, and deletes it before it is sent again', async () => {
+    const { cluster, client } = await begun();
+    const { script } = cluster.peer(0);
+    loseAnswer(cluster, 'deleteSchedule', { as, taken: false });
+    const lose = script.deleteSchedule!;
+    script.deleteSchedule = (connection, frame) => {
+      if (lose(connection, frame)) return true;
+      cluster.schedules.change(frame);
+      return false;
+    };
+    await change(cluster, client, 'delete');
+    expect(cluster.schedules.kept.size).toBe(0);
+    expect(cluster.peer(0).got('deleteSchedule').length).toBe(2);
+  });
+
   it('is not put over what somebody else put meanwhile', async () => {
     const { cluster, client } = await begun();
     const theirs = { ...cluster.peer(0).got('putSchedule')[0], calendar: 'theirs', expectedVersion: null };
