@@ -18,6 +18,7 @@ import { memberOf } from '../config/cluster-config.ts';
 import { decodeMembers, encodeMembers } from '../raft/configuration.ts';
 import type { Member } from '../raft/configuration.ts';
 import type { Founding } from '../storage/storage.ts';
+import { featureProblem } from './features.ts';
 import {
   decodeMemberInfo,
   encodeMemberInfo,
@@ -86,7 +87,17 @@ export function encodeApplied(applied: AppliedCluster): Uint8Array {
   return writer.take();
 }
 
-/** Reads what `encodeApplied` wrote, in either format. `cluster` tells addresses that the first one lacks. @throws DecodeError */
+/** The feature level of what `encodeApplied` wrote, which may be one that this version does not know. @throws DecodeError */
+export function appliedLevel(bytes: Uint8Array): number {
+  const reader = new ByteReader(bytes);
+  if (reader.u8() !== KIND) throw new DecodeError('these are no bytes of a configuration');
+  return reader.u8() === FORMAT_VOTERS ? 0 : reader.varint();
+}
+
+/**
+ * Reads what `encodeApplied` wrote, in either format. `cluster` tells addresses that the first one lacks.
+ * @throws DecodeError, also where a feature is on that this version does not know
+ */
 export function decodeApplied(bytes: Uint8Array, cluster: ClusterConfig): AppliedCluster {
   const reader = new ByteReader(bytes);
   const kind = reader.u8();
@@ -95,6 +106,8 @@ export function decodeApplied(bytes: Uint8Array, cluster: ClusterConfig): Applie
   if (kind !== KIND || format !== FORMAT)
     throw new DecodeError(`a configuration has kind ${kind} and format ${format}`);
   const featureLevel = reader.varint();
+  const problem = featureProblem(featureLevel);
+  if (problem !== undefined) throw new DecodeError(problem);
   const index = reader.varint();
   const members = decodeMembers(reader.bytes().slice());
   const count = reader.varint();

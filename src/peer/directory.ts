@@ -13,6 +13,8 @@ import type { Scheduler, SchedulerOptions } from '../scheduler/scheduler.ts';
 import type { OpenedStorage } from '../storage/storage.ts';
 import type { StorageErrorCode } from '../storage/storage-error.ts';
 import { StorageError } from '../storage/storage-error.ts';
+import { appliedLevel } from './configuration.ts';
+import { featureProblem } from './features.ts';
 import { loadState } from './load-state.ts';
 import { ReopenBudget, RoomPause } from './reopen-budget.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
@@ -76,7 +78,8 @@ export class Directory {
   }
 
   /**
-   * Opens it and reads its state. A state that does not read as it was written is dropped and made anew where others have a copy.
+   * Opens it and reads its state. A state that does not read as it was written is dropped and made anew where others have a copy; one of
+   * a later version is left as it is.
    * @throws StorageError, DecodeError
    */
   async open(): Promise<OpenedState> {
@@ -150,6 +153,7 @@ export class Directory {
   }
 
   async #withState(storage: OpenedStorage, snapshot: ReadySnapshot | undefined): Promise<OpenedState> {
+    refuseNewer(storage);
     try {
       return { storage, scheduler: await this.#stateOf(storage, snapshot) };
     } catch (error) {
@@ -174,4 +178,15 @@ export class Directory {
     const { clock, timers, logger } = ports;
     return loadState(storage.state, scheduler, logger, { clock, timers, sliceMs: limits.applySliceMs });
   }
+}
+
+/**
+ * The state of a cluster that has gone beyond this version is not damaged, though this version cannot read it: where a whole cluster is
+ * put back to an earlier version nobody may drop it.
+ *
+ * @throws StorageError FORMAT_UNKNOWN
+ */
+function refuseNewer({ state: { checkpoint } }: OpenedStorage): void {
+  const problem = checkpoint === undefined ? undefined : featureProblem(appliedLevel(checkpoint.configuration));
+  if (problem !== undefined) throw new StorageError('FORMAT_UNKNOWN', problem);
 }

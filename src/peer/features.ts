@@ -23,10 +23,13 @@ export function readFeature(data: Uint8Array): number {
   const reader = new ByteReader(data);
   const level = reader.u32();
   reader.end();
-  if (level > FEATURE_LEVEL) {
-    throw new DecodeError(
-      `the cluster has switched on features of level ${level}, and this version of Taskraft knows level ${FEATURE_LEVEL}: install a newer one`,
-    );
-  }
+  const problem = featureProblem(level);
+  if (problem !== undefined) throw new DecodeError(problem);
   return level;
+}
+
+/** Why this version can take no part once `level` is on; undefined when it can. */
+export function featureProblem(level: number): string | undefined {
+  if (level <= FEATURE_LEVEL) return undefined;
+  return `the cluster has switched on features of level ${level}, and this version of Taskraft knows level ${FEATURE_LEVEL}: install a newer one`;
 }
