@@ -5,6 +5,7 @@ import { viewOccurrence } from './schedules/view.ts';
 import type { State } from './state.ts';
 import { TASK_STATES, FIRST_FINAL } from './states.ts';
 import { templateOf } from './task-moves.ts';
+import type { Template } from './templates.ts';
 import type { ListedTask, TaskFilter, TaskPage, TaskView } from './views.ts';
 
 /** Numbers without a task, or tasks in blocks that cannot match, that weigh as much as a task that was looked at. */
@@ -14,7 +15,10 @@ const NUMBERS_PER_LOOK = 32;
 export function listTasks(state: State, filter: TaskFilter, cursor: number | undefined, limit: number): TaskPage {
   const { pages, blocks } = state.memory;
   const tasks: ListedTask[] = [];
-  const wantsFar = filter.states === undefined || filter.states.includes('scheduled');
+  const farBlocks = new Map<number, boolean>();
+  // What a schedule makes is never far: it comes to be when it is due.
+  const wantsFar =
+    (filter.states === undefined || filter.states.includes('scheduled')) && filter.schedule === undefined;
   const wantsFinished =
     filter.states === undefined || filter.states.some((of) => TASK_STATES.indexOf(of) >= FIRST_FINAL);
   let number = Math.min(cursor ?? state.meta.nextNumber, state.meta.nextNumber);
@@ -22,13 +26,14 @@ export function listTasks(state: State, filter: TaskFilter, cursor: number | und
   while (number > 1 && tasks.length < limit && looks > 0) {
     number -= 1;
     const row = pages.rowOf(number);
+    const farTag = pages.farTagOf(number);
     looks -= row === NO_ROW ? 1 : NUMBERS_PER_LOOK;
     if (row !== NO_ROW) {
       if (rowMatches(state, row, filter)) tasks.push(viewTask(state, row));
-    } else if (pages.farTagOf(number) !== 0) {
-      if (!wantsFar) continue;
+    } else if (farTag !== 0) {
+      if (!wantsFar || !mayHold(state, farBlocks, farTag, filter)) continue;
       looks -= NUMBERS_PER_LOOK - 1;
-      tasks.push({ number, farBlock: state.far.byTag(pages.farTagOf(number)).id });
+      tasks.push({ number, farBlock: state.far.byTag(farTag).id });
     } else if (wantsFinished) {
       const block = blocks.idOf(number);
       if (block === undefined) continue;
@@ -39,16 +44,33 @@ export function listTasks(state: State, filter: TaskFilter, cursor: number | und
   return { tasks, cursor: number > 1 ? number : undefined };
 }
 
-function rowMatches(state: State, row: number, filter: TaskFilter): boolean {
-  const template = templateOf(state, row);
-  const segment = state.rows.segmentOf(row);
-  const name = TASK_STATES[segment.state[row & ROW_MASK] as number];
+/** True when the block of far tasks with `tag` has one of a template that `filter` shows; else none of it need be read. */
+function mayHold(state: State, known: Map<number, boolean>, tag: number, filter: TaskFilter): boolean {
+  const before = known.get(tag);
+  if (before !== undefined) return before;
+  const { templates } = state.far.byTag(tag);
+  const isWanted = templates.some(
+    (id, at) => at % 2 === 0 && templateMatches(state, state.templates.slots.at(id), filter),
+  );
+  known.set(tag, isWanted);
+  return isWanted;
+}
+
+function templateMatches(state: State, template: Template, filter: TaskFilter): boolean {
   return (
     (filter.type === undefined || template.type === filter.type) &&
     (filter.queue === undefined || template.queue.name === filter.queue) &&
+    state.namespaceName(template.namespace) === filter.namespace
+  );
+}
+
+function rowMatches(state: State, row: number, filter: TaskFilter): boolean {
+  const segment = state.rows.segmentOf(row);
+  const name = TASK_STATES[segment.state[row & ROW_MASK] as number];
+  return (
     (filter.states === undefined || filter.states.some((of) => of === name)) &&
     (filter.schedule === undefined || scheduleOf(state, row) === filter.schedule) &&
-    state.namespaceName(template.namespace) === filter.namespace
+    templateMatches(state, templateOf(state, row), filter)
   );
 }
 

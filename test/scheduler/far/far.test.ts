@@ -4,6 +4,7 @@ import { ByteReader } from '../../../src/base/bytes.ts';
 import { levelOf, openAtMsOf, spanBeginMs, spanMsOf } from '../../../src/scheduler/far/spans.ts';
 import type { SchedulerLimits } from '../../../src/scheduler/limits.ts';
 import { farBlockKey } from '../../../src/scheduler/scheduler.ts';
+import type { TaskFilter } from '../../../src/scheduler/views.ts';
 import { blob, Driver, entryOf, keyText, textOf } from '../driver.ts';
 
 const SECOND_MS = 1_000;
@@ -98,6 +99,26 @@ describe('a far task', () => {
     expect(driver.task(number).history.map(({ type, reason }) => [type, reason])).toEqual([
       ['submitted', undefined],
       ['ready', 'due'],
+    ]);
+  });
+
+  test('is looked up for a list only where its block may hold what is listed', () => {
+    const driver = far({ farBlockTasksMax: 1 });
+    for (const [type, queue] of [
+      ['report', 'a'],
+      ['mail', 'a'],
+      ['mail', 'b'],
+    ] as const)
+      driver.submit({ type, queue }, { delayMs: 5 * HOUR_MS });
+    const listed = (filter: Partial<TaskFilter>): readonly number[] =>
+      driver.scheduler.list({ namespace: 'default', ...filter }, undefined, 10).tasks.map(({ number }) => number);
+    expect(listed({})).toEqual([3, 2, 1]);
+    expect(listed({ type: 'mail' })).toEqual([3, 2]);
+    expect(listed({ type: 'mail', queue: 'a', states: ['scheduled'] })).toEqual([2]);
+    expect([listed({ states: ['pending'] }), listed({ namespace: 'elsewhere' }), listed({ schedule: 's' })]).toEqual([
+      [],
+      [],
+      [],
     ]);
   });
 
