@@ -39,6 +39,8 @@ export class FarBodies {
   /** An entry waits for what is being read. */
   #waiting = false;
   #readingAhead = false;
+  /** The last read for a cancel under way: the next one waits for it, so that thousands at once hold few blocks and leave others the disk. */
+  #preparing: Promise<void> | undefined;
 
   constructor(scheduler: FarScheduler, storage: Pick<StateStorage, 'getMany'>, hooks: FarHooks) {
     this.#scheduler = scheduler;
@@ -70,10 +72,20 @@ export class FarBodies {
     });
   }
 
-  /** Reads what cancelling these tasks will need; undefined when that is in memory. @throws StorageError */
+  /** Reads what cancelling these tasks will need, in its turn; undefined when that is in memory. @throws StorageError */
   prepare(numbers: readonly number[]): Promise<void> | undefined {
     const needs = this.#scheduler.farNeedsOf(numbers);
-    return needs.length === 0 ? undefined : this.#read(needs, true);
+    if (needs.length === 0) return undefined;
+    const before = this.#preparing;
+    // Those before may read some of it.
+    const read = (): Promise<void> => this.#read(this.#scheduler.farNeedsOf(numbers), true);
+    const reading = before === undefined ? this.#read(needs, true) : before.then(read);
+    const over = (): void => {
+      if (this.#preparing === ended) this.#preparing = undefined;
+    };
+    const ended = reading.then(over, over);
+    this.#preparing = ended;
+    return reading;
   }
 
   #load(needs: readonly FarNeed[], done: () => void): void {

@@ -121,6 +121,18 @@ describe('an entry that needs far tasks', () => {
     expect(desk.far.ready(desk.cancel(5, 6))).toBe(true);
   });
 
+  test('is read for after those that were asked for before, one at a time, and not again', async () => {
+    const desk = new Desk();
+    const readings = [desk.far.prepare([5]), desk.far.prepare([5, 6]), desk.far.prepare([5])];
+    expect(desk.asked).toEqual([1]);
+    await desk.answer();
+    await readings[0];
+    await desk.answer();
+    for (const reading of readings) await reading;
+    expect(desk.asked).toEqual([1, 1]);
+    expect(desk.far.ready(desk.cancel(5, 6))).toBe(true);
+  });
+
   test('opens a block that was read ahead', async () => {
     const desk = new Desk();
     desk.far.readAhead();
