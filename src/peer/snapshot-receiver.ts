@@ -121,6 +121,9 @@ export class SnapshotReceiver {
   /** Who could not help since the last page, with the newest checkpoint that each named. */
   readonly #refusedBy = new Map<PeerId, { readonly hasAny: boolean; readonly other: boolean }>();
 
+  /** Who let a request run out and has said nothing since: asked after all others, as each costs the whole wait. */
+  readonly #silent = new Set<PeerId>();
+
   constructor(parts: ReceiverParts, hooks: ReceiverHooks) {
     this.#parts = parts;
     this.#hooks = hooks;
@@ -174,11 +177,13 @@ export class SnapshotReceiver {
     this.#atLeast = 0;
     this.#lacksBytes = undefined;
     this.#roomLookMs = ROOM_LOOK_MS;
+    this.#silent.clear();
     this.#drop();
   }
 
   /** A peer answers a request. */
   answered(from: PeerId, frame: Exclude<SnapshotFrame, SnapshotRequest>): void {
+    this.#silent.delete(from);
     if (this.#phase !== 'fetching' || from !== this.#from) return;
     if (frame.type === 'chunk') {
       if (sameBytes(frame.afterKey, this.#lastKey)) this.#take(frame);
@@ -230,7 +235,8 @@ export class SnapshotReceiver {
   /** Asks the next peer that may help; waits a little when there is none. */
   #ask(): void {
     const senders = this.#parts.senders();
-    const next = senders.find((peer) => !this.#refusedBy.has(peer));
+    const open = senders.filter((peer) => !this.#refusedBy.has(peer));
+    const next = open.find((peer) => !this.#silent.has(peer)) ?? open[0];
     if (next !== undefined) {
       this.#request(next);
       return;
@@ -251,6 +257,7 @@ export class SnapshotReceiver {
     this.#from = to;
     this.#timer = this.#parts.timers.after(ANSWER_MS, () => {
       this.#hooks.guard(() => {
+        this.#silent.add(to);
         this.#refusedBy.set(to, { hasAny: true, other: false });
         this.#waitNoMore();
         this.#ask();

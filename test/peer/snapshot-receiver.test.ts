@@ -143,6 +143,18 @@ test('a new leader whose log reaches further back takes an older state, and no p
   expect(floors).toEqual([5, 5, 3]);
 });
 
+test('a peer that answers nothing, though it is connected, is asked after the others from then on', () => {
+  const { receiver, asked, later } = fetching(new OneRoom());
+  later();
+  receiver.answered(P3, { type: 'refused', index: 0, reason: 'too-old', newest: 3 });
+  later();
+  expect(asked).toEqual([P2, P3, P3]);
+  receiver.answered(P3, { type: 'refused', index: 0, reason: 'too-old', newest: 3 });
+  receiver.answered(P2, { type: 'refused', index: 0, reason: 'too-old', newest: 3 });
+  later();
+  expect(asked, 'until it answers').toEqual([P2, P3, P3, P2, P2]);
+});
+
 describe('a page that no peer without a mistake in it sends', () => {
   const whole = page(7, NO_KEY);
   const value = Uint8Array.of(1);
