@@ -32,13 +32,14 @@ export class CliError extends Error {
 }
 
 /**
- * The value of an option that has to be given. Commander's own check would come before that for unknown options, and hide a
- * misspelt name behind a missing one.
+ * The value of an option, or of an argument, that has to be given. Commander's own check would come before that for unknown
+ * options, and hide a misspelt name behind a missing one.
  *
  * @throws CliError USAGE
  */
 export function required<Value>(value: Value | undefined, option: string): Value {
-  if (value === undefined) throw new CliError('USAGE', `required option '${option}' not specified`, EXIT.usage);
+  const what = option.startsWith('-') ? 'option' : 'argument';
+  if (value === undefined) throw new CliError('USAGE', `required ${what} '${option}' not specified`, EXIT.usage);
   return value;
 }
 

@@ -40,6 +40,7 @@ test.each([
   [['schedule', 'put', 'a', '--every', '1h', '--type', 'x', '--payload', '{'], 'the payload is no JSON'],
   [['schedule', 'put', 'a', '--every', '1h', '--type', 'x', '--payload-file', '/no/such/file'], 'cannot read'],
   [['schedule', 'put', 'a', '--overlap', 'maybe'], 'Allowed choices are skip, bufferOne'],
+  [['schedule', 'put', '--cron', '0 0 * * *', '--type', 'x'], "required argument '<id>' not specified"],
   [['schedule', 'backfill', 'a', '--from', '2026-01-01T00:00:00Z'], "'--to <instant>' not specified"],
   [['schedule', 'backfill', 'a', '--from', '2026-01-01', '--to', '2026-02-01'], '"2026-01-01" names no zone'],
   [['schedule', 'put', 'a', '--every', '1h', '--every', '5m', '--type', 'x'], 'it was given before'],

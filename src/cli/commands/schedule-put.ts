@@ -32,7 +32,7 @@ export function putCommand(): Command {
     .addOption(new Option('--overlap <policy>', 'while a task of it runs (default skip)').choices(OVERLAP_POLICIES))
     .addOption(new Option('--catch-up <policy>', 'of what was missed (default latest)').choices(CATCH_UP_POLICIES))
     .option('--catch-up-window <duration>', 'nothing older is caught up (default 24h)')
-    .option('--max-runs <n>', 'end after so many tasks', wholeNumber)
+    .option('--max-runs <n>', 'end after so many tasks (default 0: never)', wholeNumber)
     .option('--pause-on-failure <n>', 'pause after so many failed tasks in a row', wholeNumber)
     .option('--paused', 'begin paused', false)
     .option('--expected-version <n>', 'only if it has this version, 0 for none yet', wholeNumber)

@@ -121,8 +121,9 @@ function resumeCommand(): Command {
     .addHelpText('after', '\nExample:\n  taskraft schedule resume nightly')
     .action((id: string, flags: NoteFlags) =>
       withClient(flags, async (client) => {
+        const wasPaused = (await client.schedules.get(id)).state === 'paused';
         await client.schedules.resume(id, flags.note);
-        tell(flags, { id, paused: false }, 'resumed');
+        tell(flags, { id, paused: false }, wasPaused ? 'resumed' : 'was not paused');
       }),
     );
 }
@@ -256,8 +257,11 @@ async function backfill(
       ['id', id],
       ['in the range', planned],
       ['accepted', accepted],
+      ['skipped', planned - accepted],
     ]),
   );
+  // As for a trigger: a script has to see that nothing came of it.
+  if (accepted === 0) process.exitCode = EXIT.conflict;
 }
 
 function tell(
