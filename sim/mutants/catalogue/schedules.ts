@@ -145,4 +145,67 @@ export const SCHEDULES: readonly Mutant[] = [
     find: `const slewMax = passedMs * SLEW_MAX;`,
     replace: `const slewMax = passedMs * SLEW_MAX * 10_000;`,
   },
+  {
+    name: 'advance-is-captured-late',
+    origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
+    wrong: 'Instants that come in while the checkpoint of their schedule is written are there already.',
+    file: 'src/scheduler/schedules/advance.ts',
+    find: `  schedules.touch(schedule);
+  const { occurrences } = command;
+  const taken = occurrences.slice(0, limits.scheduleInstantsMax - schedule.plannedMs.length);
+  for (const { plannedMs, fireAtMs } of taken) {
+    schedule.plannedMs.push(plannedMs);
+    schedule.fireAtMs.push(fireAtMs);
+  }
+  if (taken.length === occurrences.length) {
+    schedule.computedThroughMs = command.throughMs;
+    schedule.exhausted = command.exhausted;
+  } else {
+    schedule.computedThroughMs = taken.at(-1)?.plannedMs ?? schedule.computedThroughMs;
+  }
+  schedule.awaitsAdvance = false;
+  endIfOver`,
+    replace: `  const { occurrences } = command;
+  const taken = occurrences.slice(0, limits.scheduleInstantsMax - schedule.plannedMs.length);
+  for (const { plannedMs, fireAtMs } of taken) {
+    schedule.plannedMs.push(plannedMs);
+    schedule.fireAtMs.push(fireAtMs);
+  }
+  if (taken.length === occurrences.length) {
+    schedule.computedThroughMs = command.throughMs;
+    schedule.exhausted = command.exhausted;
+  } else {
+    schedule.computedThroughMs = taken.at(-1)?.plannedMs ?? schedule.computedThroughMs;
+  }
+  schedules.touch(schedule);
+  schedule.awaitsAdvance = false;
+  endIfOver`,
+  },
+  {
+    name: 'end-of-a-scheduled-task-is-captured-late',
+    origin: 'atomix/copycat#242: a state that goes on changing while its snapshot is taken',
+    wrong:
+      'A task that ends while the checkpoint of its schedule is written counts there as ended, and as failed if it did.',
+    file: 'src/scheduler/schedules/task-ends.ts',
+    find: `  schedules.touch(schedule);
+  schedules.made.remove(schedule, number);
+  if (schedule.deleted) {
+    if (schedule.unfinished === 0) schedules.remove(schedule);
+    return;
+  }
+  const recent = schedule.recent.findLast((one) => one.task === number);
+  if (recent !== undefined) recent.ended = to;
+  countFailure(state, schedule, to);
+  schedules.refresh`,
+    replace: `  schedules.made.remove(schedule, number);
+  if (schedule.deleted) {
+    if (schedule.unfinished === 0) schedules.remove(schedule);
+    return;
+  }
+  const recent = schedule.recent.findLast((one) => one.task === number);
+  if (recent !== undefined) recent.ended = to;
+  countFailure(state, schedule, to);
+  schedules.touch(schedule);
+  schedules.refresh`,
+  },
 ];

@@ -124,4 +124,13 @@ export const STORED: readonly Mutant[] = [
     find: `else if (lane === 'submission' && this.neighbours.lacksSpace)`,
     replace: `else if (this.neighbours.lacksSpace)`,
   },
+  {
+    name: 'configuration-of-a-checkpoint-is-read-at-its-end',
+    origin: 'databendlabs/openraft#1808; atomix/copycat#242: what goes on changing while its snapshot is taken',
+    wrong: 'A checkpoint keeps the configuration that is applied when it is written and not when its mark was.',
+    file: 'src/peer/checkpointer.ts',
+    find: `    open.writer.commit({ index, term, logTimeMs, configuration, digest }).then(`,
+    replace: `    const present = configuration && this.#configuration();
+    open.writer.commit({ index, term, logTimeMs, configuration: present, digest }).then(`,
+  },
 ];
