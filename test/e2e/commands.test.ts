@@ -128,6 +128,8 @@ describe('task', () => {
       tasks: [{ id }],
     });
     expect((await run('task', 'list', '--queue', 'none-such')).stdout).toMatch(/^ID +TYPE +QUEUE +STATE .*\n$/);
+    await submit('--payload', ECHO, '--queue', 'later', '--delay', '30d');
+    expect((await run('task', 'list', '--queue', 'later')).stdout).toMatch(/RUNS AT\n.* scheduled .*Z {2}20\S+Z\n$/);
     const history = await json('task', 'history', id);
     const events = (history.value as { history: { event: string }[] }).history.map(({ event }) => event);
     expect(events).toEqual(['submitted', 'started', 'done']);

@@ -181,6 +181,7 @@ async function list(client: Client, flags: ListFlags): Promise<void> {
           { title: 'WORKER', of: (one) => one.worker },
           { title: 'REASON', of: (one) => one.reason },
           { title: 'CREATED', of: (one) => formatInstant(one.createdAtMs) },
+          { title: 'RUNS AT', of: (one) => formatInstant(one.runAtMs) },
         ],
         page.tasks,
       ),
