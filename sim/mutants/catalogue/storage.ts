@@ -133,4 +133,21 @@ export const STORED: readonly Mutant[] = [
     replace: `    const present = configuration && this.#configuration();
     open.writer.commit({ index, term, logTimeMs, configuration: present, digest }).then(`,
   },
+  {
+    name: 'former-leader-takes-its-log-for-committed',
+    origin:
+      'rabbitmq/ra#508 and rabbitmq/rabbitmq-server#13326: the tail of a peer that led, which was never committed, is applied',
+    wrong: 'A peer that voted for itself in its last term takes its whole log for committed when it starts.',
+    file: 'src/peer/make-raft.ts',
+    find: `      commit: applied,`,
+    replace: `      commit: recovered.hardState.votedFor === self && !storage.stateMissing ? recovered.lastIndex : applied,`,
+  },
+  {
+    name: 'checkpoint-of-the-term-of-the-logs-end',
+    origin: 'databendlabs/openraft#1892: a snapshot whose term is not that of its entry',
+    wrong: 'A checkpoint says the term of the last entry that is in the log and not that of the last entry in it.',
+    file: 'src/peer/member.ts',
+    find: `      this.checkpointer.marked(entry.term);`,
+    replace: `      this.checkpointer.marked(this.raft.status().lastTerm);`,
+  },
 ];
