@@ -66,6 +66,8 @@ export class Driver {
   checks = true;
   /** The state database: what checkpoints wrote. */
   readonly database: Map<string, { key: Uint8Array; value: Uint8Array }> = new Map();
+  /** What later ones took out of it. */
+  readonly #deleted = new Map<string, Uint8Array>();
   #sequence = 0;
 
   constructor(limits: Partial<SchedulerLimits> = {}) {
@@ -218,10 +220,15 @@ export class Driver {
     return view;
   }
 
-  /** Gives `scheduler` what it needs to apply `bytes`, as a peer does from its disk. */
+  /**
+   * Gives `scheduler` what it needs to apply `bytes`, as a peer does from its disk. A copy that is behind finds there what this one
+   * has deleted since: its own disk would still have it.
+   */
   provide(scheduler: Scheduler, bytes: Uint8Array): void {
     for (const need of scheduler.farNeeds(bytes)) {
-      scheduler.giveFar(need, this.database.get(keyText(farBlockKey(need.block)))?.value);
+      const key = keyText(farBlockKey(need.block));
+      const isCopy = scheduler !== this.scheduler;
+      scheduler.giveFar(need, this.database.get(key)?.value ?? (isCopy ? this.#deleted.get(key) : undefined));
     }
   }
 
@@ -232,7 +239,10 @@ export class Driver {
         this.database.set(keyText(key), { key, value: value.slice() });
       },
       del: (key: Uint8Array): void => {
-        this.database.delete(keyText(key));
+        const text = keyText(key);
+        const record = this.database.get(text);
+        if (record !== undefined) this.#deleted.set(text, record.value);
+        this.database.delete(text);
       },
     };
     while (!this.scheduler.drain(recordsMax, sink));
