@@ -39,6 +39,8 @@ export class Occurrences extends PropertyChecker {
   readonly #versions: Set<string> = new Set();
   /** First answers to triggers and backfills, by schedule and request. */
   readonly #answers: Map<string, string> = new Map();
+  /** The newest triggers and backfills that were executed, by number of the schedule: so many are remembered there. */
+  readonly #executed: Map<number, string[]> = new Map();
   /** What each entry settled, as text, by index; and what leaders said of it that is not compared yet. */
   readonly #told: Map<number, string> = new Map();
   readonly #led: { readonly peer: string; readonly index: number; readonly told: string }[] = [];
@@ -243,12 +245,12 @@ export class Occurrences extends PropertyChecker {
       case 'triggerSchedule': {
         if (reply.type !== 'scheduleTriggered') return undefined;
         const text = JSON.stringify(reply.outcome);
-        if (this.#isFirst(command, text, reply.repeated)) model?.trigger(reply.outcome, command.overlap);
+        if (this.#isFirst(model, command, text, reply.repeated)) model?.trigger(reply.outcome, command.overlap);
         return undefined;
       }
       case 'backfillSchedule':
         if (reply.type !== 'backfilled') return undefined;
-        if (!this.#isFirst(command, String(reply.accepted), reply.repeated)) return undefined;
+        if (!this.#isFirst(model, command, String(reply.accepted), reply.repeated)) return undefined;
         this.#compareRange(model, command.request, command.plannedMs);
         model?.backfill(command.plannedMs, reply.accepted, command.overlap);
         return undefined;
@@ -298,15 +300,27 @@ export class Occurrences extends PropertyChecker {
   }
 
   #isFirst(
+    model: ScheduleModel | undefined,
     command: { readonly type: string; readonly schedule: string; readonly request: string },
     answer: string,
     repeated: boolean,
   ): boolean {
     const key = `${command.schedule}/${command.request}`;
     const first = this.#answers.get(key);
-    if (!repeated) this.#answers.set(key, answer);
-    else this.compare(first === answer, () => `${command.type} ${key} is answered ${answer}, after ${first}`);
+    if (!repeated) {
+      this.#answers.set(key, answer);
+      if (model !== undefined) this.#execute(model, `${command.type} ${command.request}`);
+    } else this.compare(first === answer, () => `${command.type} ${key} is answered ${answer}, after ${first}`);
     return !repeated;
+  }
+
+  /** What a schedule still remembers is not executed a second time. */
+  #execute({ id, number }: ScheduleModel, request: string): void {
+    const executed = this.#executed.get(number) ?? [];
+    this.#executed.set(number, executed);
+    this.compare(!executed.includes(request), () => `${request} of ${id} is executed twice`);
+    executed.push(request);
+    if (executed.length > this.#limits.scheduleRequestsMax) executed.shift();
   }
 
   #compareRange(model: ScheduleModel | undefined, request: string, plannedMs: readonly number[]): void {

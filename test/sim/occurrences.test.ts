@@ -5,7 +5,7 @@ import { ByteWriter } from '../../src/base/bytes.ts';
 import { encodeValue } from '../../src/protocol/codec.ts';
 import { BatchWriter, encodeCommand } from '../../src/scheduler/batch.ts';
 import type { Command } from '../../src/scheduler/command.ts';
-import { TASK_DEFAULTS } from '../../src/scheduler/limits.ts';
+import { type SchedulerLimits, TASK_DEFAULTS } from '../../src/scheduler/limits.ts';
 import { Occurrences } from '../../sim/checkers/occurrences.ts';
 import { SingleRun } from '../../sim/checkers/single-run.ts';
 import { ScheduleBook } from '../../sim/schedules/book.ts';
@@ -44,13 +44,16 @@ const PUT: Command = {
 };
 
 /** A schedule of every ten seconds on the real state machine, with the checker beside it. */
-function beside(plans: readonly Plan[] = [PLAN]): {
+function beside(
+  plans: readonly Plan[] = [PLAN],
+  limits: Partial<SchedulerLimits> = {},
+): {
   readonly witness: Witness;
   readonly checker: Occurrences;
   /** Applies one entry, `second` seconds after the begin. */
   readonly apply: (second: number, ...commands: readonly Command[]) => void;
 } {
-  const witness = new Witness(crc32, {});
+  const witness = new Witness(crc32, limits);
   const book = new ScheduleBook();
   for (const plan of plans) book.plans.set(plan.mark, plan);
   const checker = new Occurrences(new FakeCluster().view, book, witness, {});
@@ -118,6 +121,20 @@ test('a leader that settles something else than all others is found', () => {
   const settled = { schedule: 1, namespace: 'default', id: 's', version: 1, plannedMs: BEGIN_MS, fireAtMs: BEGIN_MS };
   checker.ledBy('p2', 3, [{ ...settled, kind: 'planned', skipped: 'missed', lateMs: 0 }]);
   expect(() => checker.whole()).toThrow('p2 settles');
+});
+
+test('a trigger that is executed again while its schedule should remember it is found', () => {
+  const trigger = (request: string): Command => ({
+    type: 'triggerSchedule',
+    namespace: 'default',
+    schedule: 's',
+    request,
+  });
+  // The state machine remembers one request, the checker is told of sixteen.
+  const { apply } = beside([PLAN], { scheduleRequestsMax: 1 });
+  apply(1, PUT);
+  apply(2, trigger('a'), trigger('a'), trigger('b'));
+  expect(() => apply(3, trigger('a'))).toThrow('triggerSchedule a of s is executed twice');
 });
 
 test('an acknowledged put that is not in the log is found', () => {
