@@ -39,6 +39,7 @@ import { LogTimeRuns } from './checkers/log-time.ts';
 import { MessageSanity } from './checkers/message-sanity.ts';
 import { Occurrences } from './checkers/occurrences.ts';
 import { ProgressSanity } from './checkers/progress-sanity.ts';
+import { OwedLeases } from './checkers/owed-leases.ts';
 import { Promotion } from './checkers/promotion.ts';
 import { ReadFreshness } from './checkers/read-freshness.ts';
 import { RepairExplained } from './checkers/repair-explained.ts';
@@ -300,6 +301,7 @@ export class Simulation {
       new DispatchOrder(cluster),
       new CancelOther(cluster),
       new HeldSlots(cluster, this.#witness.leaseMs),
+      new OwedLeases(cluster, this.#witness.leaseMs),
       new LogTimeRuns(cluster, {
         nowMs: () => this.#world.epochMs + this.#world.nowUs / 1_000,
         offsMs: () => this.#cluster.members.map(({ clock }) => clock.skewMs),

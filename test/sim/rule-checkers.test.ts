@@ -3,6 +3,7 @@ import { CancelOther } from '../../sim/checkers/cancel-other.ts';
 import { DispatchOrder } from '../../sim/checkers/dispatch-order.ts';
 import { HeldSlots } from '../../sim/checkers/held-slots.ts';
 import { LogTimeRuns } from '../../sim/checkers/log-time.ts';
+import { OwedLeases } from '../../sim/checkers/owed-leases.ts';
 import { Promotion } from '../../sim/checkers/promotion.ts';
 import { RetryRule } from '../../sim/checkers/retry-rule.ts';
 import { SpaceKept } from '../../sim/checkers/space-kept.ts';
@@ -102,6 +103,19 @@ describe('a checker stops', () => {
     checker.witnessed(entry(4, { made: [3], atMs: 7_000 }));
     checker.witnessed(entry(5, { ...putting('allow'), aborts: [{ ...abort('drain'), number: 3 }], atMs: 8_000 }));
     checker.witnessed(entry(6, { made: [4], atMs: 8_001 }));
+  });
+
+  test('a worker that is given up, and an attempt that is timed out, before a new leader has waited a lease', () => {
+    const checker = new OwedLeases(new FakeCluster().view, 2_000);
+    const lost = { type: 'workerLost', worker: 'w1', instance: 'a', capsFreeAtMs: 0 } as const;
+    const begun = { type: 'termStarted', term: 2 } as const;
+    const replies: Reply[] = [{ type: 'ok' }];
+    checker.witnessed(entry(1, { commands: [begun], replies, atMs: 5_000 }));
+    expect(() => checker.witnessed(entry(2, { commands: [lost], replies, atMs: 6_999 }))).toThrow('until 7000');
+    expect(() => checker.witnessed(entry(3, { aborts: [abort('timeout')], atMs: 6_999 }))).toThrow('is timed out at 3');
+    checker.witnessed(entry(4, { commands: [lost], replies, atMs: 7_000 }));
+    checker.witnessed(entry(5, { commands: [begun], replies, atMs: 8_000 }));
+    checker.witnessed(entry(6, { commands: [lost], replies, atMs: 8_001 }));
   });
 
   test('a task that is placed before one of its kind that goes first', () => {
