@@ -75,8 +75,8 @@ const LONG_SECONDS = 60;
 /** What one fault takes, about, in ms. */
 const FAULT_MS = 3_000;
 const PATIENCE_MS = 180_000;
-/** Until the end that schedules are given, in ms: long enough for an instant of each, a second after the end was put. */
-const END_IN_MS = 10_000;
+/** Until the end that schedules are given, in ms: long enough for an instant of each a second later, also where one is excluded for ten seconds. */
+const END_IN_MS = 15_000;
 const LOOK_MS = 500;
 
 /** The parts of a run. */
