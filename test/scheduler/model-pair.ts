@@ -345,10 +345,10 @@ const NO_TASK: ModelTask = {
   reason: undefined,
 };
 
-export const NOWHERE = { put(): void {}, del(): void {} };
+const NOWHERE = { put(): void {}, del(): void {} };
 
 /** Applies the newest entry to a copy, whose outcome must be the same. */
-export function follow(driver: Driver, copy: Scheduler): void {
+function follow(driver: Driver, copy: Scheduler): void {
   for (const [at, { index, bytes }] of driver.log.entries()) {
     if (index <= copy.appliedIndex) continue;
     driver.provide(copy, bytes);
@@ -357,4 +357,41 @@ export function follow(driver: Driver, copy: Scheduler): void {
   }
   expect(copy.counters()).toEqual(driver.scheduler.counters());
   expect(copy.allWorkers()).toEqual(driver.scheduler.allWorkers());
+}
+
+/** A state machine that was restored from the newest checkpoint of another one, and goes on beside it. */
+export class Restored {
+  readonly #driver: Driver;
+  #copy: Scheduler | undefined;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+
+  /** Applies what the other one applied. */
+  follow(): void {
+    if (this.#copy !== undefined) follow(this.#driver, this.#copy);
+  }
+
+  /** `written` is durable: what was restored before has come to the same digest at that mark, and gives way to what is restored from it. */
+  restore(written: Mark, seed: number): void {
+    this.follow();
+    if (this.#copy !== undefined) {
+      while (!this.#copy.drain(3, NOWHERE));
+      expect(this.#copy.lastMark?.digest).toEqual(written.digest);
+      this.#copy.checkpointWritten(written.index);
+    }
+    this.#copy = this.#driver.restore(written, seed);
+    this.#copy.checkInvariants();
+    expect(this.#copy.counters()).toEqual(this.#driver.scheduler.counters());
+  }
+
+  /** Both mark once more, and come to the same digest. */
+  end(): void {
+    if (this.#copy === undefined) return;
+    this.#driver.apply({ type: 'checkpointMark' });
+    this.follow();
+    while (!this.#copy.drain(1_000, NOWHERE));
+    expect(this.#copy.lastMark?.digest).toEqual(this.#driver.drain().digest);
+  }
 }

@@ -64,3 +64,8 @@ export const NEW_WORKER: Omit<ModelWorker, 'id' | 'registration' | 'lingering'> 
 export function refused(code: Refusal['code'], position = -1): Refusal {
   return { type: 'refused', code, position };
 }
+
+/** How many of the last two crashes of a task came after `afterMs`. */
+export function recentCrashes(task: ModelTask, afterMs: number): number {
+  return task.crashTimes.slice(-2).filter((atMs) => atMs > afterMs).length;
+}

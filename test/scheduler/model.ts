@@ -7,7 +7,7 @@ import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
 import type { Abort, CancelAnswer, CompletionAnswer, Reply } from '../../src/scheduler/outcome.ts';
 import { backoffMs } from '../../src/scheduler/retry.ts';
 import type { TaskState } from '../../src/scheduler/views.ts';
-import { type ModelKey, type ModelTask, type ModelWorker, NEW_WORKER, refused } from './model-parts.ts';
+import { type ModelKey, type ModelTask, type ModelWorker, NEW_WORKER, recentCrashes, refused } from './model-parts.ts';
 
 const FINAL: readonly TaskState[] = ['done', 'failed', 'cancelled'];
 
@@ -76,7 +76,6 @@ export class Model {
       const isForgotten = worker.status === 'lost' && worker.awaySinceMs + this.limits.forgetWorkerMs <= this.nowMs;
       if (isForgotten && worker.emptying === undefined) this.workers = this.workers.filter((one) => one !== worker);
     }
-    this.settleEmptied();
     for (; this.moves > 0; this.moves -= 1) {
       const due = this.tasks
         .filter((task) => this.dueOf(task) <= this.nowMs && (task.state !== 'running' || this.nowMs >= this.gateMs))
@@ -113,11 +112,11 @@ export class Model {
 
   private ready(task: ModelTask, inFront: boolean): void {
     task.state = 'pending';
-    task.worker = undefined;
+    this.leave(task);
     task.cancelling = false;
     const { queueMs } = task.template.timeouts;
     task.dueMs = queueMs === 0 ? 0 : this.nowMs + queueMs;
-    task.suspect = this.recentCrashes(task) >= 2;
+    task.suspect = recentCrashes(task, this.nowMs - this.limits.poisonWindowMs) >= 2;
     if (inFront) {
       this.frontSequence -= 1;
       task.sequence = this.frontSequence;
@@ -127,15 +126,10 @@ export class Model {
     }
   }
 
-  /** Of the last two. */
-  private recentCrashes(task: ModelTask): number {
-    return task.crashTimes.slice(-2).filter((atMs) => this.nowMs - atMs < this.limits.poisonWindowMs).length;
-  }
-
   private finish(task: ModelTask, state: TaskState, reason: string | undefined): void {
     task.state = state;
     task.reason = reason;
-    task.worker = undefined;
+    this.leave(task);
     task.cancelling = false;
     task.dueMs = 0;
     this.finished.push(task.number);
@@ -153,7 +147,8 @@ export class Model {
 
   private crash(task: ModelTask): void {
     task.crashes += 1;
-    const isThird = task.suspect && !task.cancelling && this.recentCrashes(task) === 2;
+    const isThird =
+      task.suspect && !task.cancelling && recentCrashes(task, this.nowMs - this.limits.poisonWindowMs) === 2;
     task.crashTimes.push(this.nowMs);
     if (isThird) this.finish(task, 'failed', 'poison');
     else this.handBack(task);
@@ -171,7 +166,7 @@ export class Model {
 
   private wait(task: ModelTask, state: TaskState, delayMs: number): void {
     task.state = state;
-    task.worker = undefined;
+    this.leave(task);
     task.suspect = false;
     task.dueMs = this.nowMs + Math.min(delayMs, this.limits.delayMsMax);
   }
@@ -204,8 +199,13 @@ export class Model {
           this.handBack(task);
         }
       }
-      this.settleEmptied();
     }
+  }
+
+  /** The task runs nowhere from now on. With its last task a worker is empty at once, whatever ended that task. */
+  private leave(task: ModelTask): void {
+    task.worker = undefined;
+    this.settleEmptied();
   }
 
   private settleEmptied(): void {

@@ -1,9 +1,7 @@
 /** Tasks that leave memory do as the model says, which knows of no such thing. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { sameHash } from '../../../src/base/hash.ts';
-import type { Mark, Scheduler } from '../../../src/scheduler/scheduler.ts';
-import { delayedEntry, follow, NOWHERE, Pair } from '../model-pair.ts';
+import { delayedEntry, Pair, Restored } from '../model-pair.ts';
 
 /** A second's spans: what is due in two and more leaves memory. */
 const LIMITS = { farSpanMs: 1_000, farBlockTasksMax: 3, offloadBytes: 20 };
@@ -39,30 +37,17 @@ test('a peer that was restored while tasks were out of memory goes on exactly as
       const { driver } = pair;
       driver.scheduler.enableFar();
       driver.checks = false;
-      let copy: { readonly scheduler: Scheduler; readonly mark: Mark } | undefined;
+      const restored = new Restored(driver);
       for (const { happenings, passMs, mark } of entries) {
         pair.catchUp();
         pair.apply(happenings.map((one) => pair.happen(one)));
-        if (copy !== undefined) follow(driver, copy.scheduler);
+        restored.follow();
         driver.nowMs += passMs;
         if (!mark) continue;
         pair.catchUp();
-        const written = pair.checkpoint();
-        if (copy !== undefined) {
-          follow(driver, copy.scheduler);
-          while (!copy.scheduler.drain(3, NOWHERE));
-          expect(copy.scheduler.lastMark?.digest).toEqual(written.digest);
-          copy.scheduler.checkpointWritten(written.index);
-        }
-        copy = { scheduler: driver.restore(written, seed), mark: written };
-        copy.scheduler.checkInvariants();
-        expect(copy.scheduler.counters()).toEqual(driver.scheduler.counters());
+        restored.restore(pair.checkpoint(), seed);
       }
-      if (copy === undefined) return;
-      driver.apply({ type: 'checkpointMark' });
-      follow(driver, copy.scheduler);
-      while (!copy.scheduler.drain(1_000, NOWHERE));
-      expect(sameHash(copy.scheduler.lastMark!.digest, driver.drain().digest)).toBe(true);
+      restored.end();
     }),
     { numRuns: 30 },
   );
