@@ -27,7 +27,7 @@ export const FAR: readonly Mutant[] = [
     name: 'far-block-dropped-before-it-is-durable',
     origin: 'etcd-io/etcd#14370: something counts as durable before the disk has it',
     wrong: 'A sealed block leaves memory though no checkpoint holds it yet, and is missing when it is to be opened.',
-    file: 'src/scheduler/far/far-blocks.ts',
+    file: 'src/scheduler/memory/block-table.ts',
     find: `      if (this.bodies.isStored(block.slot)) {`,
     replace: `      if (block.sealed) {`,
   },

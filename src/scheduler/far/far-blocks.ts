@@ -1,20 +1,16 @@
 import { assert } from '../../base/assert.ts';
-import { ByteReader, DecodeError } from '../../base/bytes.ts';
-import { type Crc32, hash64, type Hash64, sameHash } from '../../base/hash.ts';
-import { BLOCK_BYTES_MAX, BLOCK_FORMAT, BlockBody, entrySizeBytes, findInBlock } from '../memory/block-format.ts';
-import { DueHeap } from '../memory/due-heap.ts';
-import { NumberMap } from '../memory/number-map.ts';
+import { type ByteReader, DecodeError } from '../../base/bytes.ts';
+import type { Crc32 } from '../../base/hash.ts';
+import { BLOCK_BYTES_MAX, BlockBody, entrySizeBytes, findInBlock } from '../memory/block-format.ts';
+import { type BlockPlace, BlockTable } from '../memory/block-table.ts';
 import { FAR_TAG_MAX } from '../memory/number-pages.ts';
-import { recordKey, type RecordSource, RecordTable } from '../memory/records.ts';
+import { recordKey, type RecordTable } from '../memory/records.ts';
 import { TABLE_IDS } from '../memory/table-ids.ts';
 import { countTemplate, decodeFarRecord, encodeFarRecord, type FarBlock } from './far-directory.ts';
 import { LEVELS_MAX, openAtMsOf, spanMsOf } from './spans.ts';
 
 /** Tasks whose bytes are kept since they will be cancelled soon. */
 const PREPARED_MAX = 2_048;
-
-/** Slot of the record that counts block ids, under key 0. It is there from the moment at which far tasks leave memory. */
-const COUNTER_SLOT = 0;
 
 /** The key under which the state database holds the body of a block of far tasks. */
 export function farBlockKey(id: number): Uint8Array {
@@ -28,77 +24,63 @@ export function farBlockKey(id: number): Uint8Array {
  *       └──────────────┴───── its last task has left, or all of them since it was opened ──┘
  *
  * In: the bytes of one task; when one leaves; bodies that were read from a disk. Out: which block is to be opened next, and the bytes of a
- * task. A block has a directory record, which is in the digest and holds the hash of the body, and a body record, which a loader
- * reads only for open blocks. A body is written once: of a task that has left the bytes stay, and its number leads elsewhere.
+ * task. A body is written once: of a task that has left the bytes stay, and its number leads elsewhere.
  *
  * Invariants: the totals are the sums over the blocks; a block that is there has a task. Which bodies are in memory is this
  * peer's own affair: whoever needs one sees to it beforehand that it is there.
  */
 export class FarBlocks {
-  readonly directory: RecordTable;
-  readonly bodies: RecordTable;
-  readonly #crc32: Crc32;
+  /** Those that are opened first come first. */
+  readonly #table: BlockTable<FarBlock>;
   readonly #farSpanMs: number;
   readonly #blockTasksMax: number;
-  readonly #bySlot: (FarBlock | undefined)[] = [undefined];
-  readonly #idleSlots: number[] = [];
-  readonly #slotByTag = new NumberMap();
-  /** Slots by when they are opened, then id. */
-  readonly #byOpening = new DueHeap();
   /** Open blocks by begin and level of their spans: some seventy a level. */
   readonly #open = new Map<number, FarBlock>();
-  /** Sealed blocks whose bodies are in memory, and perhaps some that are gone since. */
-  #resident: FarBlock[] = [];
   /** Bodies that were read for the opening, by id of the block. */
   readonly #given = new Map<number, Uint8Array>();
   /** Bytes of single tasks that the next entry names, by number. */
   readonly #taken = new Map<number, Uint8Array>();
   /** Bytes of single tasks that will be named soon, by number, in the order in which they came. At most `PREPARED_MAX`. */
   readonly #prepared = new Map<number, Uint8Array>();
-  #enabled = false;
-  #nextId = 1;
-  #count = 0;
   #tasks = 0;
   #taskBytes = 0;
-  /** While restoring: bodies by block id. */
-  readonly #read = new Map<number, Uint8Array>();
 
   /** @param options `farSpanMs` is the length of the shortest spans, `blockTasksMax` bounds what a block holds. */
   constructor(options: { readonly crc32: Crc32; readonly farSpanMs: number; readonly blockTasksMax: number }) {
-    this.#crc32 = options.crc32;
     this.#farSpanMs = options.farSpanMs;
     this.#blockTasksMax = options.blockTasksMax;
-    this.directory = new RecordTable({
-      id: TABLE_IDS.farDirectory,
-      name: 'blocks of far tasks',
-      format: 1,
+    this.#table = new BlockTable<FarBlock>({
+      of: 'far tasks',
       crc32: options.crc32,
-      source: this.#directorySource(),
-    });
-    this.bodies = new RecordTable({
-      id: TABLE_IDS.farBlocks,
-      name: 'bodies of blocks of far tasks',
-      format: BLOCK_FORMAT,
-      crc32: options.crc32,
-      hashed: false,
-      source: this.#bodySource(),
+      directoryId: TABLE_IDS.farDirectory,
+      bodiesId: TABLE_IDS.farBlocks,
+      tagMax: FAR_TAG_MAX,
+      orderOf: (block) => block.openAtMs,
+      encode: encodeFarRecord,
+      decode: (place, reader) => this.#decode(place, reader),
     });
   }
 
-  /** True from the entry on that has far tasks leave memory. */
+  get directory(): RecordTable {
+    return this.#table.directory;
+  }
+
+  get bodies(): RecordTable {
+    return this.#table.bodies;
+  }
+
+  /** True from the entry on that has far tasks leave memory: from then on there is a record that counts ids of blocks. */
   get enabled(): boolean {
-    return this.#enabled;
+    return this.#table.counts;
   }
 
   /** Has far tasks leave memory from now on. Again changes nothing. */
   enable(): void {
-    if (this.#enabled) return;
-    this.#enabled = true;
-    this.directory.add(COUNTER_SLOT);
+    this.#table.startCounting();
   }
 
   get count(): number {
-    return this.#count;
+    return this.#table.count;
   }
 
   /** Tasks in all blocks. */
@@ -113,29 +95,29 @@ export class FarBlocks {
 
   /** The block that is to be opened next. */
   get first(): FarBlock | undefined {
-    const slot = this.#byOpening.first;
-    return slot === -1 ? undefined : this.#at(slot);
+    return this.#table.first;
   }
 
   /** When it is to be opened; undefined when there is none. */
   get nextOpenMs(): number | undefined {
-    return this.#byOpening.firstDueMs;
+    return this.#table.firstOrder;
   }
 
   /** The block with this tag. */
   byTag(tag: number): FarBlock {
-    return this.#at(this.#slotByTag.get(tag));
+    const block = this.#table.byTag(tag);
+    assert(block !== undefined, 'the number of a far task leads to a block that is there');
+    return block;
   }
 
   /** The block with this id; undefined when it is gone. */
   byId(id: number): FarBlock | undefined {
-    const block = this.#bySlot[this.#slotByTag.get(tagOf(id))];
-    return block?.id === id ? block : undefined;
+    return this.#table.byId(id);
   }
 
   /** All blocks, by id: for who looks at everything. */
   all(): FarBlock[] {
-    return this.#bySlot.filter((block) => block !== undefined).sort((left, right) => left.id - right.id);
+    return this.#table.all();
   }
 
   /**
@@ -153,7 +135,7 @@ export class FarBlocks {
     template: number,
     taskBytes: number,
   ): number {
-    assert(this.#enabled, 'tasks leave memory once that is switched on');
+    assert(this.enabled, 'tasks leave memory once that is switched on');
     const block = this.#blockFor(level, beginMs, entrySizeBytes(number, entry.length));
     const { body } = block;
     assert(body !== undefined, 'an open block is in memory');
@@ -235,190 +217,82 @@ export class FarBlocks {
 
   /** True when `body` is the whole body of the sealed block `id`. */
   isBody(id: number, body: Uint8Array): boolean {
-    const block = this.byId(id);
-    if (block === undefined || !block.sealed) return false;
-    return sameHash(this.#hashOf(block), hash64(this.#crc32, body));
+    return this.#table.isBody(id, body);
   }
 
   /** A checkpoint is durable: sealed bodies in it leave memory. */
   written(): void {
-    const kept: FarBlock[] = [];
-    for (const block of this.#resident) {
-      if (this.#bySlot[block.slot] !== block) continue;
-      if (this.bodies.isStored(block.slot)) {
-        this.#hashOf(block);
-        block.body = undefined;
-      } else kept.push(block);
-    }
-    this.#resident = kept;
+    this.#table.written();
   }
 
   /** While restoring, once the directory was taken in: ids of blocks whose bodies are needed too and were not given yet. */
   missingBodies(): number[] {
-    return this.all()
-      .filter((block) => !block.sealed && !this.#read.has(block.id))
-      .map((block) => block.id);
+    return this.#table.missingBodies();
   }
 
   /** While restoring, once the directory was taken in: the body of this block is needed too. */
   isMissing(id: number): boolean {
-    const block = this.byId(id);
-    return block !== undefined && !block.sealed && !this.#read.has(id);
+    return this.#table.isMissing(id);
   }
 
   /** Ends a restore. @throws DecodeError when the records contradict each other */
   restored(): void {
-    if (this.#count > 0 && !this.#enabled) throw new DecodeError('far tasks are in blocks before that was switched on');
-    for (const block of this.all()) {
-      if (block.id >= this.#nextId) throw new DecodeError(`the block ${block.id} has an id that was not given out`);
-      if (block.sealed) continue;
-      const body = this.#read.get(block.id);
-      if (body === undefined || block.hash === undefined || !sameHash(block.hash, hash64(this.#crc32, body)))
-        throw new DecodeError(`the open block ${block.id} of far tasks is missing or damaged`);
-      block.hash = undefined;
-      block.body = BlockBody.of(body);
-      this.#open.set(spanKey(block.level, block.beginMs), block);
-    }
-    this.#read.clear();
+    const blocks = this.#table.restored();
+    if (blocks.length > 0 && !this.enabled)
+      throw new DecodeError('far tasks are in blocks before that was switched on');
+    for (const block of blocks) if (!block.sealed) this.#open.set(spanKey(block.level, block.beginMs), block);
+  }
+
+  /** The totals are there once the directory is: who counts the numbers of far tasks looks at them. */
+  #decode(place: BlockPlace, reader: ByteReader): FarBlock {
+    const record = decodeFarRecord(reader);
+    this.#tasks += record.tasks;
+    this.#taskBytes += record.taskBytes;
+    return { ...place, body: undefined, ...record };
   }
 
   #blockFor(level: number, beginMs: number, sizeBytes: number): FarBlock {
     const key = spanKey(level, beginMs);
     const open = this.#open.get(key);
     if (open !== undefined && open.sizeBytes + sizeBytes <= BLOCK_BYTES_MAX) {
-      this.directory.touch(open.slot);
-      this.bodies.touch(open.slot);
+      this.#table.touch(open);
       return open;
     }
     if (open !== undefined) this.#seal(open);
-    const block = this.#create(level, beginMs);
     // Where one block was filled the next will be: it starts at full size. That is this peer's own affair.
-    block.body = new BlockBody(open === undefined ? sizeBytes : Math.max(sizeBytes, BLOCK_BYTES_MAX - 1));
+    const body = new BlockBody(open === undefined ? sizeBytes : Math.max(sizeBytes, BLOCK_BYTES_MAX - 1));
+    const block = this.#create(level, beginMs, body);
     this.#open.set(key, block);
-    this.directory.add(block.slot);
-    this.bodies.add(block.slot);
     return block;
   }
 
   #seal(block: FarBlock): void {
-    this.directory.touch(block.slot);
-    block.sealed = true;
-    this.#resident.push(block);
+    this.#table.seal(block);
     this.#open.delete(spanKey(block.level, block.beginMs));
   }
 
-  #create(level: number, beginMs: number): FarBlock {
-    this.directory.touch(COUNTER_SLOT);
-    while (this.#slotByTag.get(tagOf(this.#nextId)) !== -1) this.#nextId += 1;
-    const id = this.#nextId;
-    this.#nextId += 1;
-    return this.#enter({
-      id,
+  #create(level: number, beginMs: number, body: BlockBody): FarBlock {
+    return this.#table.create((place) => ({
+      ...place,
       level,
       beginMs,
-      openAtMs: openAtMsOf(spanMsOf(this.#farSpanMs, level), beginMs, id),
+      openAtMs: openAtMsOf(spanMsOf(this.#farSpanMs, level), beginMs, place.id),
       tasks: 0,
       taskBytes: 0,
       sizeBytes: 0,
       sealed: false,
       hash: undefined,
-      body: undefined,
+      body,
       templates: [],
-    });
-  }
-
-  #enter(fields: Omit<FarBlock, 'slot' | 'tag'>): FarBlock {
-    const slot = this.#idleSlots.pop() ?? this.#bySlot.length;
-    const block: FarBlock = { slot, tag: tagOf(fields.id), ...fields };
-    this.#bySlot[slot] = block;
-    this.#slotByTag.set(block.tag, slot);
-    this.#byOpening.set(slot, block.openAtMs, block.id);
-    this.#count += 1;
-    return block;
+    }));
   }
 
   #drop(block: FarBlock): void {
-    this.directory.remove(block.slot);
-    this.bodies.remove(block.slot);
+    this.#table.remove(block);
     const key = spanKey(block.level, block.beginMs);
     if (this.#open.get(key) === block) this.#open.delete(key);
-    this.#byOpening.remove(block.slot);
-    this.#slotByTag.delete(block.tag);
     this.#given.delete(block.id);
-    this.#bySlot[block.slot] = undefined;
-    this.#idleSlots.push(block.slot);
-    this.#count -= 1;
   }
-
-  #hashOf(block: FarBlock): Hash64 {
-    if (block.hash !== undefined) return block.hash;
-    const { body } = block;
-    assert(body !== undefined, 'a body was hashed before it left memory');
-    const hash = hash64(this.#crc32, body.view());
-    if (block.sealed) block.hash = hash;
-    return hash;
-  }
-
-  #at(slot: number): FarBlock {
-    const block = this.#bySlot[slot];
-    assert(block !== undefined, 'a record of a block has its block');
-    return block;
-  }
-
-  #directorySource(): RecordSource {
-    return {
-      keyOf: (slot) => (slot === COUNTER_SLOT ? 0 : this.#at(slot).id),
-      // Hashing the body is most of the work, and is done once after sealing.
-      extraCostOf: (slot) => {
-        const block = this.#bySlot[slot];
-        return block === undefined || block.hash !== undefined ? 0 : block.sizeBytes >>> 10;
-      },
-      encode: (slot, writer) => {
-        if (slot === COUNTER_SLOT) writer.varint(this.#nextId);
-        else {
-          const block = this.#at(slot);
-          encodeFarRecord(writer, { ...block, hash: this.#hashOf(block) });
-        }
-        return undefined;
-      },
-      restore: (id, value) => {
-        const reader = new ByteReader(value, 1);
-        if (id === 0) {
-          this.#nextId = reader.varint();
-          reader.end();
-          this.#enabled = true;
-          return COUNTER_SLOT;
-        }
-        if (this.#slotByTag.get(tagOf(id)) !== -1) throw new DecodeError(`the block ${id} of far tasks is there twice`);
-        const record = decodeFarRecord(reader);
-        const block = this.#enter({ id, body: undefined, ...record });
-        this.#tasks += block.tasks;
-        this.#taskBytes += block.taskBytes;
-        this.bodies.adopt(block.slot);
-        return block.slot;
-      },
-    };
-  }
-
-  #bodySource(): RecordSource {
-    return {
-      keyOf: (slot) => this.#at(slot).id,
-      encode: (slot) => {
-        const { body } = this.#at(slot);
-        assert(body !== undefined, 'a body that is to be written is in memory');
-        // Good also while it is open: what is appended later is not in this view.
-        return body.view();
-      },
-      restore: (id, value) => {
-        this.#read.set(id, value.slice());
-        return -1;
-      },
-    };
-  }
-}
-
-function tagOf(id: number): number {
-  return 1 + ((id - 1) % FAR_TAG_MAX);
 }
 
 function spanKey(level: number, beginMs: number): number {

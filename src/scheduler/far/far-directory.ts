@@ -1,16 +1,10 @@
 import { type ByteReader, type ByteWriter, DecodeError } from '../../base/bytes.ts';
 import type { Hash64 } from '../../base/hash.ts';
-import type { BlockBody } from '../memory/block-format.ts';
+import type { BlockBase, BlockPlace } from '../memory/block-table.ts';
 import { LEVELS_MAX } from './spans.ts';
 
-/** What is known of a block of far tasks without its bytes. */
-export interface FarBlock {
-  /** Slot of its two records. */
-  readonly slot: number;
-  /** Counted from 1, never used again. */
-  readonly id: number;
-  /** 30 bits of the id, for the pages of task numbers. No two blocks have the same at a time. */
-  readonly tag: number;
+/** What is known of a block of far tasks without its bytes. In `sizeBytes` are those of tasks that have left, too. */
+export interface FarBlock extends BlockBase {
   readonly level: number;
   /** Begin of its span: none of its tasks is due before. */
   readonly beginMs: number;
@@ -20,23 +14,15 @@ export interface FarBlock {
   tasks: number;
   /** Payloads and headers of these. */
   taskBytes: number;
-  /** Bytes of its body, with those of tasks that have left. */
-  sizeBytes: number;
-  /** Nothing is appended any more. */
-  sealed: boolean;
-  /** Hash of the whole body; undefined until it is sealed and was hashed for the first time. */
-  hash: Hash64 | undefined;
-  /** In memory until sealed and durable. Invariant: there while not sealed. */
-  body: BlockBody | undefined;
   /** Pairs: a template, and how many of its tasks are here. Each template once, in the order of their first tasks. */
   templates: number[];
 }
 
 /** What the directory record of a block says. */
-export type FarRecord = Omit<FarBlock, 'slot' | 'id' | 'tag' | 'body' | 'hash'> & { readonly hash: Hash64 };
+export type FarRecord = Omit<FarBlock, keyof BlockPlace | 'body' | 'hash'> & { readonly hash: Hash64 };
 
 /** Writes a directory record behind its format byte. */
-export function encodeFarRecord(writer: ByteWriter, record: FarRecord): void {
+export function encodeFarRecord(writer: ByteWriter, record: Omit<FarRecord, 'hash'>, hash: Hash64): void {
   writer.u8(record.sealed ? 1 : 0);
   writer.u8(record.level);
   writer.varint(record.beginMs);
@@ -44,8 +30,8 @@ export function encodeFarRecord(writer: ByteWriter, record: FarRecord): void {
   writer.varint(record.tasks);
   writer.varint(record.taskBytes);
   writer.varint(record.sizeBytes);
-  writer.u32(record.hash.high);
-  writer.u32(record.hash.low);
+  writer.u32(hash.high);
+  writer.u32(hash.low);
   writer.varint(record.templates.length / 2);
   for (const value of record.templates) writer.varint(value);
 }

@@ -1,29 +1,15 @@
 import { type ByteReader, type ByteWriter, DecodeError } from '../../base/bytes.ts';
 import type { Hash64 } from '../../base/hash.ts';
-import type { BlockBody } from './block-format.ts';
+import type { BlockBase } from './block-table.ts';
 
-/** What is known of a block without its bytes. */
-export interface Block {
-  /** Slot of its two records. */
-  readonly slot: number;
-  /** Counted from 1 over all namespaces, never used again; older blocks have lower ids. */
-  readonly id: number;
-  /** 31 bits of the id, for the pages of task numbers. No two blocks have the same at a time. */
-  readonly tag: number;
+/** What is known of a block of finished tasks without its bytes. */
+export interface Block extends BlockBase {
   readonly namespace: number;
   /** The block may be purged from this hour since 1970 on. */
   readonly purgeHour: number;
   tasks: number;
-  /** Bytes of its body. */
-  sizeBytes: number;
   firstNumber: number;
   lastNumber: number;
-  /** Nothing is appended any more. */
-  sealed: boolean;
-  /** Hash of the whole body; undefined until it is sealed and was hashed for the first time. */
-  hash: Hash64 | undefined;
-  /** In memory until sealed and durable. Invariant: there while not sealed. */
-  body: BlockBody | undefined;
   /** Tasks whose payloads are kept outside of the block, and the bytes of those. */
   outside: number[];
   outsideBytes: number;
@@ -68,7 +54,7 @@ export function mergePages(pages: readonly PageCount[]): PageCount[] {
 }
 
 /** Writes a directory record behind its format byte. */
-export function encodeBlockRecord(writer: ByteWriter, record: BlockRecord): void {
+export function encodeBlockRecord(writer: ByteWriter, record: Omit<BlockRecord, 'hash'>, hash: Hash64): void {
   writer.u8(record.sealed ? 1 : 0);
   writer.varint(record.namespace);
   writer.varint(record.purgeHour);
@@ -76,8 +62,8 @@ export function encodeBlockRecord(writer: ByteWriter, record: BlockRecord): void
   writer.varint(record.sizeBytes);
   writer.varint(record.firstNumber);
   writer.varint(record.lastNumber);
-  writer.u32(record.hash.high);
-  writer.u32(record.hash.low);
+  writer.u32(hash.high);
+  writer.u32(hash.low);
   writer.varint(record.outsideBytes);
   writer.varint(record.outside.length);
   for (const number of record.outside) writer.varint(number);
