@@ -18,7 +18,8 @@ export function scheduleTable(schedules: readonly ScheduleInfo[]): string {
       { title: 'WHEN', of: (one) => whenText(one.calendar) },
       { title: 'ZONE', of: (one) => fieldsOf(one.calendar)['timeZone'] as string | undefined },
       { title: 'TYPE', of: (one) => one.task.type },
-      { title: 'NEXT', of: (one) => formatInstant(one.next[0]?.plannedMs) },
+      // While it is paused it leaves its instants out.
+      { title: 'NEXT', of: (one) => formatInstant(one.state === 'paused' ? undefined : one.next[0]?.plannedMs) },
       { title: 'FIRED', of: (one) => firedTotal(one), align: 'right' },
       { title: 'SKIPPED', of: (one) => skippedTotal(one), align: 'right' },
       {
@@ -40,7 +41,10 @@ export function scheduleText(
 ): string {
   const parts = [formatFields(scheduleFields(one))];
   if (runs.length > 0) parts.push(`\nLast occurrences:\n${runTable(runs)}`);
-  if (upcoming !== undefined && upcoming.occurrences.length > 0) parts.push(`\nNext:\n${nextTable(upcoming)}`);
+  if (upcoming !== undefined && upcoming.occurrences.length > 0) {
+    const title = one.state === 'paused' ? 'Next, if it is resumed before' : 'Next';
+    parts.push(`\n${title}:\n${nextTable(upcoming)}`);
+  }
   return parts.join('');
 }
 

@@ -34,7 +34,6 @@ import type { Session } from './session.ts';
 
 /** Until a cluster that has just begun may be asked again, in ms. */
 const FEATURE_RETRY_MS = 250;
-const NOT_FOUND_WORDS = 'there is no such schedule in this namespace';
 /** Most of a row of a page apart from its calendar and its labels. */
 const ROW_BYTES_MAX = 4_000;
 /** Rows of a page, well below what a frame may have. */
@@ -54,6 +53,9 @@ const FIRST_LEAD_MS = 1_000;
 const STEP_MS = 5;
 /** Instants of one search for a backfill. */
 const SEARCH_INSTANTS = 128;
+
+/** A request that names a schedule. */
+type ScheduleFrame = RequestFrame & { readonly schedule: string };
 
 /** What is left of a piece of work: `again` when there is more, which has its own turn. */
 type Step = 'done' | 'again';
@@ -102,7 +104,7 @@ function putSteps(session: Session, frame: PutScheduleFrame, template: TaskTempl
       paused: frame.paused,
     };
     session.propose(requestId, 'dispatch', command, (index, reply) => {
-      if (reply.type !== 'schedulePut') return refuse(session, requestId, reply);
+      if (reply.type !== 'schedulePut') return refuse(session, frame, reply);
       const { version, created, unchanged } = reply;
       session.answer({ type: 'schedulePut', requestId, version, created, unchanged, index });
     });
@@ -127,7 +129,7 @@ export function getSchedule(session: Session, frame: GetScheduleFrame): void {
   requireSchedule(schedule);
   read(session, frame, (index) => {
     const view = session.context.peer.scheduler.schedule(session.namespace, schedule);
-    if (view === undefined) return errorFrame(requestId, 'NOT_FOUND', NOT_FOUND_WORDS);
+    if (view === undefined) return errorFrame(requestId, 'NOT_FOUND', notFound(schedule));
     return { type: 'schedule', requestId, schedule: rowOf(session, view, true), index };
   });
 }
@@ -204,7 +206,7 @@ export function triggerSchedule(session: Session, frame: TriggerScheduleFrame): 
       ...(overlap === undefined ? {} : { overlap }),
     };
     session.propose(requestId, 'dispatch', command, (_index, reply) => {
-      if (reply.type !== 'scheduleTriggered') return refuse(session, requestId, reply);
+      if (reply.type !== 'scheduleTriggered') return refuse(session, frame, reply);
       const { outcome } = reply;
       session.answer({
         type: 'scheduleTriggered',
@@ -232,7 +234,7 @@ function backfillSteps(session: Session, frame: BackfillScheduleFrame): Work {
   const { requestId, schedule, request, fromMs, toMs } = frame;
   const { peer, calendars } = session.context;
   const view = peer.scheduler.schedule(session.namespace, schedule);
-  if (view === undefined) throw new RequestError('NOT_FOUND', NOT_FOUND_WORDS);
+  if (view === undefined) throw new RequestError('NOT_FOUND', notFound(schedule));
   if (toMs > peer.logTimeNowMs()) throw invalid('the range ends after now; what is to come fires by itself');
   const calendar = saying(() => calendars.of(view));
   const plannedMs: number[] = [];
@@ -269,7 +271,7 @@ function backfillSteps(session: Session, frame: BackfillScheduleFrame): Work {
       ...(overlap === undefined ? {} : { overlap }),
     };
     session.propose(requestId, 'dispatch', command, (_index, reply) => {
-      if (reply.type !== 'backfilled') return refuse(session, requestId, reply);
+      if (reply.type !== 'backfilled') return refuse(session, frame, reply);
       session.answer({ type: 'scheduleBackfilled', requestId, planned: plannedMs.length, accepted: reply.accepted });
     });
     return 'done';
@@ -288,7 +290,7 @@ export function nextOccurrences(session: Session, frame: NextOccurrencesFrame): 
   session.context.peer.read((result) => {
     if (result === 'not-leader') return session.refuseNotLeader(requestId);
     const view = session.context.peer.scheduler.schedule(session.namespace, schedule);
-    if (view === undefined) return session.refuse(requestId, 'NOT_FOUND', NOT_FOUND_WORDS);
+    if (view === undefined) return session.refuse(requestId, 'NOT_FOUND', notFound(schedule));
     preview(session, frame, storedDefinition(view.calendar).text);
   });
 }
@@ -347,18 +349,23 @@ function paced(session: Session, { requestId }: RequestFrame, begin: () => Work)
   turn();
 }
 
-function proposePlain(session: Session, { requestId }: RequestFrame, command: Command): Step {
+function proposePlain(session: Session, frame: ScheduleFrame, command: Command): Step {
+  const { requestId } = frame;
   session.propose(requestId, 'dispatch', command, (_index, reply) => {
     if (reply.type === 'ok') session.answer({ type: 'ok', requestId });
-    else refuse(session, requestId, reply);
+    else refuse(session, frame, reply);
   });
   return 'done';
 }
 
-function refuse(session: Session, requestId: number, reply: Reply): void {
+function refuse(session: Session, { requestId, schedule }: ScheduleFrame, reply: Reply): void {
   if (reply.type !== 'refused') throw new InvariantError(`a command was answered with ${reply.type}`);
-  if (reply.code === 'NOT_FOUND') session.refuse(requestId, 'NOT_FOUND', NOT_FOUND_WORDS);
+  if (reply.code === 'NOT_FOUND') session.refuse(requestId, 'NOT_FOUND', notFound(schedule));
   else session.answer(refusalFrame(requestId, reply));
+}
+
+function notFound(schedule: string): string {
+  return `there is no schedule "${schedule}" in this namespace`;
 }
 
 function rowOf(session: Session, view: ScheduleView, full: boolean): ReturnType<typeof scheduleRow> {

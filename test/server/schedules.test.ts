@@ -206,7 +206,10 @@ describe('a schedule', () => {
         [Date.UTC(2026, 2, 31, 0, 30), expect.anything(), '2026-03-31 01:30:00', '+01:00', null],
       ],
     });
-    expect(await next({ schedule: 'none' })).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await next({ schedule: 'none' })).toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'there is no schedule "none" in this namespace',
+    });
     expect(await next({ calendar: '{"cron":"* * *"}' })).toMatchObject({ code: 'INVALID_SCHEDULE' });
     expect(await next({ count: 0 })).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(await next({ count: 1_001 })).toMatchObject({ code: 'INVALID_ARGUMENT' });
