@@ -6,6 +6,7 @@ import { assert } from '../base/assert.ts';
 import type { PeerId } from '../base/ids.ts';
 import type { PeerLimits } from '../config/limits.ts';
 import { peerLimits } from '../config/limits.ts';
+import type { Damage } from '../raft/types.ts';
 import type { SchedulerLoader } from '../scheduler/scheduler.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Founding, OpenedStorage } from '../storage/storage.ts';
@@ -45,6 +46,8 @@ export class Life {
   #openedAnew = false;
   #starting: Promise<void> | undefined;
   #reopening: Promise<void> | undefined;
+  /** A loss that was or is being noted in that directory, which may fail in other ways before it is. */
+  #noting: { readonly of: OpenedStorage; readonly done: Promise<void> } | undefined;
   /** Set while the transport is to be told, soon, whom to talk to. */
   #talkAsked = false;
   #stopping: Promise<void> | undefined;
@@ -162,6 +165,9 @@ export class Life {
         },
         damaged: (error) => {
           this.#scrubbed(error, storage);
+        },
+        lost: (lost, leader) => {
+          if (isPresent()) this.#lost(lost, leader, storage);
         },
         unreadable: (error) => {
           if (isPresent()) this.#unreadable(error, storage);
@@ -338,6 +344,7 @@ export class Life {
     await snapshot?.staging.install().catch((error: unknown) => {
       this.#ports.logger.warn('a snapshot could not be installed', { reason: sentenceOf(error) });
     });
+    await this.#noting?.done;
     await directory.close();
     if (this.#state !== 'reopening') return;
     const opened = await directory.openAgain(snapshot, () => this.#state === 'reopening');
@@ -377,6 +384,21 @@ export class Life {
     } finally {
       this.#failed(error);
     }
+  }
+
+  /** The leader knows of something that this peer acknowledged and does not hold: from now on it counts as damaged, and is refilled. */
+  #lost({ lastIndex, lastTerm }: Damage, leader: PeerId, from: OpenedStorage): void {
+    if (this.#state !== 'serving' || from !== this.#directory.storage || from === this.#noting?.of) return;
+    const what = `this peer had acknowledged entry ${lastIndex} to ${leader}, and its log does not hold it`;
+    const loss = new StorageError(
+      'LOG_TAIL_LOST',
+      `${what}: the directory is an older copy, or its disk forgot a sync`,
+    );
+    const done = from.noteLoss({ lastIndex, lastTerm }, leader).then(
+      () => this.#failed(loss),
+      (error: unknown) => this.#failed(error),
+    );
+    this.#noting = { of: from, done };
   }
 
   /** A read that nobody waits for met something. Where no other peer has what is damaged, the rest is worth more than a stop. */

@@ -277,6 +277,8 @@ export class Member {
     const objection = this.raft.objectionTo(message);
     if (objection !== undefined) throw new DecodeError(objection);
     checkEntries(message);
+    const lost = this.raft.lossIn(message);
+    if (lost !== undefined) return this.#hooks.lost(lost, from);
     this.#guard(() => {
       // Bulk may lie in buffers for long; what it says of a clock is old.
       if (lane === 'control') this.logTime.heardClock(from, wallMs, this.#now());

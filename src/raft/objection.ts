@@ -2,7 +2,7 @@ import { configurationOf, decodeMembers } from './configuration.ts';
 import { followProblem } from './configurations.ts';
 import type { Core } from './core.ts';
 import { ownVoteDurable } from './election.ts';
-import type { AppendEntries, AppendRejected, Heartbeat, Message } from './message.ts';
+import type { AppendEntries, AppendRejected, Message } from './message.ts';
 import { TERM_MAX } from './message.ts';
 import { EntryKind } from './types.ts';
 
@@ -19,7 +19,7 @@ export function objectionTo(core: Core, message: Message): string | undefined {
   if (term < core.term) return undefined;
   const { type } = message;
   if (type === 'append-entries') return twoLeaders(core, message) ?? objectionToAppend(core, message);
-  if (type === 'heartbeat') return twoLeaders(core, message) ?? objectionToHeartbeat(core, message);
+  if (type === 'heartbeat') return twoLeaders(core, message);
   if (type === 'timeout-now') return core.role.name === 'leader' ? twoLeaders(core, message) : undefined;
   if (type === 'append-rejected') return objectionToRejection(core, message);
   if (type !== 'vote-response') return undefined;
@@ -31,13 +31,6 @@ export function objectionTo(core: Core, message: Message): string | undefined {
 function twoLeaders(core: Core, { from, term }: Message): string | undefined {
   if (term !== core.term || core.leader === undefined || core.leader === from) return undefined;
   return `${from} and ${core.leader} both lead term ${term}`;
-}
-
-/** A leader names at most what this peer acknowledged to it, which is here unless damage took it. */
-function objectionToHeartbeat(core: Core, { from, commit }: Heartbeat): string | undefined {
-  const { lastIndex } = core.log;
-  if (commit <= lastIndex || core.damage !== undefined) return undefined;
-  return `${from} says that entry ${commit} was acknowledged here, and the log ends with entry ${lastIndex}`;
 }
 
 /** Who led before a crash may have forgotten what it sent; who leads has it all. */

@@ -47,6 +47,7 @@ import { forgetLeader, tickFollower } from './follower.ts';
 import { bestSuccessor, progressOf } from './followers.ts';
 import { askLeader } from './forwarded-reads.ts';
 import { appendOwn, beginTransfer, leaderPersisted, tickLeader } from './leader.ts';
+import { lossIn } from './loss.ts';
 import type { ChangeResult } from './membership.ts';
 import { changeConfiguration, leaveWhenRemoved } from './membership.ts';
 import type { Message } from './message.ts';
@@ -58,7 +59,7 @@ import { sendDue, sendFetched } from './replication.ts';
 import type { RaftStatus } from './status.ts';
 import { statusOf } from './status.ts';
 import { answerOldTerm, enterLaterTerm, stepTerm } from './step.ts';
-import type { Entry, RaftRestored, RoleName } from './types.ts';
+import type { Damage, Entry, RaftRestored, RoleName } from './types.ts';
 import { EntryKind, FEATURE_BYTES } from './types.ts';
 
 /** What became of a proposal. An accepted one is in the leader's log; whether it commits is seen in `committed`. */
@@ -146,6 +147,14 @@ export class Raft {
    */
   objectionTo(message: Message): string | undefined {
     return objectionTo(this.#core, message);
+  }
+
+  /**
+   * What `message`, to which there is no objection, shows that this peer has acknowledged and lost; `undefined` where nothing. Such a
+   * message is not to be given to `step`: the host notes the loss durably, and makes a new core with it as damage.
+   */
+  lossIn(message: Message): Damage | undefined {
+    return lossIn(this.#core, message);
   }
 
   /** Takes a message that a peer sent to this one. Any message may be lost, repeated, late or out of order. */

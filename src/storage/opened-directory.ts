@@ -1,14 +1,14 @@
 import { assert } from '../base/assert.ts';
 import { DecodeError } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
-import type { LogIndex } from '../base/ids.ts';
+import type { LogIndex, PeerId } from '../base/ids.ts';
 import type { BallastKeeper } from './ballast-keeper.ts';
 import { encodeBoots } from './boots.ts';
 import { unusable } from './damage.ts';
 import type { Database, Disk, StateName } from './disk.ts';
 import { generationOf, stateName } from './disk.ts';
 import type { FailureLatch } from './failure-latch.ts';
-import type { Head } from './head.ts';
+import { furtherEntry, type Head } from './head.ts';
 import { encodeFounding } from './identity.ts';
 import { BOOTS_KEY, FOUNDING_KEY } from './keys.ts';
 import type { DatabaseLog } from './log-storage.ts';
@@ -164,6 +164,23 @@ export class OpenedDirectory implements OpenedStorage {
     latch.end(new StorageError('STATE_DAMAGED', message));
     await head.ready();
     head.write({ stateDistrusted: true });
+    await head.sync();
+  }
+
+  async noteLoss(lost: Omit<Damage, 'from'>, leader: PeerId): Promise<void> {
+    const { head, latch, disk } = this.#parts;
+    latch.check();
+    const what = `the Raft log ends with entry ${this.log.lastIndex} although this peer had acknowledged entries up to ${lost.lastIndex}`;
+    const message = `${disk.location}: ${what}, as ${leader} says, which leads. They are fetched again.`;
+    latch.end(new StorageError('LOG_TAIL_LOST', message));
+    await head.ready();
+    const { hardState, damage } = head.record;
+    const knowsVote =
+      hardState.term > lost.lastTerm || (hardState.term === lost.lastTerm && hardState.votedFor !== undefined);
+    head.write({
+      damage: furtherEntry(damage, lost),
+      hardState: knowsVote ? hardState : { term: lost.lastTerm, votedFor: leader },
+    });
     await head.sync();
   }
 

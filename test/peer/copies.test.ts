@@ -166,4 +166,30 @@ describe('a directory that was put back from an old copy', () => {
     expect(cluster.process(id).halted[0]).toContain('is an old copy of itself');
     await load(cluster, 7, 2);
   });
+
+  test('is recognised by the leader to whom it acknowledged more, though it was copied while its peer ran: it is refilled', async () => {
+    const cluster = await begun(3);
+    await load(cluster, 1, 3);
+    await cluster.untilEqual();
+    const id = cluster.followers[0]!.self;
+    const copy = copyOf(cluster.site(id).platter);
+    await load(cluster, 4, 3);
+    await cluster.untilEqual();
+    const { durableIndex, term } = cluster.peer(id).status();
+    await cluster.kill(id);
+    cluster.site(id).platter = copy;
+    const peer = await cluster.start(id);
+    expect(peer.status().durableIndex).toBeLessThan(durableIndex);
+    await cluster.time.until('the loss to be seen', () => peer.status().damaged);
+    await cluster.time.until('another run', () => peer.generation === 2);
+    expect(peer.inspect()!.raft.inspect().damage, 'its vote counts as if nothing were lost').toEqual({
+      lastIndex: durableIndex,
+      lastTerm: term,
+    });
+    await cluster.time.until('the damage to be healed', () => !peer.status().damaged);
+    expect(cluster.process(id).halted).toEqual([]);
+    await load(cluster, 7, 2);
+    await cluster.untilEqual();
+    expect(peer.scheduler.counters().submitted).toBe(8);
+  });
 });

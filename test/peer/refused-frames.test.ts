@@ -47,11 +47,6 @@ describe('a frame of a member that has a mistake in it is refused, and its heare
       () => hears(cluster.followers[1]!, { type: 'heartbeat', commit: 0, readRound: 0, snapshotNeeded: 0 }),
     ],
     [
-      'about an acknowledgement that was not given',
-      /was acknowledged here/,
-      () => hears(leader, { type: 'heartbeat', commit: 1_000_000, readRound: 0, snapshotNeeded: 0 }),
-    ],
-    [
       'with an entry that is no batch of commands',
       /an entry has kind 77/,
       () => hears(leader, appendOf(EntryKind.command, Uint8Array.of(77, 1, 2, 3))),

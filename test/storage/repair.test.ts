@@ -295,6 +295,47 @@ describe('a state that is distrusted', () => {
   });
 });
 
+describe('a loss that only a leader knows of', () => {
+  const P3 = peerId('p3');
+
+  test('is on record from the next open on, and the vote for that leader with it; nothing is done in between', async () => {
+    const platter = await lived();
+    const storage = await openPlatter(platter, REPAIRABLE);
+    await storage.noteLoss({ lastIndex: 9, lastTerm: 4 }, P3);
+    expect((await refusal(storage.log.append({ entries: [command(6, 2)] }))).code).toBe('LOG_TAIL_LOST');
+    await storage.close();
+
+    const again = await openPlatter(platter, REPAIRABLE);
+    expect(await outcome(again)).toBe('log 1..5 [1@1 2@1 3@1 4@1 5@2], state at 3, votes by 9@4, refilled from 6');
+    expect(again.takeRecovered().hardState).toEqual({ term: 4, votedFor: P3 });
+    await again.log.append({ entries: [6, 7, 8].map((at) => command(at, 2)) });
+    await again.log.append({ entries: [command(9, 4)] });
+    await again.healed();
+    await again.close();
+    expect(await outcome(await openPlatter(platter))).toBe(
+      'log 1..9 [1@1 2@1 3@1 4@1 5@2 6@2 7@2 8@2 9@4], state at 3',
+    );
+  });
+
+  test('changes no vote that is on record in that term', async () => {
+    const platter = await lived();
+    const storage = await openPlatter(platter, REPAIRABLE);
+    await storage.noteLoss({ lastIndex: 9, lastTerm: VOTE.term }, P3);
+    await storage.close();
+    expect((await openPlatter(platter, REPAIRABLE)).takeRecovered().hardState).toEqual(VOTE);
+  });
+
+  test('that is further than another one counts beside it, and a nearer one does not', async () => {
+    const platter = await lived();
+    for (const lastIndex of [9, 7]) {
+      const storage = await openPlatter(platter, REPAIRABLE);
+      await storage.noteLoss({ lastIndex, lastTerm: 4 }, P3);
+      await storage.close();
+    }
+    expect((await openPlatter(platter, REPAIRABLE)).damage).toMatchObject({ lastIndex: 9, lastTerm: 4 });
+  });
+});
+
 /** Opens `platter` until the power goes at step `crashAt`; returns what the next start finds, or undefined when it never went. */
 async function cutPower(
   platter: MemoryPlatter,

@@ -176,6 +176,8 @@ export class Cluster {
     if (isAnswer(message) && !this.#takesFor(packet.to, packet.from)) return;
     const objection = receiver.raft.objectionTo(message);
     if (objection !== undefined) throw new Error(`there is nothing wrong with it, and still: ${objection}`);
+    const lost = receiver.raft.lossIn(message);
+    if (lost !== undefined) throw new Error(`nothing is lost without damage, and still: entry ${lost.lastIndex}`);
     receiver.raft.step(message);
     this.pump(receiver);
   }
