@@ -4,7 +4,8 @@ import { SeededRandom, below } from '../../../src/base/random.ts';
 import type { Random } from '../../../src/base/random.ts';
 import { Cluster } from './cluster.ts';
 import type { Member, TunableOptions } from './cluster.ts';
-import { bytes, text } from './disk.ts';
+import type { Damage } from '../../../src/raft/types.ts';
+import { type Disk, bytes, text } from './disk.ts';
 import { Safety } from './safety.ts';
 
 /** What runs did, summed, so that rare things are known to have happened. */
@@ -33,6 +34,7 @@ export const happened = {
   statesLost: 0,
   forwardedReads: 0,
   onlyCopiesLost: 0,
+  late: 0,
 };
 
 /** One run. Everything in it follows from this. */
@@ -46,6 +48,9 @@ export interface Scenario {
   /** Told of each line of what a peer does, to look into a run. */
   readonly trace?: (line: string) => void;
 }
+
+/** Messages that are kept to come again much later. */
+const LATE_MAX = 24;
 
 const TINY: TunableOptions = {
   maxAppendBytes: 8,
@@ -183,7 +188,19 @@ function deliverAny(cluster: Cluster, random: Random): void {
   const fate = below(random, 20);
   if (fate === 0) cluster.packets.splice(at, 1);
   else if (fate === 1) cluster.hand(cluster.packets[at] as (typeof cluster.packets)[0]);
-  else cluster.deliver(at);
+  else if (fate === 2) holdBack(cluster, at, random);
+  else if (fate === 3 && cluster.late.length > 0) {
+    happened.late += 1;
+    cluster.hand(cluster.late[below(random, cluster.late.length)] as (typeof cluster.packets)[0]);
+  } else cluster.deliver(at);
+}
+
+/** Keeps a copy of a message for a much later time: its terms, indexes and answers are then of long ago. */
+function holdBack(cluster: Cluster, at: number, random: Random): void {
+  const [packet] = cluster.packets.slice(at, at + 1);
+  if (packet === undefined) return;
+  if (cluster.late.length < LATE_MAX) cluster.late.push(packet);
+  else cluster.late[below(random, LATE_MAX)] = packet;
 }
 
 /** Any change of the members, asked of any peer that thinks it leads. */
@@ -266,17 +283,23 @@ function install(cluster: Cluster, member: Member): void {
 
 /**
  * What damage took may have been committed, as far as anybody can know, and no other voter has it. Its vote then goes to nobody, and
- * that may be the one vote that is missing: an operator must decide.
+ * that may be the one vote that is missing: an operator must decide. It is the same with a peer that lost its state and has more of the
+ * log than any other, when nobody can give it a state: all that had one were removed, or do not know any more what was committed.
  */
 function onlyCopyLost(cluster: Cluster): boolean {
-  const lost = cluster.members.find(({ disk }) => disk.damage !== undefined)?.disk.damage;
+  const wounds = cluster.members.map(({ disk }) => disk.damage ?? (disk.stateMissing ? endOf(disk) : undefined));
+  const lost = wounds.find((one) => one !== undefined);
   if (lost === undefined) return false;
   happened.onlyCopiesLost += 1;
   return cluster.members.every(({ disk, raft }) => {
     if (!raft.inspect().mayCampaign) return true;
-    const term = disk.entries.at(-1)?.term ?? disk.prevTerm;
-    return term === lost.lastTerm ? disk.lastIndex < lost.lastIndex : term < lost.lastTerm;
+    const { lastIndex, lastTerm } = endOf(disk);
+    return lastTerm === lost.lastTerm ? lastIndex < lost.lastIndex : lastTerm < lost.lastTerm;
   });
+}
+
+function endOf({ entries, lastIndex, prevTerm }: Disk): Damage {
+  return { lastIndex, lastTerm: entries.at(-1)?.term ?? prevTerm };
 }
 
 /** When faults end, a leader comes, everything is applied everywhere, and all agree. */

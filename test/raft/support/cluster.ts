@@ -78,6 +78,8 @@ export class Cluster {
   readonly members: readonly Member[];
   /** On the way, oldest first. */
   packets: Packet[] = [];
+  /** Held back for long; a test decides when they arrive. */
+  late: Packet[] = [];
   /** Told of everything that is sent, once it is. */
   onSend: ((message: Message) => void) | undefined;
   /** Told of every peer after every event. */
@@ -190,7 +192,9 @@ export class Cluster {
   /** A new disk under an old name. Nobody takes it for the old one: its connections are gone. */
   wipe(name: string): void {
     const member = this.member(name);
-    this.packets = this.packets.filter(({ from, to }) => from !== name && to !== name);
+    const others = ({ from, to }: Packet): boolean => from !== name && to !== name;
+    this.packets = this.packets.filter(others);
+    this.late = this.late.filter(others);
     this.crash(name);
     Object.assign(member.disk, new Disk());
     member.incarnation += 1;
