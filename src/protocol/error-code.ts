@@ -162,7 +162,7 @@ const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   QUORUM_AT_RISK: {
     status: 409,
     retryable: true,
-    meaning: 'After the change too few of the peers with a vote would be up to date and connected to accept anything.',
+    meaning: 'After the change too few peers with a vote would be up to date and connected, or none that can lead.',
   },
   MEMBER_LIMIT: { status: 429, retryable: false, meaning: 'The cluster has as many members as it may have.' },
   FEATURE_OFF: {

@@ -75,12 +75,19 @@ function quorumLost(self: string, { members }: Membership, change: MembershipCha
   if (changed === undefined || changed.votes === (change.type === 'promote')) return undefined;
   const voters = members.filter((one) => (one === changed ? change.type === 'promote' : one.votes));
   const able = voters.filter((one) => one.peer === self || isAble(one));
-  if (voters.length === 0 || able.length * 2 > voters.length) return undefined;
+  if (voters.length === 0) return undefined;
+  if (able.length * 2 > voters.length) return able.some((one) => !one.damaged) ? undefined : nobodyLeads(able);
   const missing = voters.filter((one) => !able.includes(one)).map((one) => one.peer);
   return (
     `of the ${voters.length} peers with a vote after this change only ${able.length} would be connected and up to date, too few to ` +
     `accept anything; bring back ${missing.join(', ')}, or remove what is gone for good first`
   );
+}
+
+/** A damaged peer votes and acknowledges, and leads nothing before others have made it whole: they must not go before that. */
+function nobodyLeads(able: readonly MemberStatus[]): string {
+  const damaged = able.map((one) => one.peer).join(', ');
+  return `what is damaged at ${damaged} is being repaired, and nobody else could lead after this change; wait until that is done`;
 }
 
 function isAble(one: MemberStatus): boolean {

@@ -126,6 +126,23 @@ describe('the quorum', () => {
   });
 });
 
+describe('the last peer that can lead', () => {
+  // What a damaged one lacks, its state for instance, it gets from this one alone.
+  it('is not removed while the others are being repaired, and can be as soon as one is whole', async () => {
+    const desk = await Desk.open();
+    const damaged = { damaged: true };
+    desk.peer.members = [memberStatus('p1'), memberStatus('p2', damaged), memberStatus('p3', damaged)];
+    const client = await desk.client();
+    const answer = await change(client, REMOVE, 'p1');
+    expect(answer).toMatchObject({ code: 'QUORUM_AT_RISK', retryable: true });
+    expect(answer).toHaveProperty('message', expect.stringContaining('damaged at p2, p3'));
+    expect(desk.peer.changes).toEqual([]);
+    expect(await change(client, REMOVE, 'p2'), 'any other one can').toMatchObject({ type: 'memberChanged' });
+    desk.peer.members = [memberStatus('p1'), memberStatus('p2'), memberStatus('p3', damaged)];
+    expect(await change(client, REMOVE, 'p1')).toMatchObject({ type: 'memberChanged' });
+  });
+});
+
 describe('a hand-over', () => {
   it('goes to the peer that is named, or to any, and tells who leads', async () => {
     const desk = await Desk.open();
