@@ -29,10 +29,13 @@ function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
+    // A line feed is never a part of another character, so that each line can be read by itself.
     let line = 1;
-    // The lines up to the last one that can be read.
-    for (let at = bytes.indexOf(10); at >= 0 && isText(bytes.subarray(0, at)); at = bytes.indexOf(10, at + 1))
+    let start = 0;
+    for (let at = bytes.indexOf(10); at >= 0 && isText(bytes.subarray(start, at)); at = bytes.indexOf(10, start)) {
       line += 1;
+      start = at + 1;
+    }
     throw new HistoryError({ line, column: 1 }, 'the line is no text in UTF-8');
   }
 }

@@ -320,6 +320,11 @@ describe('what cannot be read is told of with its place, and is no verdict', () 
   test('bytes that are no text', async () => {
     const bytes = new Uint8Array([...Buffer.from(WRITE_1), 0xff, 0xfe, 10]);
     expect(await checkText(bytes)).toMatchObject({ status: 2, message: 'F:3:1: the line is no text in UTF-8' });
+    const late = Buffer.concat([Buffer.from(WRITE_1.repeat(10_000)), bytes]);
+    expect(await checkText(late), 'each line is looked at once').toMatchObject({
+      status: 2,
+      message: 'F:20003:1: the line is no text in UTF-8',
+    });
   });
 
   test.each<[string, string]>([
