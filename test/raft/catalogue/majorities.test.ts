@@ -139,6 +139,62 @@ describe('a majority that can talk finds a leader', () => {
   });
 });
 
+describe('a peer that alone reaches a majority, as the others do not reach each other (Ng, Haridi and Carbone, Omni-Paxos, EuroSys 2023)', () => {
+  const peers = ['n1', 'n2', 'n3', 'n4', 'n5'];
+  const star = (cluster: Cluster, hub: string): void => {
+    for (const from of peers) for (const to of peers) if (from !== hub && to !== hub) cluster.cut(from, to);
+  };
+
+  it.each([1, 2, 3, 4, 5, 6])('takes over from a leader that it still hears, and keeps the lead (seed %i)', (seed) => {
+    const cluster = new Cluster({ peers, seed });
+    cluster.elect('n3');
+    cluster.pass(3);
+    star(cluster, 'n1');
+    // Nobody but the old leader has this: it makes its log the longest of all.
+    cluster.with('n3', (raft) => raft.propose(bytes('x')));
+    expect(untilLeader(cluster, ['n3'])).toBe('n1');
+    const { term } = cluster.raft('n1');
+    cluster.pass(100);
+    expect(cluster.raft('n1').status()).toMatchObject({ role: 'leader', term });
+    expect(cluster.raft('n5').commitIndex).toBe(cluster.raft('n1').lastIndex);
+  });
+
+  it('and lacks what is committed leads nobody, as no peer may; terms stand still, and who comes back ends it', () => {
+    const cluster = new Cluster({ peers });
+    cluster.elect('n3');
+    cluster.pass(3);
+    cluster.isolate('n1');
+    cluster.with('n3', (raft) => raft.propose(bytes('x')));
+    cluster.pass(3);
+    cluster.heal();
+    cluster.packets = [];
+    star(cluster, 'n1');
+    for (const name of ['n2', 'n4', 'n5']) cluster.cut('n3', name);
+    cluster.cut('n3', 'n1');
+    cluster.pass(200);
+    expect(leaders(cluster)).toEqual([]);
+    expect(Math.max(...cluster.members.map(({ raft }) => raft.term))).toBe(1);
+    cluster.heal();
+    untilLeader(cluster);
+    cluster.pass(10);
+    expect(cluster.raft('n1').commitIndex).toBeGreaterThanOrEqual(2);
+  });
+
+  it('in a chain: the end that does not hear the leader disturbs nobody, and the middle can take over', () => {
+    const cluster = new Cluster({ peers: ['n1', 'n2', 'n3'] });
+    cluster.elect('n1');
+    cluster.pass(3);
+    cluster.cut('n1', 'n3');
+    cluster.cut('n3', 'n1');
+    cluster.pass(100);
+    expect(cluster.raft('n1').status()).toMatchObject({ role: 'leader', term: 1 });
+    cluster.with('n1', (raft) => raft.transferLeadership(n(2)));
+    cluster.pass(20);
+    expect(cluster.raft('n2').status()).toMatchObject({ role: 'leader', term: 2 });
+    expect(cluster.raft('n3').leader).toBe('n2');
+  });
+});
+
 describe('an even split', () => {
   it('of four has no leader, takes nothing back, and changes no members (hashicorp/raft: TestRaft_RemoveFollower_SplitCluster)', () => {
     const cluster = new Cluster({ peers: ['n1', 'n2', 'n3', 'n4'] });
