@@ -20,6 +20,8 @@ const OTHER_HEAD =
   /^(?:\d\S*\s+)?(?:\d\S*\s+)?(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL)\s+(?:\[[^\]]*\]\s+)?[\w.$-]+(?:\s-\s|:\s)/;
 /** What follows the line of another logger: a stack, or the name of what was thrown. */
 const CONTINUES = /^(?:\s|Caused by:|\.\.\.|[\w.$]+(?:Exception|Error)\b)/;
+/** A line that ends with the name of the operation, or within it: what it was on, or what it found, is not said. */
+const ENDS_WITH_NAME = /:(?:invoke|ok|fail|info)\s+:\S*\s*$/;
 const FIELD = /\s*(\S+)/y;
 
 /** The events of a log, and what was left out of it. */
@@ -42,6 +44,10 @@ export function readJepsenLog(lines: readonly string[], endsWithLine: boolean): 
       continue;
     }
     try {
+      const isLast = !endsWithLine && number === lines.length;
+      // Where one event has a value all have, even if it is nil.
+      if (isLast && events.length > 0 && ENDS_WITH_NAME.test(line) && !ENDS_WITH_NAME.test(lines[at - 1] ?? ''))
+        return { events, notes: [cutNote(number)] };
       const event = readLine(line, number, ownHead.length);
       if (event !== undefined) events.push(event);
       ofOthers = false;

@@ -233,6 +233,18 @@ describe('ways in which logs differ', () => {
       'line 3 is cut off',
     ],
     [
+      'a line of a log within the name of its operation',
+      `${WRITE_1}INFO  jepsen.util - 3\t:invoke\t:wri`,
+      'linearizable: 1 operation\n',
+      'line 3 is cut off',
+    ],
+    [
+      'a line of a log behind that name',
+      `${WRITE_1}INFO  jepsen.util - 1\t:invoke\t:read\tnil\nINFO  jepsen.util - 3\t:invoke\t:cas\t`,
+      'linearizable: 2 operations\n',
+      'line 4 is cut off',
+    ],
+    [
       'a line of a log within its value',
       `${WRITE_1}INFO  jepsen.util - 3\t:invoke\t:cas\t[3`,
       'linearizable: 1 operation\n',
