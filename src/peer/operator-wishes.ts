@@ -21,11 +21,15 @@ export type ChangeDone = (result: MembershipResult) => void;
 /** Called exactly once. */
 export type TransferDone = (outcome: TransferOutcome) => void;
 
+/** Most who wait for the end of a transfer. Beyond, who has waited longest is told that there was none in time. */
+export const TRANSFERS_MAX = 64;
+
 /** See the head of this file. */
 export class OperatorWishes {
   readonly #raft: Raft;
   #change: { readonly index: LogIndex; readonly term: Term; readonly done: ChangeDone } | undefined;
-  #transfer: { readonly term: Term; readonly done: TransferDone } | undefined;
+  /** `dones`: everyone who asked since it began, also for other targets; at most `TRANSFERS_MAX`. */
+  #transfer: { readonly term: Term; readonly dones: TransferDone[] } | undefined;
 
   constructor(raft: Raft) {
     this.#raft = raft;
@@ -59,12 +63,10 @@ export class OperatorWishes {
       return;
     }
     // Who asked before is told what became of it when this one ends, unless that is over already.
-    const before = this.#transfer?.done;
-    const both: TransferDone = (outcome) => {
-      before?.(outcome);
-      done(outcome);
-    };
-    this.#transfer = { term: this.#raft.term, done: both };
+    const dones = this.#transfer?.dones ?? [];
+    if (dones.length >= TRANSFERS_MAX) dones.shift()?.({ type: 'refused', reason: 'timeout', leader });
+    dones.push(done);
+    this.#transfer = { term: this.#raft.term, dones };
   }
 
   /** The entry at `index` was applied. */
@@ -83,15 +85,11 @@ export class OperatorWishes {
     if (transfer === undefined) return;
     const { role, leader, term } = this.#raft;
     if (role === 'leader' && term === transfer.term) {
-      if (this.#raft.status().transferTo !== undefined) return;
-      this.#transfer = undefined;
-      transfer.done({ type: 'refused', reason: 'timeout', leader });
+      if (this.#raft.status().transferTo === undefined) this.#ended({ type: 'refused', reason: 'timeout', leader });
       return;
     }
     if (leader === undefined) return;
-    this.#transfer = undefined;
-    if (role === 'leader') transfer.done({ type: 'refused', reason: 'timeout', leader });
-    else transfer.done({ type: 'done', leader });
+    this.#ended(role === 'leader' ? { type: 'refused', reason: 'timeout', leader } : { type: 'done', leader });
   }
 
   /** Leadership is gone, or the peer stops: nothing is known of a change under way. A transfer may just have come to its end. */
@@ -99,9 +97,12 @@ export class OperatorWishes {
     const change = this.#change;
     this.#change = undefined;
     change?.done({ type: 'unknown' });
-    if (!stops) return;
-    const transfer = this.#transfer;
+    if (stops) this.#ended({ type: 'refused', reason: 'timeout', leader: this.#raft.leader });
+  }
+
+  #ended(outcome: TransferOutcome): void {
+    const dones = this.#transfer?.dones ?? [];
     this.#transfer = undefined;
-    transfer?.done({ type: 'refused', reason: 'timeout', leader: this.#raft.leader });
+    for (const done of dones) done(outcome);
   }
 }
