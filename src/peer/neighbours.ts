@@ -19,7 +19,7 @@ import type { MembershipBook } from './membership.ts';
 import { NewsDesk } from './news-desk.ts';
 import type { News } from './news.ts';
 import { decodeNews, encodeNews, NEWS_JOINING_MAX, NEWS_MARKS_MAX } from './news.ts';
-import { noCopySentence, someoneCanLead } from './no-copy.ts';
+import { type LogReport, noCopySentence, someoneCanLead } from './no-copy.ts';
 import { SpaceWatch } from './space-watch.ts';
 import type { JoiningPeer, MarkDigest, PeerAlarm } from './types.ts';
 
@@ -218,17 +218,17 @@ export class Neighbours {
 
   /** Halts a damaged peer when nobody can ever lead again. */
   #judgeCopies(): void {
-    const { self, raft, storage, membership } = this.#parts;
+    const { self, raft, membership } = this.#parts;
     const nowMs = this.#nowMs();
     if (raft.leader !== undefined) this.#leaderSeenMs = nowMs;
     if (this.#judged || nowMs - this.#leaderSeenMs < LEADERLESS_MS) return;
-    const { damaged, lastIndex, lastTerm } = this.#own();
-    if (!damaged && !storage.stateMissing) return;
-    const own = { peer: self, damaged: true, lastIndex, lastTerm };
+    const own: LogReport = { peer: self, ...this.#own() };
+    if (!own.damaged && !own.stateMissing) return;
     const reports = this.#desk.logReports(own, membership.configuration.voters, nowMs);
     if (reports === undefined || someoneCanLead(reports)) return;
     this.#judged = true;
-    this.#hooks.failed(noCopySentence(reports.filter((report) => report.damaged).map((report) => report.peer)));
+    const broken = reports.filter((report) => report.damaged || report.stateMissing);
+    this.#hooks.failed(noCopySentence(broken.map((report) => report.peer)));
   }
 
   /** A leader switches on what all voters know, each level once a term. */

@@ -79,7 +79,7 @@ export class NewsDesk {
       const heard = this.#heard.get(peer);
       if (heard === undefined || nowMs - heard.atMs > NEWS_STALE_MS) return undefined;
       const { damaged, stateMissing, lastIndex, lastTerm } = heard.news;
-      reports.push({ peer, damaged: damaged || stateMissing, lastIndex, lastTerm });
+      reports.push({ peer, damaged, stateMissing, lastIndex, lastTerm });
     }
     return reports;
   }

@@ -5,6 +5,9 @@
  * and none that is whole could get the votes of a majority, then no intact copy of some entry exists that may have been acknowledged.
  * Going on without it would be to forget it in silence, so that is for an operator to decide.
  *
+ * A peer that lost its state alone has its log whole. It can lead once another peer has given it a state, which needs no leader, however
+ * long it takes.
+ *
  * Pure.
  */
 import type { LogIndex, PeerId, Term } from '../base/ids.ts';
@@ -13,6 +16,8 @@ import type { LogIndex, PeerId, Term } from '../base/ids.ts';
 export interface LogReport {
   readonly peer: PeerId;
   readonly damaged: boolean;
+  /** It has no state, and its log does not make one. */
+  readonly stateMissing: boolean;
   readonly lastIndex: LogIndex;
   /** While damaged: of the log as it was recorded. */
   readonly lastTerm: Term;
@@ -21,8 +26,9 @@ export interface LogReport {
 /** True when one of `reports`, which are those of all voters, could be elected by a majority of them. */
 export function someoneCanLead(reports: readonly LogReport[]): boolean {
   const majority = (reports.length >> 1) + 1;
+  const someoneHasState = reports.some((report) => !report.stateMissing);
   return reports.some((candidate) => {
-    if (candidate.damaged) return false;
+    if (candidate.damaged || (candidate.stateMissing && !someoneHasState)) return false;
     const votes = reports.filter((voter) => voter.peer === candidate.peer || upToDate(candidate, voter));
     return votes.length >= majority;
   });

@@ -155,9 +155,11 @@ describe('whether anybody can lead', () => {
     peer: typeof P1,
     lastIndex: number,
     damaged = false,
+    stateMissing = false,
   ): Parameters<typeof someoneCanLead>[0][number] => ({
     peer,
     damaged,
+    stateMissing,
     lastIndex,
     lastTerm: 1,
   });
@@ -170,6 +172,24 @@ describe('whether anybody can lead', () => {
   test('nobody can when all are damaged, or those that are whole lack what the others had acknowledged', () => {
     expect(someoneCanLead([report(P1, 10, true), report(P2, 10, true), report(P3, 10, true)])).toBe(false);
     expect(someoneCanLead([report(P1, 10, true), report(P2, 10, true), report(P3, 9)])).toBe(false);
+  });
+});
+
+describe('whether one that lost its state alone can lead', () => {
+  const report = (peer: typeof P1, lastIndex: number, stateMissing: boolean, damaged = false) => ({
+    ...{ peer, damaged, stateMissing, lastIndex },
+    lastTerm: 1,
+  });
+
+  // Its log may be the longest, as the leader before sends what its own disk has yet to write.
+  test('it can once another one has given it a state, though nobody leads meanwhile', () => {
+    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true)])).toBe(true);
+    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true), report(P3, 69, false, true)])).toBe(true);
+  });
+
+  test('it cannot when no peer has a state, or when its log is damaged, too', () => {
+    expect(someoneCanLead([report(P1, 68, true), report(P2, 69, true)])).toBe(false);
+    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true, true)])).toBe(false);
   });
 });
 
