@@ -177,7 +177,10 @@ describe('whether anybody can lead', () => {
 
 describe('whether one that lost its state alone can lead', () => {
   const report = (peer: typeof P1, lastIndex: number, stateMissing: boolean, damaged = false) => ({
-    ...{ peer, damaged, stateMissing, lastIndex },
+    peer,
+    damaged,
+    stateMissing,
+    lastIndex,
     lastTerm: 1,
   });
 
