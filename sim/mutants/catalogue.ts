@@ -3,11 +3,14 @@ import type { Mutant } from './mutant.ts';
 import { CLIENTS } from './catalogue/clients.ts';
 import { ELECTIONS } from './catalogue/elections.ts';
 import { FAR } from './catalogue/far.ts';
+import { JOINED } from './catalogue/joints.ts';
+import { LATE } from './catalogue/late.ts';
 import { LEASED } from './catalogue/leases.ts';
 import { MEMBERSHIP_CHANGES } from './catalogue/membership.ts';
 import { READS } from './catalogue/reads.ts';
 import { REPLICATED } from './catalogue/replication.ts';
 import { SCHEDULES } from './catalogue/schedules.ts';
+import { STARTED } from './catalogue/starts.ts';
 import { STATES } from './catalogue/state.ts';
 import { STORED } from './catalogue/storage.ts';
 
@@ -18,7 +21,10 @@ export const CATALOGUE: readonly Mutant[] = [
   ...MEMBERSHIP_CHANGES,
   ...READS,
   ...STORED,
+  ...JOINED,
+  ...STARTED,
   ...STATES,
+  ...LATE,
   ...FAR,
   ...LEASED,
   ...SCHEDULES,

@@ -10,6 +10,7 @@ import { Workbench } from './build.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { type Hunt, hunt, HUNT_EVENTS_MAX } from './hunt.ts';
 import type { Mutant } from './mutant.ts';
+import { PASSING } from './passing.ts';
 import { findSurvivors } from './survivors.ts';
 
 /** How to hunt. */
@@ -92,13 +93,15 @@ function report(hunts: readonly Hunt[], json: boolean, tookMs: number): void {
     const mutants = hunts.map(({ mutant, found: by, seeds, events }) => ({
       name: mutant.name,
       origin: mutant.origin,
+      passesTests: PASSING.has(mutant.name),
       found: by !== undefined,
       seed: by?.seed,
       checker: by?.checker,
       seeds,
       events,
     }));
-    console.log(JSON.stringify({ found, total: hunts.length, tookMs, mutants }));
+    const passing = mutants.filter((one) => one.passesTests).length;
+    console.log(JSON.stringify({ found, total: hunts.length, passing, tookMs, mutants }));
   } else {
     for (const one of hunts) console.log(describe(one));
     console.log(`${found} of ${hunts.length} mutants found in ${Math.round(tookMs / 1_000)} s`);

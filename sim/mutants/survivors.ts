@@ -14,6 +14,7 @@ import { join } from 'node:path';
 
 import { run, Workbench } from './build.ts';
 import type { Mutant } from './mutant.ts';
+import { PASSING } from './passing.ts';
 
 /** Folders of tests that are run; the one of the part in which a bug lies comes first, since that sees most. */
 const FOLDERS = [
@@ -29,6 +30,7 @@ const FOLDERS = [
   'base',
   'system',
   'cli',
+  'calendar',
 ];
 /** Tests that draw faults in combination at random: the core without hosts, and peers on a disk in memory. */
 const DRAWN_FAULTS = ['test/raft/random.test.ts', 'test/peer/faults.test.ts'];
@@ -70,6 +72,7 @@ export async function findSurvivors(mutants: readonly Mutant[], json: boolean): 
       JSON.stringify({
         survivors: names(survivors),
         simulatorOnly: names(simulatorOnly),
+        differences: differences(all),
         total: all.length,
         mutants: rows,
       }),
@@ -77,6 +80,7 @@ export async function findSurvivors(mutants: readonly Mutant[], json: boolean): 
     return;
   }
   for (const seen of all) console.log(describe(seen));
+  for (const line of differences(all)) console.log(line);
   console.log(
     `${survivors.length} of ${all.length} mutants pass the unit tests and the demo, ${simulatorOnly.length} of them also the tests that draw faults`,
   );
@@ -120,6 +124,16 @@ async function testFailure(folder: string, files: readonly string[]): Promise<st
   if (code === 0) return undefined;
   const failed = / FAIL {2}(?:\|?fast\|? )?(.*)/.exec(said);
   return failed?.[1] ?? `the tests in ${files[0]} … ended with ${code ?? 'a signal'}`;
+}
+
+/** What differs from what was seen the last time: names that `passing.ts` has too many, and too few. */
+function differences(all: readonly Seen[]): string[] {
+  const nowSeen = all.filter((seen) => PASSING.has(seen.mutant.name) && !survives(seen));
+  const missing = all.filter((seen) => survives(seen) && !PASSING.has(seen.mutant.name));
+  return [
+    ...nowSeen.map(({ mutant }) => `${mutant.name} passed the last time`),
+    ...missing.map(({ mutant }) => `${mutant.name} did not pass the last time`),
+  ];
 }
 
 function describe(seen: Seen): string {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CATALOGUE } from '../../sim/mutants/catalogue.ts';
 import { plant } from '../../sim/mutants/mutant.ts';
+import { PASSING } from '../../sim/mutants/passing.ts';
 
 describe('the catalogue of planted bugs', () => {
   test('has each name once', () => {
@@ -12,6 +13,14 @@ describe('the catalogue of planted bugs', () => {
   test.each(CATALOGUE)('$name changes a text that the source has exactly once', (mutant) => {
     const source = readFileSync(mutant.file, 'utf8');
     expect(plant(mutant, source)).toContain(mutant.replace);
+  });
+});
+
+describe('those that pass the unit tests and the demo', () => {
+  test('are in the catalogue, at least 25 of them', () => {
+    const names = CATALOGUE.map(({ name }) => name);
+    expect([...PASSING].filter((name) => !names.includes(name))).toEqual([]);
+    expect(PASSING.size).toBeGreaterThanOrEqual(25);
   });
 });
 
