@@ -236,6 +236,45 @@ describe('an even split', () => {
   });
 });
 
+describe('peers that do not wait alike (hashicorp/raft #609, a member with another configuration)', () => {
+  const slow = { electionTimeoutTicks: 40, heartbeatIntervalTicks: 10, persistTimeoutTicks: 100 };
+  const hasty = { electionTimeoutTicks: 4, heartbeatIntervalTicks: 1, persistTimeoutTicks: 100 };
+
+  it('one that gives its leader up between two heartbeats takes part, and disturbs nobody', () => {
+    const cluster = new Cluster({ peers: ['n1', 'n2', 'n3'], options: slow, optionsOf: { n3: hasty } });
+    cluster.elect('n1');
+    let asked = 0;
+    cluster.onSend = ({ type, from }) => {
+      if (type === 'pre-vote-request' && from === 'n3') asked += 1;
+    };
+    for (let round = 0; round < 10; round += 1) {
+      cluster.with('n1', (raft) => raft.propose(bytes('x')));
+      cluster.pass(40);
+    }
+    expect(asked).toBeGreaterThan(0);
+    expect(cluster.members.map(({ raft }) => [raft.term, raft.commitIndex])).toEqual([
+      [1, 11],
+      [1, 11],
+      [1, 11],
+    ]);
+  });
+
+  it('and does not keep the others from finding a leader when theirs is gone', () => {
+    for (let seed = 1; seed <= 5; seed += 1) {
+      const options = { options: slow, optionsOf: { n3: hasty }, seed };
+      const cluster = new Cluster({ peers: ['n1', 'n2', 'n3'], ...options });
+      cluster.elect('n1');
+      cluster.pass(15);
+      // n2 alone has the newest entry, so that n3 asks in vain for as long as n2 waits.
+      cluster.cut('n1', 'n3');
+      cluster.with('n1', (raft) => raft.propose(bytes('x')));
+      cluster.run();
+      cluster.crash('n1');
+      expect(untilLeader(cluster)).toBe('n2');
+    }
+  });
+});
+
 describe('a start', () => {
   it('of a follower does not disturb the leader (openraft: t50_follower_restart_does_not_interrupt)', () => {
     const cluster = new Cluster({ peers: ['n1', 'n2', 'n3'] });

@@ -29,6 +29,8 @@ export interface ClusterOptions {
   /** Those of them that the cluster is founded with; all when left out. The others are there and know nothing. */
   readonly founders?: readonly string[];
   readonly options?: TunableOptions;
+  /** Where a peer has others than the rest. */
+  readonly optionsOf?: Readonly<Record<string, TunableOptions>>;
   /** The founding configuration, learners in brackets, where it is not that all founders vote. */
   readonly members?: readonly string[];
   /** What is on disk at the start, for peers that are not new. */
@@ -376,10 +378,10 @@ export class Cluster {
   }
 
   #raft(self: PeerId, disk: Disk, starts: number, incarnation: number): Raft {
-    const { options, seed = 1, entriesLoaded } = this.#options;
+    const { options, optionsOf = {}, seed = 1, entriesLoaded } = this.#options;
     const random = new SeededRandom(deriveSeed(seed, `${self}/${starts}`));
     const isSelf = (info: Uint8Array): boolean => info[0] === incarnation;
-    const tuned = { ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options };
+    const tuned = { ...RAFT_DEFAULTS, ...TEST_OPTIONS, ...options, ...optionsOf[self] };
     return new Raft({ ...tuned, self, isSelf, random }, disk.restore(entriesLoaded));
   }
 }
