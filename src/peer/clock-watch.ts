@@ -25,8 +25,9 @@ export function judgeClock(
   if (raft.role !== 'leader') return { type: 'alarm', offsetMs };
   const heir = raft.peers.find((peer) => {
     const theirsMs = logTime.offsetOfMs(peer.peer, now);
-    const caughtUp = peer.recentlyActive && peer.matchIndex >= raft.commitIndex;
-    return caughtUp && theirsMs !== undefined && Math.abs(theirsMs) <= CLOCK_OFF_MS;
+    // One that has no vote, or is not whole, would not take over: it would only be asked again and again, in place of one that would.
+    const couldLead = peer.votes && !peer.damaged && peer.recentlyActive && peer.matchIndex >= raft.commitIndex;
+    return couldLead && theirsMs !== undefined && Math.abs(theirsMs) <= CLOCK_OFF_MS;
   });
   return heir === undefined ? { type: 'alarm', offsetMs } : { type: 'hand-over', to: heir.peer, offsetMs };
 }

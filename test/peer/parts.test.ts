@@ -222,7 +222,10 @@ describe('when a quorum was heard', () => {
 describe('the own clock', () => {
   const now = { monotonicMs: 1_000, wallMs: 5_000_000 };
 
-  function judge(role: 'leader' | 'follower', p2: { match: number; active: boolean }): ReturnType<typeof judgeClock> {
+  function judge(
+    role: 'leader' | 'follower',
+    p2: { match: number; active: boolean; votes?: boolean; damaged?: boolean },
+  ): ReturnType<typeof judgeClock> {
     const logTime = new LogTime();
     logTime.heardClock(P2, 1_000_000, now);
     logTime.heardClock(P3, 2_000, now);
@@ -240,7 +243,8 @@ describe('the own clock', () => {
         inflightBytes: 0,
       };
     };
-    const peers = role === 'leader' ? [peer(P2, p2.match, p2.active), peer(P3, 50, true)] : [];
+    const { votes = true, damaged = false } = p2;
+    const peers = role === 'leader' ? [{ ...peer(P2, p2.match, p2.active), votes, damaged }, peer(P3, 50, true)] : [];
     return judgeClock(logTime, now, { role, commitIndex: 50, peers });
   }
 
@@ -251,6 +255,8 @@ describe('the own clock', () => {
   test('raises an alarm where nobody could take over, and on a follower', () => {
     expect(judge('leader', { match: 49, active: true })).toEqual({ type: 'alarm', offsetMs: 4_000_000 });
     expect(judge('leader', { match: 50, active: false })).toEqual({ type: 'alarm', offsetMs: 4_000_000 });
+    expect(judge('leader', { match: 50, active: true, votes: false })).toMatchObject({ type: 'alarm' });
+    expect(judge('leader', { match: 50, active: true, damaged: true })).toMatchObject({ type: 'alarm' });
     expect(judge('follower', { match: 50, active: true })).toEqual({ type: 'alarm', offsetMs: 4_000_000 });
   });
 
