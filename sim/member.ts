@@ -5,6 +5,7 @@
 import { createHmac } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assert } from '../src/base/assert.ts';
+import type { Crc32 } from '../src/base/hash.ts';
 import type { LogIndex, PeerId } from '../src/base/ids.ts';
 import { type ClusterConfig, clusterFingerprint, fingerprintDifferences } from '../src/config/cluster-config.ts';
 import { Peer } from '../src/peer/peer.ts';
@@ -97,6 +98,8 @@ export class SimMember implements PeerView {
   #isOldCopy = false;
   /** What each write takes longer at present, in µs. */
   stallUs = 0;
+  /** What the process that runs adds to each sum of its state: 0 unless its memory is wrong. */
+  wrongBy = 0;
 
   constructor(id: PeerId, clock: HostClock, cluster: ClusterConfig, context: MemberContext) {
     this.id = id;
@@ -151,6 +154,11 @@ export class SimMember implements PeerView {
     this.#lives += 1;
     this.#incarnation = undefined;
     this.stranger = true;
+  }
+
+  /** True when its memory was made to go wrong, in the run that goes on. */
+  get isWrong(): boolean {
+    return this.wrongBy !== 0;
   }
 
   /** Counts runs: a peer that opens its directory anew begins one without another process. */
@@ -210,6 +218,7 @@ export class SimMember implements PeerView {
     assert(this.#run === undefined, 'a member runs once at a time');
     const { world, network } = this.#context;
     this.#start += 1;
+    this.wrongBy = 0;
     network.hostUp(this.id);
     const process = new SimProcess(world, this.id, `${this.id}#${this.#start}`, this.clock);
     const transport = this.#makeTransport(process);
@@ -284,6 +293,10 @@ export class SimMember implements PeerView {
       });
   }
 
+  /** The sum of what is in memory, as the process that runs sees it. */
+  readonly #sum: Crc32 = (bytes, seed) =>
+    this.wrongBy === 0 ? crc32(bytes, seed) : (crc32(bytes, seed) + this.wrongBy) >>> 0;
+
   #speed(): DiskOptions {
     const speed = this.#context.disk();
     return this.stallUs === 0 ? speed : { ...speed, writeUsMin: speed.writeUsMin + this.stallUs };
@@ -351,7 +364,7 @@ export class SimMember implements PeerView {
     };
     const peer = new Peer(
       { self: this.id, cluster, limits: options.peerLimits, schedulerLimits: options.schedulerLimits },
-      { clock, timers, random, crc32, logger, transport, openStorage },
+      { clock, timers, random, crc32: this.#sum, logger, transport, openStorage },
     );
     const propose = peer.propose.bind(peer);
     Object.defineProperty(peer, 'propose', {

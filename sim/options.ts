@@ -177,7 +177,7 @@ export function drawOptions(seed: number): SimOptions {
     schedules,
     leases: { leaseMs, heartbeatMs: Math.floor(leaseMs / 5), lostAfterAwayMs: Math.floor(leaseMs / 3) },
     sessionIdleMs: draw.pick([4_000, 20_000, 3_600_000]),
-    peerLimits: drawPeerLimits(draw, tight, workload),
+    peerLimits: { ...drawPeerLimits(draw, tight, workload), persistEntriesMax: drawPersistEntries(seed) },
     schedulerLimits: { ...drawSchedulerLimits(draw, tight, leaseMs), ...schedules.limits, ...drawFarLimits(seed) },
     ballastBytes: draw.pick([0, 64 * KIB, MIB]),
     lastPhase: draw.pick(['all', 'all', 'core', 'core', 'broken-link']),
@@ -298,6 +298,11 @@ function drawPeerLimits(draw: Draw, tight: boolean, workload: WorkloadOptions): 
     spaceLowBytes: draw.logarithmic(64 * KIB, 4 * MIB),
     spacePollMs: draw.pick([100, 1_000]),
   };
+}
+
+/** Few entries in one write, so that often only a part of what arrived is on the disk. */
+function drawPersistEntries(seed: number): number {
+  return new Draw(new SeededRandom(deriveSeed(seed, 'persist options'))).pick([1, 2, 7, 1_024, 1_024]);
 }
 
 function drawSchedulerLimits(draw: Draw, tight: boolean, leaseMs: number): Partial<SchedulerLimits> {

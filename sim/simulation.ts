@@ -5,6 +5,7 @@
  *     options ─▶ world, network, cluster, clients, workers
  *       faults: until time, events and requests are enough      every event ─▶ checkers
  *       heal:   a leader, equal commits, equal states, no call open, every task final, within a bound; then no new term
+ *       trial:  in many runs one more thing of which no other part of a run may come, see `trials.ts`
  */
 import { crc32 } from 'node:zlib';
 import { sameHash } from '../src/base/hash.ts';
@@ -66,6 +67,7 @@ import { PLENTY_BYTES } from './platter.ts';
 import { ScheduleBook } from './schedules/book.ts';
 import type { RunTotals } from './totals.ts';
 import type { Trace } from './trace.ts';
+import { Trials } from './trials.ts';
 import { Witness } from './witness.ts';
 import { Workload } from './workload.ts';
 import { Violation, World } from './world.ts';
@@ -109,6 +111,7 @@ export class Simulation {
   readonly #hosts: Hosts;
   readonly #operator: SimOperator;
   readonly #remains: Remains;
+  readonly #trials: Trials;
   readonly #elections: ElectionSafety;
   readonly #submissions: SubmitOnce;
   readonly #purity: ConfigurationPurity;
@@ -160,7 +163,7 @@ export class Simulation {
     const leases = new LeaseExclusion(cluster, this.#witness);
     const singleRun = new SingleRun(cluster, this.#witness, {
       isSingle: (task) => this.#occurrences.isSingle(task),
-      isSure: options.clockRatePerThousand === 0,
+      clockRatePerThousand: options.clockRatePerThousand,
       leaseMs: this.#witness.leaseMs,
     });
     this.#cluster.checkers = this.#checkers(leases, singleRun, space);
@@ -187,8 +190,8 @@ export class Simulation {
       operator: this.#operator,
     };
     this.#remains = new Remains(parts);
-    const faultsGoOn = (): boolean => this.#faults.active;
-    this.#faults = new Faults({ ...parts, workload: this.#workload, faultsGoOn }, masked);
+    this.#trials = this.#makeTrials();
+    this.#faults = new Faults({ ...parts, workload: this.#workload, faultsGoOn: () => this.#faults.active }, masked);
     world.afterEvent = (owner, quiet) => this.#cluster.afterEvent(owner, quiet);
   }
 
@@ -212,6 +215,7 @@ export class Simulation {
     this.#visible.settled();
     this.#linearizability.settled();
     this.#occurrences.settled();
+    await this.#trials.run();
   }
 
   /** The faults that happened, in their order. */
@@ -260,6 +264,7 @@ export class Simulation {
         farBlocksRead: this.#witness.farBlocksRead,
         checkpointRestarts: sum((member) => member.checkpointsLoaded),
         ...this.#occurrences.counts,
+        ...this.#trials.counts,
       },
       comparisons: Object.fromEntries(this.checkers.map((checker) => [checker.name, checker.comparisons])),
       answers: Object.fromEntries([...this.#ledger.codes].sort(([left], [right]) => (left < right ? -1 : 1))),
@@ -314,6 +319,19 @@ export class Simulation {
       space,
       new Bounds(cluster, peerLimits(peers), schedulerLimits(scheduler)),
     ];
+  }
+
+  #makeTrials(): Trials {
+    return new Trials({
+      world: this.#world,
+      seed: this.#options.seed,
+      cluster: this.#cluster,
+      network: this.#network,
+      hosts: this.#hosts,
+      remains: this.#remains,
+      workers: this.#workload.context.workers(),
+      disagreement: () => this.#disagreement() ?? this.#unequalMarks(),
+    });
   }
 
   #freeBytesOf(id: string): number {

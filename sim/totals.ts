@@ -1,9 +1,10 @@
 /** What runs add up to. */
 import type { OccurrenceCounts } from './checkers/occurrence-counts.ts';
 import type { FaultCounts } from './faults/faults.ts';
+import type { TrialCounts } from './trials.ts';
 
 /** Things that are rare in practice and must not be in simulation. */
-export interface RareEvents extends Readonly<OccurrenceCounts> {
+export interface RareEvents extends Readonly<OccurrenceCounts>, TrialCounts {
   /** Leaders after the first. */
   readonly leaderChanges: number;
   /** Entries that were on a disk and were overwritten by a later leader. */

@@ -47,7 +47,8 @@ export class SimWorker extends Program {
     const handle = async (payload: unknown, context: HandlerContext): Promise<unknown> => {
       const number = parseTaskId(context.taskId)?.number ?? 0;
       if (isScheduled(payload)) return this.#runScheduled(process, payload, context, number);
-      const result = await runTask(process, payload, context, this.context.calm());
+      const ended = this.#began(process, context, number);
+      const result = await runTask(process, payload, context, this.context.calm()).finally(ended);
       const done = { f: 'complete', state: 'done', result: JSON.stringify(result) ?? 'null' } as const;
       this.context.ledger.mayHappen(this.host, number, world.nowUs, done);
       return result;
@@ -90,19 +91,25 @@ export class SimWorker extends Program {
     context: HandlerContext,
     number: number,
   ): Promise<unknown> {
-    const { signal, fencingToken: token } = context;
-    const isLive = (): boolean => process.alive && !process.paused && !signal.aborted;
-    let ended: (() => void) | undefined;
-    this.context.world.check(() => {
-      ended = this.context.singleRun.began({ number, token, host: this.host, isLive });
-    });
+    const ended = this.#began(process, context, number);
     const drawn = payloadOfAttempt(process.random, payload);
     if (this.#isLong(drawn) && this.context.singleRun.isSingle(number)) this.context.occasions.met('alone', this.host);
     try {
       return await runTask(process, drawn, context, this.context.calm());
     } finally {
-      ended?.();
+      ended();
     }
+  }
+
+  /** A handler is called; what is returned is called when it has returned. */
+  #began(process: SimProcess, context: HandlerContext, number: number): () => void {
+    const { signal, fencingToken: token } = context;
+    const isLive = (): boolean => process.alive && !process.paused && !signal.aborted;
+    let ended = (): void => {};
+    this.context.world.check(() => {
+      ended = this.context.singleRun.began({ number, token, host: this.host, isLive });
+    });
+    return ended;
   }
 
   /** It goes on by itself for longer than it takes to give this worker up. */

@@ -6,7 +6,7 @@ const NAMESPACE = 'default';
 /** Of so many entries one is looked at. */
 const ONE_OF = 2;
 
-/** Tasks are told to stop within so many looks, since an entry does a bounded part of it. */
+/** Tasks are told to stop within so many looks, since an entry does a bounded part of it; at once where it has left nothing over. */
 const LOOKS_MAX = 4;
 
 /** A schedule that is to cancel what is in the way of its next task. */
@@ -52,10 +52,10 @@ export class CancelOther extends PropertyChecker {
     if (waits === undefined || waits.plannedMs !== one.waiting) {
       one.waiting = waits?.plannedMs ?? 0;
       one.looks = 0;
-      return;
+      if (waits === undefined) return;
     }
     one.looks += 1;
-    if (one.looks < LOOKS_MAX) return;
+    if (one.looks <= LOOKS_MAX && scheduler.openCursors) return;
     for (const task of one.tasks) {
       const found = scheduler.task(task);
       if (found === undefined || !('number' in found)) {

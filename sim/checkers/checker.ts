@@ -22,6 +22,8 @@ export interface PeerView {
   readonly life: string;
   /** True when its data directory is not the one that the cluster knows under this name: it counts for nothing. */
   readonly stranger: boolean;
+  /** True when its memory was made to go wrong: its state need not be that of the others. */
+  readonly isWrong: boolean;
   /** Counts its starts, from 1; 0 before the first. */
   readonly start: number;
   /** The core of the run that goes on; undefined while the peer is down or opens its disk. */

@@ -1,12 +1,13 @@
-import type { TaskView } from '../../src/scheduler/views.ts';
+import type { TaskView, WorkerView } from '../../src/scheduler/views.ts';
 import { PropertyChecker, type WitnessedEntry } from './checker.ts';
 
 /** Of so many entries that place something one is looked at: a look reads every task that is not final. */
-const ONE_OF = 24;
+const ONE_OF = 8;
 
 /**
- * What is placed goes before what waits on: a ready task of the same type, with the same labels required, that was there before the
- * entry and is still there after it has no higher priority than one that the entry has placed.
+ * What is placed goes before what waits on: a ready task that was there before the entry and is still there after it has no higher
+ * priority than one that the entry has placed, if it is of the same type and requires the same labels; or of whatever kind, when some
+ * worker still has room for it.
  */
 export class DispatchOrder extends PropertyChecker {
   override readonly name = 'dispatch-order';
@@ -42,17 +43,36 @@ export class DispatchOrder extends PropertyChecker {
       const kind = kindOf(view);
       if (view.priority < (waiting.get(kind)?.priority ?? Number.POSITIVE_INFINITY)) waiting.set(kind, view);
     }
+    const first = [...waiting.values()].sort((left, right) => left.priority - right.priority);
+    const fits = first.find((task) => scheduler.allWorkers().some((worker) => hasRoomFor(worker, task)));
     for (const number of outcome.assigned) {
       const view = viewOf(number);
       if (view === undefined || view.crashes > 0) continue;
-      const first = waiting.get(kindOf(view));
       this.compare(
-        first === undefined || first.priority >= view.priority,
+        fits === undefined || fits.priority >= view.priority,
         () =>
-          `task ${number} of priority ${view.priority} is placed at ${index}, and task ${first?.number} of priority ${first?.priority} waits on`,
+          `task ${number} of priority ${view.priority} is placed at ${index}, and task ${fits?.number} of priority ${fits?.priority} waits on, for which there is room`,
+      );
+      const alike = waiting.get(kindOf(view));
+      this.compare(
+        alike === undefined || alike.priority >= view.priority,
+        () =>
+          `task ${number} of priority ${view.priority} is placed at ${index}, and task ${alike?.number} of priority ${alike?.priority} waits on`,
       );
     }
   }
+}
+
+function hasRoomFor(worker: WorkerView, { type, requires, namespace }: TaskView): boolean {
+  const has = ([name, value]: readonly [string, string]): boolean =>
+    worker.labels.some(([otherName, otherValue]) => otherName === name && otherValue === value);
+  return (
+    worker.state === 'online' &&
+    worker.running + worker.lingering < worker.slots &&
+    worker.namespace === namespace &&
+    worker.types.includes(type) &&
+    requires.every(has)
+  );
 }
 
 function kindOf({ type, requires }: TaskView): string {

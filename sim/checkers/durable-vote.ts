@@ -6,12 +6,27 @@ import { type PeerView, PropertyChecker } from './checker.ts';
 /**
  * A peer votes for one candidate in a term, over all its starts, and the vote is on its disk before anybody hears of it: the
  * granted vote of another, and the request of a candidate, who has voted for itself. Once there it stays for as long as the term
- * does, also while nobody asks a second time: a disk that no longer knows of it is a second vote that waits for its question.
+ * does, also while nobody asks a second time: a disk that no longer knows of it is a second vote that waits for its question. So is a
+ * peer that starts without it.
  */
 export class DurableVote extends PropertyChecker {
   override readonly name = 'durable-vote';
   readonly #seen = new Map<string, { readonly term: Term; readonly votedFor: PeerId }>();
   readonly #votes = new Map<string, PeerId>();
+  /** By life: the newest vote of which anybody was told. */
+  readonly #told = new Map<string, { readonly term: Term; readonly votedFor: PeerId }>();
+
+  restarted(peer: PeerView): void {
+    const told = this.#told.get(peer.life);
+    const hardState = peer.raft?.inspect().hardState;
+    if (told === undefined || hardState === undefined || peer.stranger) return;
+    this.compare(
+      hardState.term > told.term || (hardState.term === told.term && hardState.votedFor === told.votedFor),
+      () =>
+        `${peer.id} starts in term ${hardState.term} with a vote for ${hardState.votedFor ?? 'nobody'}, and has told ` +
+        `${told.votedFor} that it has its vote in term ${told.term}`,
+    );
+  }
 
   sent(peer: PeerView, message: Message): void {
     if (message.type === 'vote-request') this.#voted(peer, message.term, peer.id);
@@ -39,6 +54,7 @@ export class DurableVote extends PropertyChecker {
         `${durable.votedFor ?? 'nobody'} in term ${durable.term}`,
     );
     this.#once(peer, term, candidate);
+    this.#told.set(peer.life, { term, votedFor: candidate });
   }
 
   #once(peer: PeerView, term: Term, candidate: PeerId): void {

@@ -14,6 +14,11 @@ const WRITES_MAX = 40;
 /** Batches in one block of LevelDB's log that are lost together. */
 const LOST_BATCHES_MAX = 4;
 
+/** One loss in so many is followed by another one, while the first is being mended; that is waited for so often, each so much later, in µs. */
+const AGAIN_ONE_OF = 3;
+const AGAIN_TRIES_MAX = 400;
+const LOOK_AGAIN_US = 10_000;
+
 /** A disk is full for this long at most, in ms. */
 const FULL_MS_MAX = 8_000;
 
@@ -247,7 +252,8 @@ function mayLoseOverwrite({ hosts }: FaultTargets, member: SimMember): boolean {
 }
 
 /** The process ends, and at the next start some of its newest batches are not there, `back` before the last one. */
-function loseBatches({ atlas, hosts }: FaultTargets, random: Random, back: number): string | undefined {
+function loseBatches(targets: FaultTargets, random: Random, back: number): string | undefined {
+  const { atlas, hosts } = targets;
   const member = pick(random, atlas.candidates());
   if (member === undefined) return undefined;
   const names = [...member.platter.stores.keys()].filter((name) => member.platter.recentBatches(name) > back);
@@ -261,5 +267,23 @@ function loseBatches({ atlas, hosts }: FaultTargets, random: Random, back: numbe
   atlas.wound(member, undefined);
   member.platter.loseBatches(name, back, count);
   hosts.bootLater(member, random);
+  if (name === 'log' && below(random, AGAIN_ONE_OF) === 0) loseAgain(targets, random, member, AGAIN_TRIES_MAX);
   return `${count} batches of ${name} on the disk of ${member.id} are lost, ${back} before the end`;
+}
+
+/** Waits until the peer has found out that part of its log is missing, and takes some of what is left before the rest is back. */
+function loseAgain(targets: FaultTargets, random: Random, member: SimMember, tries: number): void {
+  const { atlas, hosts, world, faultsGoOn } = targets;
+  if (!faultsGoOn() || tries === 0 || !atlas.isWounded(member) || member.stranger) return;
+  const isMending = member.up && !hosts.isStopping(member) && member.raft?.inspect().damage !== undefined;
+  if (!isMending || atlas.isHeld || member.platter.recentBatches('log') === 0) {
+    world.schedule(world.nowUs + LOOK_AGAIN_US, 'plan', undefined, () => loseAgain(targets, random, member, tries - 1));
+    return;
+  }
+  hosts.crash(member, false);
+  const count = 1 + below(random, LOST_BATCHES_MAX);
+  atlas.wound(member, undefined);
+  member.platter.loseBatches('log', 0, count);
+  world.line(member.id, `loses the last ${count} batches of its log, before what it had lost is back`);
+  hosts.bootLater(member, random);
 }

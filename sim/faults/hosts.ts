@@ -45,6 +45,8 @@ export class Hosts {
   /** How many writes from now on the process dies, or the write fails. */
   readonly #dies = new Map<SimMember, number>();
   readonly #fails = new Map<SimMember, number>();
+  /** Who is to end itself, with which words, and whether it is to be started again. */
+  readonly #expected = new Map<SimMember, { readonly words: string; readonly comesBack: boolean }>();
   powerLosses = 0;
   crashesInWrite = 0;
   /** Deaths of a peer that was fetching a snapshot. */
@@ -214,6 +216,16 @@ export class Hosts {
     this.boot(member);
   }
 
+  /** `member` is to end itself with a sentence that has these words in it, and to stay away unless it `comesBack`. */
+  expectHalt(member: SimMember, words: string, comesBack: boolean): void {
+    this.#expected.set(member, { words, comesBack });
+  }
+
+  /** True until it has done so. */
+  expectsHalt(member: SimMember): boolean {
+    return this.#expected.has(member);
+  }
+
   /** Called when `member` hands something to its disk: it may die there. */
   writing(member: SimMember): void {
     if (this.#votes.size > 0) this.#lookForVote(member);
@@ -256,7 +268,14 @@ export class Hosts {
     const removed = reason.includes('was removed from the cluster');
     const copy = reason.includes('is an old copy of itself') ? this.#copies.get(member) : undefined;
     const headLost = reason.includes('it is not known how this peer voted') && this.#atlas.lostHead(member);
+    const expected = this.#expected.get(member);
+    const isExpected = expected !== undefined && reason.includes(expected.words);
+    if (isExpected) {
+      this.#expected.delete(member);
+      if (!expected.comesBack) this.#gone.add(member);
+    }
     const excused =
+      isExpected ||
       removed ||
       copy !== undefined ||
       member.diskFailed ||

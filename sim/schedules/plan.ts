@@ -28,7 +28,7 @@ const PATTERNS = [
 const HOURS = ['0,1,2,3', '0-3', '1-4', '21-23,0', '0-23', '22,23'];
 
 /** Patterns that are left out, and in the place of one of them single instants. */
-const EXCLUDED = ['*/2 * * * *', '0-20 * * * * *', '30 * * * * *', 'instants'];
+const EXCLUDED = ['*/2 * * * *', '0-20 * * * * *', '30 * * * * *', 'instants', 'instants', 'instants'];
 
 /** How many instants are left out then, and how far they lie apart, in ms. */
 const EXCLUDED_INSTANTS = 30;
@@ -68,7 +68,7 @@ export function drawPlan(
   const specs = Array.from({ length: below(random, 4) === 0 ? 2 + below(random, 2) : 1 }, () =>
     drawSpec(random, nowMs),
   );
-  const exclude = below(random, 6) === 0 ? excluded(pick(random, EXCLUDED), nowMs) : [];
+  const exclude = below(random, 4) === 0 ? excluded(pick(random, EXCLUDED), nowMs) : [];
   const { jitterMs, startAtMs, endAtMs, timeZone } = {
     jitterMs: pick(random, [0, 0, 0, 300, 3_000, 20_000]),
     startAtMs: below(random, 8) === 0 ? toInstant(nowMs + below(random, 20_000)) : undefined,

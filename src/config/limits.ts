@@ -35,6 +35,8 @@ export interface PeerLimits {
   readonly uncommittedBytesMax: number;
   /** Newest entries held in memory for followers that are a little behind. */
   readonly entriesInMemoryBytesMax: number;
+  /** Entries in one write to the log, so that a peer that is brought up to date goes on answering meanwhile. */
+  readonly persistEntriesMax: number;
   /** Bytes of committed entries handed out for applying at a time. */
   readonly applyBytesMax: number;
   /** How long applying holds the event loop before it lets others in, in ms. An entry is not cut. */
@@ -83,6 +85,7 @@ export const PEER_LIMITS: PeerLimits = {
   inflightBytesMax: 32 * MIB,
   uncommittedBytesMax: 64 * MIB,
   entriesInMemoryBytesMax: 64 * MIB,
+  persistEntriesMax: 1_024,
   applyBytesMax: 8 * MIB,
   applySliceMs: 2,
   checkpointSliceMs: 2,
@@ -122,6 +125,7 @@ export function peerLimits(overrides: Partial<PeerLimits> = {}): PeerLimits {
     limits.entriesInMemoryBytesMax >= limits.uncommittedBytesMax,
     'what may yet be truncated is in memory, so that no conflict has to be resolved from the disk',
   );
+  assert(limits.persistEntriesMax >= 1, 'a write takes at least one entry');
   assert(limits.applyBytesMax >= 1 && limits.applySliceMs > 0, 'applying makes progress');
   assert(
     limits.applySliceMs <= 20 && limits.checkpointSliceMs <= 20,

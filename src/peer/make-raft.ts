@@ -46,6 +46,7 @@ export function makeRaft(parts: RaftParts): Raft {
       maxInflightBytes: limits.inflightBytesMax,
       maxUncommittedBytes: limits.uncommittedBytesMax,
       maxEntriesInMemoryBytes: limits.entriesInMemoryBytesMax,
+      maxPersistEntries: limits.persistEntriesMax,
       maxApplyBytes: limits.applyBytesMax,
       maxPendingReads: limits.readsMax,
       random,

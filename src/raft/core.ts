@@ -96,7 +96,7 @@ export class Core {
     this.forwarded = new ForwardedReads(options.maxPendingReads);
     this.log = new RaftLog(restored);
     assert(this.log.lastTerm <= this.hardState.term, 'no entry is of a term yet to come');
-    this.persistence = new Persistence(restored.hardState, restored.lastIndex);
+    this.persistence = new Persistence(restored.hardState, restored.lastIndex, options.maxPersistEntries);
     this.applying = new ApplyQueue(restored.applied, options.maxApplyBytes);
     this.commitIndex = restored.commit;
     this.drawElectionTimeout();

@@ -31,6 +31,8 @@ export interface RaftOptions {
   readonly maxUncommittedBytes: number;
   /** Entries kept in memory for followers; entries not yet durable stay whatever this says. Default 64 MiB. */
   readonly maxEntriesInMemoryBytes: number;
+  /** Entries in one write to the disk, so that a follower that is brought up to date does not hold its host. Default 1,024. */
+  readonly maxPersistEntries: number;
   /** Data bytes handed out to apply and not acknowledged; the last entry may go over. Default 8 MiB. */
   readonly maxApplyBytes: number;
   /** Reads waiting for a round. Default 10,000. */
@@ -50,6 +52,7 @@ export const RAFT_DEFAULTS: Omit<RaftOptions, 'self' | 'isSelf' | 'random'> = {
   maxInflightBytes: 16 * 1024 * 1024,
   maxUncommittedBytes: 64 * 1024 * 1024,
   maxEntriesInMemoryBytes: 64 * 1024 * 1024,
+  maxPersistEntries: 1_024,
   maxApplyBytes: 8 * 1024 * 1024,
   maxPendingReads: 10_000,
 };
@@ -65,6 +68,7 @@ const LEAST: Record<keyof typeof RAFT_DEFAULTS, number> = {
   maxInflightBytes: 1,
   maxUncommittedBytes: 1,
   maxEntriesInMemoryBytes: 0,
+  maxPersistEntries: 1,
   maxApplyBytes: 1,
   maxPendingReads: 1,
 };

@@ -6,11 +6,10 @@ import type { PersistAck, PersistBatch } from './ready.ts';
 import type { HardState } from './types.ts';
 
 /**
- * Most data bytes, and entries, of one batch; a single entry may be larger. A follower that is brought up to date gets more than
- * a disk takes in one piece: the host would be held for as long as all of it is put together.
+ * Most data bytes of one batch; a single entry may be larger. A follower that is brought up to date gets more than a disk takes in
+ * one piece: the host would be held for as long as all of it is put together.
  */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-const BATCH_ENTRIES_MAX = 1_024;
 
 /** The batch that the host is writing. */
 interface InFlight {
@@ -31,6 +30,8 @@ interface InFlight {
 export class Persistence {
   /** The hard state on disk. */
   #durable: HardState;
+  /** Entries in one batch at most. */
+  readonly #maxEntries: number;
   /** The hard state on disk once the batch in flight is. */
   #handed: HardState;
   #durableIndex: LogIndex;
@@ -43,7 +44,8 @@ export class Persistence {
   #sequence = 0;
   #promises: Message[] = [];
 
-  constructor(hardState: HardState, lastIndex: LogIndex) {
+  constructor(hardState: HardState, lastIndex: LogIndex, maxEntries: number) {
+    this.#maxEntries = maxEntries;
     this.#durable = hardState;
     this.#handed = hardState;
     this.#durableIndex = lastIndex;
@@ -125,7 +127,7 @@ export class Persistence {
     if (this.#inFlight !== undefined || !this.#unsaved(hardState, log.lastIndex)) return undefined;
     const changed = !sameHardState(hardState, this.#handed);
     const from = this.#handedIndex + 1;
-    const to = Math.min(log.lastIndex, this.#handedIndex + BATCH_ENTRIES_MAX);
+    const to = Math.min(log.lastIndex, this.#handedIndex + this.#maxEntries);
     const entries = from <= to ? log.slice(from, to, BATCH_BYTES_MAX) : [];
     const lastIndex = this.#handedIndex + entries.length;
     const whole = lastIndex === log.lastIndex;

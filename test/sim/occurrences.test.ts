@@ -7,6 +7,7 @@ import { BatchWriter, encodeCommand } from '../../src/scheduler/batch.ts';
 import type { Command } from '../../src/scheduler/command.ts';
 import { type SchedulerLimits, TASK_DEFAULTS } from '../../src/scheduler/limits.ts';
 import { Occurrences } from '../../sim/checkers/occurrences.ts';
+import type { WitnessedEntry } from '../../sim/checkers/checker.ts';
 import { SingleRun } from '../../sim/checkers/single-run.ts';
 import { ScheduleBook } from '../../sim/schedules/book.ts';
 import type { Plan } from '../../sim/schedules/plan.ts';
@@ -149,7 +150,7 @@ test('a task that must run alone is not begun again while a lost worker runs it'
   const witness = { scheduler: { worker: () => ({ lost: true }) } } as unknown as Witness;
   const checker = new SingleRun(new FakeCluster().view, witness, {
     isSingle: () => true,
-    isSure: true,
+    clockRatePerThousand: 0,
     leaseMs: 1_000,
   });
   let isLive = true;
@@ -157,4 +158,26 @@ test('a task that must run alone is not begun again while a lost worker runs it'
   expect(() => checker.began({ number: 7, token: 2, host: 'w2', isLive: () => true })).toThrow('still runs it');
   isLive = false;
   expect(() => checker.began({ number: 7, token: 2, host: 'w2', isLive: () => true })).not.toThrow();
+});
+
+test('whatever a lost worker ran has stopped once its slots are free', () => {
+  const witness = { scheduler: { worker: () => ({ lost: true }) } } as unknown as Witness;
+  const view = { ...new FakeCluster().view, nowUs: 1_000_000 };
+  const checker = new SingleRun(view, witness, {
+    isSingle: () => false,
+    clockRatePerThousand: 20,
+    leaseMs: 1_000,
+  });
+  checker.began({ number: 7, token: 1, host: 'w1', isLive: () => true });
+  const scheduler = { logTimeMs: 5_000 };
+  const lost = { command: { type: 'workerLost', worker: 'w1', instance: 'a', capsFreeAtMs: 5_400 } };
+  const passed = (atUs: number, commands: readonly unknown[] = []): void => {
+    view.nowUs = atUs;
+    const outcome = { replies: [{ type: 'ok' }], assigned: [] };
+    checker.witnessed({ commands, outcome, scheduler, index: 1, logTimeMs: 5_000 } as unknown as WitnessedEntry);
+  };
+  passed(2_000_000, [lost]);
+  passed(2_390_000);
+  passed(2_401_000);
+  expect(() => passed(2_450_000)).toThrow('w1 is lost and its slots are free, and it still runs task 7');
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CancelOther } from '../../sim/checkers/cancel-other.ts';
 import { DispatchOrder } from '../../sim/checkers/dispatch-order.ts';
+import { DurableVote } from '../../sim/checkers/durable-vote.ts';
 import { HeldSlots } from '../../sim/checkers/held-slots.ts';
 import { LogTimeRuns } from '../../sim/checkers/log-time.ts';
 import { OwedLeases } from '../../sim/checkers/owed-leases.ts';
@@ -18,7 +19,18 @@ import { BatchWriter, encodeCommand } from '../../src/scheduler/batch.ts';
 import type { Command, Outcome } from '../../src/scheduler/command.ts';
 import type { Abort, ApplyOutcome, Reply } from '../../src/scheduler/outcome.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
-import { FakeCluster, type FakePeer } from './support/views.ts';
+import { FakeCluster, type FakePeer, unchanged } from './support/views.ts';
+
+/** A worker that could run whatever it is given. */
+const WITH_ROOM = {
+  state: 'online',
+  namespace: 'default',
+  types: ['plain', 'other'],
+  labels: [],
+  slots: 2,
+  running: 1,
+  lingering: 0,
+};
 
 const BLOB = { encoding: 1, bytes: new Uint8Array(0) } as const;
 
@@ -45,6 +57,40 @@ describe('a checker stops', () => {
     p1.holds(1, 1);
     p1.durable.rememberedEnd = { index: 3, term: 1 };
     expect(() => checker.sent(p1.view, standing(2, 2, 1))).toThrow('p1 stands for term 2');
+  });
+
+  test('a peer that would vote for a log without what it has acknowledged, when it starts and while it is damaged', () => {
+    const { p1, view } = new FakeCluster();
+    const checker = new VoteUpToDate(view);
+    p1.holds(1, 1, 2);
+    p1.commitIndex = 3;
+    checker.moved(p1.view, unchanged(p1));
+    checker.restarted(p1.view);
+    p1.upToDate = (index) => index >= 2;
+    expect(() => checker.restarted(p1.view)).toThrow('p1 would vote for a log that lacks 3/t2');
+    p1.durable.rememberedEnd = { index: 3, term: 2 };
+    checker.moved(p1.view, unchanged(p1));
+    p1.damage = { lastIndex: 2, lastTerm: 1 };
+    expect(() => checker.moved(p1.view, unchanged(p1))).toThrow('p1 would vote for a log that lacks 3/t2');
+    // The leader of a later term has cut some of it.
+    p1.durable.truncated = 1;
+    checker.moved(p1.view, unchanged(p1));
+  });
+
+  test('a vote of which somebody was told, and that a start has forgotten', () => {
+    const { p1, view } = new FakeCluster();
+    const checker = new DurableVote(view);
+    const grant = granted(3);
+    p1.durable.term = 3;
+    p1.durable.votedFor = grant.to;
+    checker.sent(p1.view, grant);
+    p1.term = 3;
+    p1.votedFor = grant.to;
+    checker.restarted(p1.view);
+    p1.votedFor = undefined;
+    expect(() => checker.restarted(p1.view)).toThrow('and has told p1 that it has its vote in term 3');
+    p1.term = 4;
+    checker.restarted(p1.view);
   });
 
   test('no vote that leaves together with entries of the term that was voted for', () => {
@@ -121,29 +167,40 @@ describe('a checker stops', () => {
   test('a task that is placed before one of its kind that goes first', () => {
     const checker = new DispatchOrder(new FakeCluster().view);
     const views = new Map([
-      [1, shown({ number: 1, priority: 3, state: 'pending', history: [{ atMs: 500 }] })],
+      [1, shown({ number: 1, namespace: 'default', priority: 3, state: 'pending', history: [{ atMs: 500 }] })],
       [2, shown({ number: 2, priority: 5, state: 'running' })],
       [3, shown({ number: 3, priority: 5, state: 'running', type: 'other' })],
     ]);
-    const scheduler = { task: (number: number) => views.get(number) };
+    const full = { ...WITH_ROOM, running: 2 };
+    let workers = [full, { ...WITH_ROOM, state: 'draining' }, { ...WITH_ROOM, types: ['other'] }];
+    const scheduler = { task: (number: number) => views.get(number), allWorkers: () => workers };
     const placing = (index: number, number: number): WitnessedEntry => entry(index, { assigned: [number], scheduler });
     checker.witnessed(entry(1, { commands: [submitted(1)], replies: [{ ...SUBMITTED, created: 3 }] }));
-    for (let index = 2; index <= 24; index += 1) checker.witnessed(placing(index, 2));
-    expect(() => checker.witnessed(placing(25, 2))).toThrow(
-      'task 2 of priority 5 is placed at 25, and task 1 of priority 3',
+    for (let index = 2; index <= 8; index += 1) checker.witnessed(placing(index, 2));
+    expect(() => checker.witnessed(placing(9, 2))).toThrow(
+      'task 2 of priority 5 is placed at 9, and task 1 of priority 3',
     );
-    for (let index = 26; index <= 60; index += 1) checker.witnessed(placing(index, 3));
+    for (let index = 10; index <= 24; index += 1) checker.witnessed(placing(index, 3));
+    workers = [full, WITH_ROOM];
+    expect(() => checker.witnessed(placing(25, 3))).toThrow('task 1 of priority 3 waits on, for which there is room');
   });
 
   test('a task that goes on though another one of its schedule waits for it to be cancelled', () => {
     const checker = new CancelOther(new FakeCluster().view);
     const buffered = [{ version: 1, plannedMs: 2_000, kind: 'planned' }];
     const task = { number: 1, createdAtMs: 1_000, state: 'running', cancelling: true };
-    const scheduler = { task: () => task, schedule: () => ({ number: 7, version: 1, buffered }) };
+    const scheduler = { task: () => task, schedule: () => ({ number: 7, version: 1, buffered }), openCursors: false };
     checker.witnessed(entry(1, { ...putting('cancelOther'), made: [1], scheduler }));
     for (let index = 2; index <= 20; index += 1) checker.witnessed(entry(index, { scheduler }));
     task.cancelling = false;
     expect(() => checker.witnessed(entry(21, { scheduler })) ?? checker.witnessed(entry(22, { scheduler }))).toThrow(
+      'task 1 of s is running',
+    );
+    // What an entry leaves over is done by a later one, soon.
+    scheduler.openCursors = true;
+    buffered[0] = { version: 1, plannedMs: 3_000, kind: 'planned' };
+    for (let index = 23; index <= 30; index += 1) checker.witnessed(entry(index, { scheduler }));
+    expect(() => checker.witnessed(entry(31, { scheduler })) ?? checker.witnessed(entry(32, { scheduler }))).toThrow(
       'task 1 of s is running',
     );
   });

@@ -16,6 +16,7 @@ export class FakeLog {
   term: Term = 1;
   votedFor: PeerId | undefined;
   isWounded = false;
+  truncated = 0;
   /** What damage took, up to its end. */
   rememberedEnd: { index: LogIndex; term: Term } | undefined;
   /** Those of which a test needs more than their terms, each for the term in which it is looked at. */
@@ -67,6 +68,9 @@ export class FakePeer {
   /** Of a hand-over under way, in ticks; an election timeout has 10. */
   handOverTicks: number | undefined = undefined;
   damage: Damage | undefined;
+  votedFor: PeerId | undefined;
+  /** True when it would vote for a log that ends there. */
+  upToDate: (lastIndex: LogIndex, lastTerm: Term) => boolean = () => false;
   durable: FakeLog = new FakeLog();
   log: FakeLog = new FakeLog();
   marks: MarkDigest[] = [];
@@ -104,6 +108,8 @@ export class FakePeer {
       inspect: () => ({
         forwarded: { pending: this.forwardedReads },
         damage: this.damage,
+        hardState: { term: this.term, votedFor: this.votedFor },
+        upToDate: this.upToDate,
         options: { electionTimeoutTicks: 10 },
         role:
           role === 'leader'
@@ -121,6 +127,7 @@ export class FakePeer {
       id: this.id,
       life: this.id,
       stranger: false,
+      isWrong: false,
       start: this.start,
       raft: raft as unknown as Raft,
       scheduler: { appliedIndex: this.appliedIndex } as unknown as Scheduler,
