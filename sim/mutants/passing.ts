@@ -14,6 +14,7 @@ export const PASSING: ReadonlySet<string> = new Set([
   'vote-beside-entries-is-not-written',
   'vote-forgotten-by-an-installation',
   'log-cut-up-to-what-is-applied',
+  'request-lost-with-its-connection',
   // What a start finds.
   'vote-forgotten-at-restart',
   'own-vote-forgotten-at-restart',
@@ -21,7 +22,7 @@ export const PASSING: ReadonlySet<string> = new Set([
   'log-without-a-state-counts-as-committed',
   'only-the-newest-configuration-is-recovered',
   'learner-of-a-checkpoint-votes',
-  'state-from-before-a-failure-is-read',
+  'configuration-of-a-checkpoint-gets-its-index',
   'held-slot-in-memory-only',
   // What a checkpoint says of itself.
   'checkpoint-of-the-present-term',

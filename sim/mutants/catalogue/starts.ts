@@ -37,6 +37,15 @@ export const STARTED: readonly Mutant[] = [
     replace: `encodeMembers(cluster.members.map((member) => ({ ...member, votes: true }))) },`,
   },
   {
+    name: 'configuration-of-a-checkpoint-gets-its-index',
+    origin:
+      'databendlabs/openraft#1808: a configuration and the index that it has in a snapshot do not belong together',
+    wrong: 'After a start the configuration in a checkpoint counts as one that came with the last entry of that.',
+    file: START,
+    find: `        { index: cluster.index, data: encodeMembers(cluster.members) },`,
+    replace: `        { index: cluster.index === 0 ? 0 : applied, data: encodeMembers(cluster.members) },`,
+  },
+  {
     name: 'log-without-a-state-counts-as-committed',
     origin: 'Alagappan et al., FAST 2018; rabbitmq/ra#508: what is left after a loss is taken for what was agreed on',
     wrong: 'A peer that has lost its state takes all of its log for committed when it starts.',
