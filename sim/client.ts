@@ -276,10 +276,11 @@ export class SimClient extends Program {
   }
 
   #list(process: SimProcess, client: Client): void {
+    // A list may be made before what is heard while it is on its way.
+    const knewFinal = new Set(this.#final);
     this.#call(process, 'list', async () => {
       const page = await client.list({ limit: 1 + below(process.random, 50) });
-      for (const task of page.tasks)
-        this.context.visible.shown(numberOf(task.id), task.state, this.#final.has(task.id));
+      for (const task of page.tasks) this.context.visible.shown(numberOf(task.id), task.state, knewFinal.has(task.id));
     });
   }
 
