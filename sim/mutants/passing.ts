@@ -19,11 +19,11 @@ export const PASSING: ReadonlySet<string> = new Set([
   'vote-forgotten-at-restart',
   'own-vote-forgotten-at-restart',
   'everything-on-the-disk-counts-as-committed',
-  'log-without-a-state-counts-as-committed',
   'only-the-newest-configuration-is-recovered',
   'learner-of-a-checkpoint-votes',
   'configuration-of-a-checkpoint-gets-its-index',
   'held-slot-in-memory-only',
+  'far-task-that-came-back-in-memory-only',
   // What a checkpoint says of itself.
   'checkpoint-of-the-present-term',
   'checkpoint-of-the-term-of-the-logs-end',

@@ -46,14 +46,6 @@ export const STARTED: readonly Mutant[] = [
     replace: `        { index: cluster.index === 0 ? 0 : applied, data: encodeMembers(cluster.members) },`,
   },
   {
-    name: 'log-without-a-state-counts-as-committed',
-    origin: 'Alagappan et al., FAST 2018; rabbitmq/ra#508: what is left after a loss is taken for what was agreed on',
-    wrong: 'A peer that has lost its state takes all of its log for committed when it starts.',
-    file: START,
-    find: `      commit: applied,`,
-    replace: `      commit: storage.stateMissing ? recovered.lastIndex : applied,`,
-  },
-  {
     name: 'state-from-before-a-failure-is-read',
     origin:
       'hashicorp/consul#18636, hashicorp/nomad#15227: who reads goes on with a state that another one has replaced',
