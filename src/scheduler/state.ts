@@ -172,7 +172,7 @@ export class State {
     assert(queueName !== 0 && typeName !== 0, 'whoever makes a template has seen that there is room for its names');
     const queue = this.queues.find(namespace, queueName) ?? this.queues.add(namespace, queueName, read.queue);
     const { requires, retry, timeouts, retention } = read;
-    const traits = { namespace, queue: queue.slot, type: typeName, requires };
+    const { slot } = queue;
     // Field by field: made of other objects it would have a shape of its own each time.
     return {
       id,
@@ -193,8 +193,8 @@ export class State {
       doneMs: retention.doneMs,
       failedMs: retention.failedMs,
       keepPayload: retention.keepPayload,
-      group: this.line.acquire({ ...traits, suspect: false }, queue),
-      suspects: this.line.acquire({ ...traits, suspect: true }, queue),
+      group: this.line.acquire({ namespace, queue: slot, type: typeName, requires, suspect: false }, queue),
+      suspects: this.line.acquire({ namespace, queue: slot, type: typeName, requires, suspect: true }, queue),
       references: 0,
     };
   }

@@ -37,6 +37,9 @@ export interface HeadRecord {
   readonly entryTerm: Term;
 }
 
+/** What of it changes while the directory is in use. */
+type HeadChange = Partial<Omit<HeadRecord, 'cluster' | 'peerId' | 'incarnation'>>;
+
 /** An end of the log as votes compare it. */
 export interface LastEntry {
   readonly lastIndex: LogIndex;
@@ -118,6 +121,24 @@ export function encodeSlot(writer: ByteWriter, sequence: number, record: HeadRec
   assert(writer.length <= CRC_AT, 'two names of 200 bytes and the rest fit one sector');
   writer.raw(ZEROS.subarray(writer.length, CRC_AT));
   writer.u32(crc32(writer.view()));
+}
+
+/** Field by field, since HEAD is written with every batch: made of two objects, a record would have a shape of its own each time. */
+function changed(record: HeadRecord, change: HeadChange): HeadRecord {
+  return {
+    cluster: record.cluster,
+    peerId: record.peerId,
+    incarnation: record.incarnation,
+    hardState: change.hardState ?? record.hardState,
+    lastIndex: change.lastIndex ?? record.lastIndex,
+    lastTerm: change.lastTerm ?? record.lastTerm,
+    chain: change.chain ?? record.chain,
+    boot: change.boot ?? record.boot,
+    damage: 'damage' in change ? change.damage : record.damage,
+    stateDistrusted: change.stateDistrusted ?? record.stateDistrusted,
+    shared: 'shared' in change ? change.shared : record.shared,
+    entryTerm: change.entryTerm ?? record.entryTerm,
+  };
 }
 
 function flagsOf({ damage, stateDistrusted, shared }: HeadRecord): number {
@@ -221,10 +242,10 @@ export class Head {
   }
 
   /** Writes the next state, unsynced. Not while a sync is under way. @throws StorageError `STORAGE_FAILED` */
-  write(change: Partial<Omit<HeadRecord, 'cluster' | 'peerId' | 'incarnation'>>): void {
+  write(change: HeadChange): void {
     if (this.#latch.failure !== undefined) throw this.#latch.failure;
     assert(this.#syncing === undefined, 'a slot is not written while it is synced');
-    const record = { ...this.#record, ...change };
+    const record = changed(this.#record, change);
     assert(record.hardState.term >= this.#record.hardState.term, 'the term in HEAD never goes back');
     encodeSlot(this.#writer, this.#sequence + 1, record, this.#crc32);
     try {
