@@ -9,9 +9,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
+import { LiveCode } from './mutants/live-code.ts';
 import { huntMutants } from './mutants/mutants.ts';
 import { drawOptions } from './options.ts';
-import { type Answer, type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from './orders.ts';
+import { type Answer, type Change, type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from './orders.ts';
 import { replaySeed } from './replay/replay.ts';
 import { drawLength } from './run-length.ts';
 import { type Failure, type RunOptions, runSeed, type Verdict } from './run-seed.ts';
@@ -193,8 +194,12 @@ async function takeOrders(): Promise<void> {
   // A stack is taken for every error that is made, and nearly all of them are expected; a seed that fails is told once more with it.
   Error.stackTraceLimit = 0;
   refuseStrayRejections();
-  process.on('message', (order: Order) => {
-    void obey(order);
+  let code: LiveCode | undefined;
+  process.on('message', (order: Order | Change) => {
+    if ('source' in order) {
+      code ??= new LiveCode();
+      void code.replace(order.url, order.source).then((changed) => process.send?.(changed));
+    } else void obey(order);
   });
 }
 

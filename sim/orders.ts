@@ -10,6 +10,13 @@ export interface Order {
   readonly briefly?: boolean;
 }
 
+/** What a process that runs seeds is told between two of them: give a loaded module these functions. It answers whether it did. */
+export interface Change {
+  /** Of the module. */
+  readonly url: string;
+  readonly source: string;
+}
+
 /** What became of one seed, and what it cost. */
 export interface Answer extends Verdict {
   /** Events of all its runs: of the second one too. */

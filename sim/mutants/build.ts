@@ -8,9 +8,10 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { type Mutant, plant } from './mutant.ts';
 
 /** The compiled file lies in `dist/sim/mutants`; the source is what is copied. */
@@ -41,7 +42,7 @@ export class Workbench {
    * @param withTests The copy has the tests of the project, too.
    */
   static async make(withTests = false): Promise<Workbench> {
-    const bench = new Workbench(await mkdtemp(path.join(tmpdir(), 'taskraft-mutant-')));
+    const bench = new Workbench(await emptyFolder());
     try {
       for (const part of withTests ? FOR_TESTS : FOR_SEEDS) {
         const from = path.join(ROOT, part);
@@ -58,7 +59,7 @@ export class Workbench {
 
   /** Another one like this, while nothing is planted here. */
   async twin(): Promise<Workbench> {
-    const bench = new Workbench(await mkdtemp(path.join(tmpdir(), 'taskraft-mutant-')));
+    const bench = new Workbench(await emptyFolder());
     await cp(this.folder, bench.folder, { recursive: true, verbatimSymlinks: true });
     return bench;
   }
@@ -93,6 +94,20 @@ export class Workbench {
     const { code, said } = await run(this.folder, [tsc, ...BUILD, ...ONLY_CHANGES]);
     if (code !== 0) throw new Error(`${what} does not compile:\n${said}`);
   }
+}
+
+/** Under the name by which modules are known that are loaded from it. */
+async function emptyFolder(): Promise<string> {
+  return mkdtemp(path.join(await realpath(tmpdir()), 'taskraft-mutant-'));
+}
+
+/** What became of a file of the source. */
+export function compiled(
+  { folder }: Workbench,
+  file: string,
+): { readonly url: string; readonly read: () => Promise<string> } {
+  const at = path.join(folder, 'dist', file.replace(/\.ts$/, '.js'));
+  return { url: pathToFileURL(at).href, read: () => readFile(at, 'utf8') };
 }
 
 /** What a program said, on both channels, and how it ended; `undefined` for a signal. */

@@ -4,11 +4,11 @@
  *
  *     catalogue ─▶ plant ─▶ build ─▶ seeds 1, 2, 3 … until a property breaks, or there were events enough
  *
- * Some at a time, each process with a copy of its own in which one bug follows another.
+ * Some at a time, each with a copy of its own in which one bug follows another.
  */
 import { Workbench } from './build.ts';
 import { CATALOGUE } from './catalogue.ts';
-import { type Hunt, hunt, HUNT_EVENTS_MAX } from './hunt.ts';
+import { type Hunt, Hunter, HUNT_EVENTS_MAX } from './hunt.ts';
 import type { Mutant } from './mutant.ts';
 import { PASSING } from './passing.ts';
 import { findSurvivors } from './survivors.ts';
@@ -63,18 +63,24 @@ async function huntAll(mutants: readonly Mutant[], processes: number): Promise<H
   const isSlow = ({ name }: Mutant): boolean => SLOW.has(name);
   const waiting = [...mutants.filter(isSlow), ...mutants.filter((mutant) => !isSlow(mutant))];
   const runner = async (bench: Workbench): Promise<void> => {
-    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const result = await hunt(mutant, bench);
-      hunts.set(mutant.name, result);
-      console.error(`${hunts.size}/${mutants.length} ${describe(result)}`);
+    const hunter = new Hunter(bench, sound);
+    try {
+      for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+        const result = await hunter.hunt(mutant);
+        hunts.set(mutant.name, result);
+        console.error(`${hunts.size}/${mutants.length} ${describe(result)}`);
+      }
+    } finally {
+      await hunter.end();
     }
   };
-  const first = await Workbench.make();
-  const benches = [first];
+  const sound = await Workbench.make();
+  const benches: Workbench[] = [];
   try {
-    while (benches.length < Math.min(processes, mutants.length)) benches.push(await first.twin());
+    while (benches.length < Math.min(processes, mutants.length)) benches.push(await sound.twin());
     await together(benches.map(runner), () => waiting.splice(0));
   } finally {
+    await sound.remove();
     await Promise.all(benches.map((bench) => bench.remove()));
   }
   return mutants.map(({ name }) => hunts.get(name) as Hunt);
