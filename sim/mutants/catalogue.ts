@@ -5,6 +5,7 @@ import { ELECTIONS } from './catalogue/elections.ts';
 import { FAR } from './catalogue/far.ts';
 import { JOINED } from './catalogue/joints.ts';
 import { LATE } from './catalogue/late.ts';
+import { GUARDED } from './catalogue/guards.ts';
 import { LEASED } from './catalogue/leases.ts';
 import { MEMBERSHIP_CHANGES } from './catalogue/membership.ts';
 import { READS } from './catalogue/reads.ts';
@@ -26,6 +27,7 @@ export const CATALOGUE: readonly Mutant[] = [
   ...STATES,
   ...LATE,
   ...FAR,
+  ...GUARDED,
   ...LEASED,
   ...SCHEDULES,
   ...CLIENTS,

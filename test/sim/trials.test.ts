@@ -6,7 +6,7 @@ import { Persistence } from '../../src/raft/persistence.ts';
 import { Raft } from '../../src/raft/raft.ts';
 
 /** Seeds that draw each of them. */
-const SEEDS = { wrongState: 22, splitStates: 9, hungDisk: 23, lonelyLeader: 2 } as const;
+const SEEDS = { wrongState: 22, splitStates: 2, hungDisk: 9, lonelyLeader: 21 } as const;
 
 /** Almost nothing: what counts comes when everything is at rest. */
 const LENGTH = { simulatedMs: 1_500, events: 300, requests: 3 };
