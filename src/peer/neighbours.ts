@@ -224,8 +224,9 @@ export class Neighbours {
     if (this.#judged || nowMs - this.#leaderSeenMs < LEADERLESS_MS) return;
     const own: LogReport = { peer: self, ...this.#own() };
     if (!own.damaged && !own.stateMissing) return;
-    const reports = this.#desk.logReports(own, membership.configuration.voters, nowMs);
-    if (reports === undefined || someoneCanLead(reports)) return;
+    const { voters, learners } = membership.configuration;
+    const reports = this.#desk.logReports(own, voters, nowMs);
+    if (reports === undefined || someoneCanLead(reports, this.#desk.mayHaveState(learners, nowMs))) return;
     this.#judged = true;
     const broken = reports.filter((report) => report.damaged || report.stateMissing);
     this.#hooks.failed(noCopySentence(broken.map((report) => report.peer)));

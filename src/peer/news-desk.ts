@@ -83,4 +83,12 @@ export class NewsDesk {
     }
     return reports;
   }
+
+  /** False when every one of `learners` was heard lately and has no state. */
+  mayHaveState(learners: readonly PeerId[], nowMs: number): boolean {
+    return learners.some((peer) => {
+      const heard = this.#heard.get(peer);
+      return heard === undefined || nowMs - heard.atMs > NEWS_STALE_MS || !heard.news.stateMissing;
+    });
+  }
 }

@@ -23,10 +23,14 @@ export interface LogReport {
   readonly lastTerm: Term;
 }
 
-/** True when one of `reports`, which are those of all voters, could be elected by a majority of them. */
-export function someoneCanLead(reports: readonly LogReport[]): boolean {
+/**
+ * True when one of `reports`, which are those of all voters, could be elected by a majority of them.
+ *
+ * @param learnerHasState A learner may have a state to give: it leads nothing, but one that lost its own gets it from there.
+ */
+export function someoneCanLead(reports: readonly LogReport[], learnerHasState: boolean): boolean {
   const majority = (reports.length >> 1) + 1;
-  const someoneHasState = reports.some((report) => !report.stateMissing);
+  const someoneHasState = learnerHasState || reports.some((report) => !report.stateMissing);
   return reports.some((candidate) => {
     if (candidate.damaged || (candidate.stateMissing && !someoneHasState)) return false;
     const votes = reports.filter((voter) => voter.peer === candidate.peer || upToDate(candidate, voter));

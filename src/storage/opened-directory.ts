@@ -173,6 +173,8 @@ export class OpenedDirectory implements OpenedStorage {
     const what = `the Raft log ends with entry ${this.log.lastIndex} although this peer had acknowledged entries up to ${lost.lastIndex}`;
     const message = `${disk.location}: ${what}, as ${leader} says, which leads. They are fetched again.`;
     latch.end(new StorageError('LOG_TAIL_LOST', message));
+    // An append that was let in before may still have an older term, or a vote, to write to HEAD.
+    await this.log.settled();
     await head.ready();
     const { hardState, damage } = head.record;
     const knowsVote =

@@ -8,6 +8,7 @@ import { FEATURE_LEVEL, readFeature } from '../../src/peer/features.ts';
 import { decodeMemberInfo, encodeMemberInfo } from '../../src/peer/member-info.ts';
 import type { News } from '../../src/peer/news.ts';
 import { decodeNews, encodeNews } from '../../src/peer/news.ts';
+import { NEWS_STALE_MS, NewsDesk } from '../../src/peer/news-desk.ts';
 import { someoneCanLead } from '../../src/peer/no-copy.ts';
 import { REOPENS_MAX, ReopenBudget } from '../../src/peer/reopen-budget.ts';
 import { lacksSpace, SpaceWatch } from '../../src/peer/space-watch.ts';
@@ -165,13 +166,13 @@ describe('whether anybody can lead', () => {
   });
 
   test('someone whole that is up to date for a majority can', () => {
-    expect(someoneCanLead([report(P1, 10, true), report(P2, 10), report(P3, 10, true)])).toBe(true);
-    expect(someoneCanLead([report(P1, 10, true), report(P2, 9), report(P3, 5)])).toBe(true);
+    expect(someoneCanLead([report(P1, 10, true), report(P2, 10), report(P3, 10, true)], false)).toBe(true);
+    expect(someoneCanLead([report(P1, 10, true), report(P2, 9), report(P3, 5)], false)).toBe(true);
   });
 
   test('nobody can when all are damaged, or those that are whole lack what the others had acknowledged', () => {
-    expect(someoneCanLead([report(P1, 10, true), report(P2, 10, true), report(P3, 10, true)])).toBe(false);
-    expect(someoneCanLead([report(P1, 10, true), report(P2, 10, true), report(P3, 9)])).toBe(false);
+    expect(someoneCanLead([report(P1, 10, true), report(P2, 10, true), report(P3, 10, true)], false)).toBe(false);
+    expect(someoneCanLead([report(P1, 10, true), report(P2, 10, true), report(P3, 9)], false)).toBe(false);
   });
 });
 
@@ -186,13 +187,35 @@ describe('whether one that lost its state alone can lead', () => {
 
   // Its log may be the longest, as the leader before sends what its own disk has yet to write.
   test('it can once another one has given it a state, though nobody leads meanwhile', () => {
-    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true)])).toBe(true);
-    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true), report(P3, 69, false, true)])).toBe(true);
+    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true)], false)).toBe(true);
+    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true), report(P3, 69, false, true)], false)).toBe(
+      true,
+    );
+  });
+
+  test('it can also when a learner is the only one that may have a state', () => {
+    expect(someoneCanLead([report(P1, 68, true)], true)).toBe(true);
+    expect(someoneCanLead([report(P1, 68, true, true)], true), 'a learner has no vote for what the log lost').toBe(
+      false,
+    );
+    const desk = new NewsDesk(P1);
+    const say = (stateMissing: boolean, nowMs: number): void => {
+      const news = { featureLevel: 1, damaged: false, stateMissing, spaceLow: false, lastIndex: 68, lastTerm: 1 };
+      desk.heard(P2, { ...news, marks: [], joining: [] }, nowMs);
+    };
+    expect(desk.mayHaveState([], 0), 'there are no learners').toBe(false);
+    expect(desk.mayHaveState([P2], 0), 'it was not heard').toBe(true);
+    say(true, 0);
+    expect(desk.mayHaveState([P2], NEWS_STALE_MS)).toBe(false);
+    expect(desk.mayHaveState([P2, P3], NEWS_STALE_MS)).toBe(true);
+    expect(desk.mayHaveState([P2], NEWS_STALE_MS + 1), 'that was long ago').toBe(true);
+    say(false, NEWS_STALE_MS);
+    expect(desk.mayHaveState([P2], NEWS_STALE_MS)).toBe(true);
   });
 
   test('it cannot when no peer has a state, or when its log is damaged, too', () => {
-    expect(someoneCanLead([report(P1, 68, true), report(P2, 69, true)])).toBe(false);
-    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true, true)])).toBe(false);
+    expect(someoneCanLead([report(P1, 68, true), report(P2, 69, true)], false)).toBe(false);
+    expect(someoneCanLead([report(P1, 68, false), report(P2, 69, true, true)], false)).toBe(false);
   });
 });
 

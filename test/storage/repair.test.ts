@@ -325,6 +325,21 @@ describe('a loss that only a leader knows of', () => {
     expect((await openPlatter(platter, REPAIRABLE)).takeRecovered().hardState).toEqual(VOTE);
   });
 
+  test('waits for an append under way, whose term and vote come before it in HEAD', async () => {
+    const platter = await lived();
+    const storage = await openPlatter(platter, REPAIRABLE);
+    const append = storage.log.append({
+      hardState: { term: 3, votedFor: undefined },
+      truncateFrom: 5,
+      entries: [command(5, 3)],
+    });
+    await Promise.all([append, storage.noteLoss({ lastIndex: 9, lastTerm: 4 }, P3)]);
+    await storage.close();
+    const again = await openPlatter(platter, REPAIRABLE);
+    expect(await outcome(again)).toBe('log 1..5 [1@1 2@1 3@1 4@1 5@3], state at 3, votes by 9@4, refilled from 6');
+    expect(again.takeRecovered().hardState).toEqual({ term: 4, votedFor: P3 });
+  });
+
   test('that is further than another one counts beside it, and a nearer one does not', async () => {
     const platter = await lived();
     for (const lastIndex of [9, 7]) {
