@@ -35,9 +35,9 @@ export class SeedProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Runs one seed, a whole run. */
+  /** Runs one seed, as long as it draws. */
   run(seed: number): Promise<Outcome> {
-    const order: Order = { seeds: [seed], twice: false, briefly: true };
+    const order: Order = { seeds: [seed], twice: false, briefly: true, drawnLengths: true };
     const broke = (checker: string, message: string): Outcome => ({ events: 0, failure: { seed, checker, message } });
     return this.#ask(order, {
       answered: (said) => {
