@@ -127,10 +127,9 @@ export class Trials {
   async #splitStates(voters: readonly SimMember[]): Promise<void> {
     const { world, cluster, hosts } = this.#parts;
     world.line('world', 'the memory of all peers but one goes wrong');
-    for (const [place, member] of shuffled(this.#random, voters).entries()) {
-      member.wrongBy = place * WRONG_BY;
-      hosts.expectHalt(member, STATES_DIFFER, false);
-    }
+    for (const [place, member] of shuffled(this.#random, voters).entries()) member.wrongBy = place * WRONG_BY;
+    // Those without a vote hear it, too.
+    for (const member of cluster.members) hosts.expectHalt(member, STATES_DIFFER, false);
     const halted = (): number => voters.filter((member) => !hosts.expectsHalt(member)).length;
     // Whoever is left alone hears no more what the others had; it can decide nothing by itself.
     const enough = Math.ceil(voters.length / 2);
