@@ -37,9 +37,15 @@ export type Strike = (targets: FaultTargets, random: Random) => string | undefin
 export type Strikes = Partial<Readonly<Record<FaultName, Strike>>>;
 
 /** The directory of a peer that is down is emptied, and an operator replaces it, as soon as one has time for that. */
-export function replaceBy({ world, hosts, operator, atlas }: FaultTargets, member: SimMember): void {
+export function replaceBy(targets: FaultTargets, member: SimMember): void {
+  const { hosts, atlas } = targets;
   atlas.forget(member);
   hosts.replace(member);
+  askToReplace(targets, member);
+}
+
+/** Has an operator admit the new directory of `member`, as soon as there is one who is not too busy to listen. */
+export function askToReplace({ world, operator }: FaultTargets, member: SimMember): void {
   const ask = (): void => {
     if (operator.ask({ type: 'grow', peer: member.id })) return;
     world.schedule(world.nowUs + ASK_AGAIN_US, 'fault', undefined, ask);

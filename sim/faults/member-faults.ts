@@ -2,7 +2,7 @@
 import type { PeerId } from '../../src/base/ids.ts';
 import { below, type Random } from '../../src/base/random.ts';
 import { cutOffLeader } from './election-faults.ts';
-import { type FaultTargets, pick, type Strikes } from './family.ts';
+import { askToReplace, type FaultTargets, pick, type Strikes } from './family.ts';
 
 /** The cluster is made no smaller than this. */
 const VOTERS_MIN = 2;
@@ -38,13 +38,14 @@ export const MEMBER_FAULTS: Strikes = {
     if (peer === undefined || !operator.ask({ type: shrinks ? 'shrink' : 'grow', peer, asked })) return undefined;
     return shrinks ? `${peer} is to be removed` : `${peer} is to be added`;
   },
-  wipes: ({ atlas, hosts, operator }, random) => {
+  wipes: (targets, random) => {
+    const { atlas, hosts, operator } = targets;
     const member = pick(random, atlas.candidates());
     if (member === undefined || operator.busyWith(member.id)) return undefined;
     if (member.up) hosts.crash(member, true);
     member.wipe();
     hosts.bootLater(member, random);
-    operator.ask({ type: 'grow', peer: member.id });
+    askToReplace(targets, member);
     return `${member.id} loses its directory and is to be replaced`;
   },
 };
