@@ -28,7 +28,7 @@ const stormy = (options: SimOptions): SimOptions => ({
   ...three(options),
   faults: {
     ...options.faults,
-    rates: { ...options.faults.rates, crashes: 10, pauses: 2, partitions: 1 },
+    rates: { ...options.faults.rates, crashes: 10, pauses: 4, partitions: 4 },
     pauseMsMax: 1_500,
     partitionMsMax: 2_000,
   },
@@ -79,10 +79,7 @@ describe('the simulator notices', () => {
   test('a peer that grants every vote', async () => {
     const failure = await firstFailure(
       {
-        message: (message) =>
-          message.type === 'vote-response' || message.type === 'pre-vote-response'
-            ? { ...message, granted: true }
-            : message,
+        message: (message) => (message.type === 'vote-response' ? { ...message, granted: true } : message),
       },
       stormy,
     );
