@@ -359,7 +359,7 @@ export class SimMember implements PeerView {
         crc32,
         repairable: cluster.members.length > 1,
         ballastBytes: options.ballastBytes,
-        entriesInMemoryBytes: options.peerLimits.entriesInMemoryBytesMax ?? 64 * 1024 * 1024,
+        recoveredBytesMax: options.recoveredBytesMax,
       });
     };
     const peer = new Peer(

@@ -125,6 +125,8 @@ export interface SimOptions {
   readonly schedulerLimits: Partial<SchedulerLimits>;
   /** Room that each disk holds back. */
   readonly ballastBytes: number;
+  /** Memory of the entries that a peer has at hand when it starts. */
+  readonly recoveredBytesMax: number;
   readonly lastPhase: LastPhase;
 }
 
@@ -180,6 +182,7 @@ export function drawOptions(seed: number): SimOptions {
     peerLimits: { ...drawPeerLimits(draw, tight, workload), persistEntriesMax: drawPersistEntries(seed) },
     schedulerLimits: { ...drawSchedulerLimits(draw, tight, leaseMs), ...schedules.limits, ...drawFarLimits(seed) },
     ballastBytes: draw.pick([0, 64 * KIB, MIB]),
+    recoveredBytesMax: new Draw(new SeededRandom(deriveSeed(seed, 'recovered'))).pick([0, 1_000, 20_000, 4 * MIB]),
     lastPhase: draw.pick(['all', 'all', 'core', 'core', 'broken-link']),
   };
 }

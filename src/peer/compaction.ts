@@ -46,7 +46,7 @@ export class Compaction {
     this.#tailMs = tailMs;
   }
 
-  /** A mark was applied, or a checkpoint loaded. */
+  /** A mark was applied, or a place in the log that was found at the start is as old as that. */
   marked(index: LogIndex, nowMs: number): void {
     const last = this.#cuts.at(-1);
     assert(last === undefined || last.index < index, 'marks come in order');

@@ -24,6 +24,7 @@ import { Member } from './member.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
 import type { StatusParts } from './status.ts';
 import { memberStatuses } from './status.ts';
+import { tailAges } from './tail-ages.ts';
 import type { Leadership, PeerListener, PeerOptions, PeerPorts, PeerState } from './types.ts';
 
 /** See the head of this file. */
@@ -138,12 +139,24 @@ export class Life {
     const { self, cluster } = this.#options;
     const recovered = storage.takeRecovered();
     const lastStampMs = await lastStampOf(storage.log, recovered, storage.state.checkpoint?.index ?? 0);
+    const tail = await tailAges(storage.log, storage.state.checkpoint, this.#ports.clock.wallMs());
     const loader = (): SchedulerLoader =>
       Scheduler.loader({ crc32: this.#ports.crc32, limits: this.#options.schedulerLimits ?? {} });
     // What comes late of one that another has taken the place of says nothing of what is in use now.
     const isPresent = (): boolean => this.#member === undefined || this.#member === member;
     const member: Member = new Member(
-      { self, cluster, limits: this.#limits, ports: this.#ports, storage, recovered, lastStampMs, scheduler, loader },
+      {
+        self,
+        cluster,
+        limits: this.#limits,
+        ports: this.#ports,
+        storage,
+        recovered,
+        lastStampMs,
+        tail,
+        scheduler,
+        loader,
+      },
       {
         applied: (index, outcome) => {
           for (const listener of this.#listeners) listener.applied(index, outcome);

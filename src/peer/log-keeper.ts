@@ -5,6 +5,7 @@ import type { PeerLimits } from '../config/limits.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { OpenedStorage } from '../storage/storage.ts';
 import { Compaction } from './compaction.ts';
+import type { AgedCut } from './tail-ages.ts';
 
 /** What a keeper works with. */
 export interface LogKeeperParts {
@@ -12,6 +13,8 @@ export interface LogKeeperParts {
   readonly raft: Raft;
   readonly clock: Clock;
   readonly limits: Pick<PeerLimits, 'logTailBytes' | 'logTailMs' | 'logHoldBytes'>;
+  /** Where the log that was found may be cut, and how old it is there. */
+  readonly tail: readonly AgedCut[];
   /** A write of the log failed. */
   readonly failed: (error: unknown) => void;
 }
@@ -24,8 +27,8 @@ export class LogKeeper {
   constructor(parts: LogKeeperParts) {
     this.#parts = parts;
     this.#compaction = new Compaction(parts.limits.logTailBytes, parts.limits.logTailMs);
-    const { checkpoint } = parts.storage.state;
-    if (checkpoint !== undefined) this.marked(checkpoint.index);
+    const nowMs = parts.clock.monotonicMs();
+    for (const { index, ageMs } of parts.tail) this.#compaction.marked(index, nowMs - ageMs);
   }
 
   /** A mark was applied. */

@@ -7,6 +7,7 @@ import type { ApplyOutcome } from '../scheduler/outcome.ts';
 import type { Scheduler, SchedulerLoader } from '../scheduler/scheduler.ts';
 import type { OpenedStorage, RecoveredLog } from '../storage/storage.ts';
 import type { ReadySnapshot } from './snapshot-receiver.ts';
+import type { AgedCut } from './tail-ages.ts';
 import type { Leadership, PeerPorts } from './types.ts';
 
 /** What a member is made of. */
@@ -19,6 +20,8 @@ export interface MemberParts {
   readonly recovered: RecoveredLog;
   /** The stamp of the last batch in the log, in ms; 0 when there is none. No stamp goes below it. */
   readonly lastStampMs: number;
+  /** Where the log may be cut up to the checkpoint, and how old it is there. */
+  readonly tail: readonly AgedCut[];
   /** The state at the last checkpoint. */
   readonly scheduler: Scheduler;
   /** Makes the loader of a state that comes from another peer. */

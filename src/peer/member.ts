@@ -121,7 +121,7 @@ export class Member {
     const shared = { clock, timers, limits, scheduler, raft, logTime };
     this.#proposer = new Proposer({ ...shared, wake, tickMs, batcher: this.batcher });
     this.#clock = new ClockGuard({ self, logTime, raft, logger: ports.logger });
-    this.#keeper = new LogKeeper({ storage, raft, clock, limits, failed });
+    this.#keeper = new LogKeeper({ storage, raft, clock, limits, tail: parts.tail, failed });
     this.checkpointer = this.#makeCheckpointer(around);
     const { membership, checkpointer } = this;
     this.neighbours = new Neighbours({ ...parts, raft, membership, marks: () => checkpointer.marks }, around);

@@ -43,7 +43,7 @@ export class RaftLog {
     for (const [at, entry] of entries.entries()) {
       assert(entry.index === this.#memoryFirst + at, 'restored entries are contiguous up to the last index');
       assert(entry.term === this.term(entry.index), 'restored entries and term runs agree');
-      this.#memoryBytes += sizeBytes(entry);
+      this.#memoryBytes += memoryBytesOf(entry);
     }
   }
 
@@ -119,7 +119,7 @@ export class RaftLog {
     }
     this.#entries.push(entry);
     this.#lastIndex = entry.index;
-    this.#memoryBytes += sizeBytes(entry);
+    this.#memoryBytes += memoryBytesOf(entry);
   }
 
   /** Takes away every entry from `index` on. */
@@ -131,7 +131,7 @@ export class RaftLog {
       this.#memoryFirst = index;
       this.#memoryBytes = 0;
     } else {
-      for (let at = index; at <= this.#lastIndex; at += 1) this.#memoryBytes -= sizeBytes(this.entry(at));
+      for (let at = index; at <= this.#lastIndex; at += 1) this.#memoryBytes -= memoryBytesOf(this.entry(at));
       this.#entries.length = this.#head + index - this.#memoryFirst;
     }
     while (this.#runs.length > 0 && (this.#runs.at(-1) as TermRun).index >= index) this.#runs.pop();
@@ -179,7 +179,7 @@ export class RaftLog {
   }
 
   #dropOldest(): void {
-    this.#memoryBytes -= sizeBytes(this.entry(this.#memoryFirst));
+    this.#memoryBytes -= memoryBytesOf(this.entry(this.#memoryFirst));
     this.#entries[this.#head] = undefined;
     this.#head += 1;
     this.#memoryFirst += 1;
@@ -199,6 +199,7 @@ export class RaftLog {
   }
 }
 
-function sizeBytes(entry: Entry): number {
+/** The memory that `entry` takes, data and overhead. */
+export function memoryBytesOf(entry: Entry): number {
   return entry.data.length + ENTRY_OVERHEAD_BYTES;
 }

@@ -34,8 +34,12 @@ export interface DataDirectoryOptions extends ExpectedOwner {
    * false.
    */
   readonly repairable?: boolean;
-  /** Data of the newest entries to hand to the Raft core at start. Default 64 MiB. */
-  readonly entriesInMemoryBytes?: number;
+  /**
+   * Memory of the newest entries to hand to the Raft core at start; what is older is read when it is asked for. Few are: they would
+   * stay in memory for nobody, and the memory of a process that is killed is given back before its connections close, so that
+   * others hear of its end the later the more it had. Default 4 MiB.
+   */
+  readonly recoveredBytesMax?: number;
   /**
    * Size of the ballast; less where that would be more than an eighth of what is free, 0 for none. It should hold what
    * LevelDB copies when it opens a log and a state, 48 MiB at most. Default 64 MiB.
@@ -44,7 +48,7 @@ export interface DataDirectoryOptions extends ExpectedOwner {
 }
 
 const MIB = 1024 * 1024;
-const ENTRIES_IN_MEMORY_BYTES = 64 * MIB;
+const RECOVERED_BYTES_MAX = 4 * MIB;
 const BALLAST_BYTES = 64 * MIB;
 
 /**
@@ -128,7 +132,7 @@ class Opening {
       throw damaged('STATE_DAMAGED', location, 'the state was found to differ from that of other peers');
     }
     const codec = new LogCodec(crc32);
-    const budgetBytes = this.#options.entriesInMemoryBytes ?? ENTRIES_IN_MEMORY_BYTES;
+    const budgetBytes = this.#options.recoveredBytesMax ?? RECOVERED_BYTES_MAX;
     const scanContext = { database: databases.get('log'), codec, head: found.record, location };
     const scanned = await reading('log', location, () => scanLog(scanContext, budgetBytes, generation.resetTo));
     const stateMissing = checkpoint === undefined && scanned.meta.base.index > 0;

@@ -1,5 +1,6 @@
 import { sameHash } from '../base/hash.ts';
 import type { LogIndex } from '../base/ids.ts';
+import { memoryBytesOf } from '../raft/log.ts';
 import { type ConfigurationRecord, type Entry, EntryKind, type HardState, type TermRun } from '../raft/types.ts';
 import type { Database, DatabaseEntry } from './disk.ts';
 import type { HeadRecord } from './head.ts';
@@ -39,8 +40,8 @@ export interface ScanContext {
   readonly location: string;
 }
 
-const PAGE_RECORDS = 4096;
-const PAGE_BYTES = 4 * 1024 * 1024;
+const PAGE_RECORDS = 1024;
+const PAGE_BYTES = 1024 * 1024;
 
 /**
  * Reads the whole retained log and checks it: every checksum, no gap, the chain, terms in order, and agreement with its
@@ -50,7 +51,7 @@ const PAGE_BYTES = 4 * 1024 * 1024;
  * there. A lost end takes the newest meta records with it, so the log looks whole but ends before HEAD. Rot in a table
  * shows in a checksum.
  *
- * @param budgetBytes How much data of the newest entries to keep in memory.
+ * @param budgetBytes How much memory of the newest entries to keep.
  * @param resetTo Where a snapshot reset the log to, see `Generation`.
  * @throws StorageError `LOG_DAMAGED`, `LOG_TAIL_LOST`, `META_DAMAGED`, `HEAD_DAMAGED` or `FORMAT_UNKNOWN`
  */
@@ -191,9 +192,9 @@ class Scan {
 
   #keep(entry: Entry): void {
     this.#entries.push(entry);
-    this.#entriesBytes += entry.data.length;
+    this.#entriesBytes += memoryBytesOf(entry);
     while (this.#entriesBytes > this.#budgetBytes && this.#entriesStart < this.#entries.length) {
-      this.#entriesBytes -= (this.#entries[this.#entriesStart] as Entry).data.length;
+      this.#entriesBytes -= memoryBytesOf(this.#entries[this.#entriesStart] as Entry);
       this.#entriesStart += 1;
     }
     // Dropped in bulk, so that the pass stays linear.

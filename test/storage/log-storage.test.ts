@@ -59,7 +59,7 @@ describe('the log', () => {
     const storage = await openPlatter(platter);
     await storage.log.append({ hardState: { term: 1, votedFor: undefined }, entries: commands(1, 3000, 1, 100) });
     await storage.close();
-    const again = await openPlatter(platter, { entriesInMemoryBytes: 250 });
+    const again = await openPlatter(platter, { recoveredBytesMax: 500 });
     expect(brief(again.takeRecovered().entries)).toBe('2999@1 3000@1');
   });
 

@@ -267,7 +267,7 @@ describe('the log after a snapshot', () => {
     expect(storage.takeRecovered().configurations).toEqual(configurations.map(({ index, data }) => ({ index, data })));
     await storage.log.append({ truncateFrom: 9, entries: [] });
     await storage.close();
-    storage = await openPlatter(platter, { entriesInMemoryBytes: 0 });
+    storage = await openPlatter(platter, { recoveredBytesMax: 0 });
     expect(storage.takeRecovered().configurations).toEqual([{ index: 7, data: Uint8Array.of(7, 1) }]);
     await storage.close();
   });
