@@ -1,8 +1,8 @@
 /**
- * A copy of the project into which bugs are planted, one after the other.
+ * A copy of the project into which bugs are planted.
  *
- *     copy ─▶ build ─┬─▶ plant ─▶ build what differs ─▶ use ─▶ take out ─┐
- *                    └───────────────────────────────────────────────────┘
+ *     copy ─▶ build ─┬─▶ plant some, a file each ─▶ build what differs ─▶ use ─▶ take out ─┐
+ *                    └─────────────────────────────────────────────────────────────────────┘
  *
  * The first build takes seconds of CPU time; one after a file has changed takes a fraction of that, and checks types as the first did.
  */
@@ -12,6 +12,7 @@ import { cp, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { assert } from '../../src/base/assert.ts';
 import { type Mutant, plant } from './mutant.ts';
 
 /** The compiled file lies in `dist/sim/mutants`; the source is what is copied. */
@@ -30,8 +31,8 @@ const ONLY_CHANGES = ['--sourceMap', 'false', '--incremental', '--tsBuildInfoFil
 export class Workbench {
   /** The project's copy. */
   readonly folder: string;
-  /** What the planted file held before; undefined while nothing is planted. */
-  #before: { readonly file: string; readonly source: string } | undefined;
+  /** What the planted files held before; empty while nothing is planted. */
+  #before: readonly { readonly file: string; readonly source: string }[] = [];
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -70,23 +71,44 @@ export class Workbench {
   }
 
   /**
-   * Takes out what is planted, plants `mutant` and builds.
-   * @throws Error when the text of the bug does not match, or what comes of it does not compile
+   * Takes out what is planted, plants `mutants`, each in a file of its own, and builds.
+   * @throws Error when the text of a bug does not match, or what comes of them does not compile
    */
-  async plant(mutant: Mutant): Promise<void> {
-    const before = this.#before;
-    this.#before = undefined;
-    if (before !== undefined) await writeFile(before.file, before.source);
-    const file = path.join(this.folder, mutant.file);
-    const source = await readFile(file, 'utf8');
-    const planted = plant(mutant, source);
-    this.#before = { file, source };
-    await writeFile(file, planted);
-    await this.#compile(`the mutant "${mutant.name}"`);
+  async plant(...mutants: readonly Mutant[]): Promise<void> {
+    assert(new Set(mutants.map(({ file }) => file)).size === mutants.length, 'bugs are planted a file each');
+    for (const { file, source } of this.#before) await writeFile(file, source);
+    this.#before = [];
+    for (const mutant of mutants) {
+      const file = path.join(this.folder, mutant.file);
+      const source = await readFile(file, 'utf8');
+      const planted = plant(mutant, source);
+      this.#before = [...this.#before, { file, source }];
+      await writeFile(file, planted);
+    }
+    await this.#compile(`the mutant ${mutants.map(({ name }) => `"${name}"`).join(' with ')}`);
+  }
+
+  /** What became of a file of the source. */
+  compiled(file: string): Promise<string> {
+    return readFile(this.#outputOf(file), 'utf8');
+  }
+
+  /** Puts what another copy made of a file in the place of what was made of it here. */
+  replace(file: string, compiled: string): Promise<void> {
+    return writeFile(this.#outputOf(file), compiled);
+  }
+
+  /** The name by which a module that is loaded from here is known. */
+  urlOf(file: string): string {
+    return pathToFileURL(this.#outputOf(file)).href;
   }
 
   remove(): Promise<void> {
     return rm(this.folder, { recursive: true, force: true });
+  }
+
+  #outputOf(file: string): string {
+    return path.join(this.folder, 'dist', file.replace(/\.ts$/, '.js'));
   }
 
   async #compile(what: string): Promise<void> {
@@ -99,15 +121,6 @@ export class Workbench {
 /** Under the name by which modules are known that are loaded from it. */
 async function emptyFolder(): Promise<string> {
   return mkdtemp(path.join(await realpath(tmpdir()), 'taskraft-mutant-'));
-}
-
-/** What became of a file of the source. */
-export function compiled(
-  { folder }: Workbench,
-  file: string,
-): { readonly url: string; readonly read: () => Promise<string> } {
-  const at = path.join(folder, 'dist', file.replace(/\.ts$/, '.js'));
-  return { url: pathToFileURL(at).href, read: () => readFile(at, 'utf8') };
 }
 
 /** What a program said, on both channels, and how it ended; `undefined` for a signal. */

@@ -1,8 +1,8 @@
 /**
  * Runs seeds on a build with a bug until one of them breaks a property.
  *
- *     plant, build ─┬─▶ the process that ran the seeds of the bug before gets the functions that differ ─▶ seeds 1, 2, 3 …
- *                   └─▶ what cannot be exchanged has a process of its own                               ─▶ seeds 1, 2, 3 …
+ *     compiled ─┬─▶ the process that ran the seeds of the bug before gets the functions that differ ─▶ seeds 1, 2, 3 …
+ *               └─▶ what cannot be exchanged has a process of its own                               ─▶ seeds 1, 2, 3 …
  *
  * Most bugs are found by the first two or three seeds, and a process of its own would spend two thirds of its time on reading and
  * compiling what all have in common.
@@ -10,7 +10,7 @@
 import { SEED_RUNNER_FLAGS } from '../orders.ts';
 import type { Mutant } from './mutant.ts';
 import { type Outcome, SeedProcess } from './seed-process.ts';
-import { compiled, type Workbench } from './build.ts';
+import type { Workbench } from './build.ts';
 
 /** Events after which a bug counts as not found. */
 export const HUNT_EVENTS_MAX = 1_000_000;
@@ -34,55 +34,55 @@ export interface Hunt {
 
 /** Hunts one bug after the other. */
 export class Hunter {
-  /** Bugs are planted here. */
+  /** Belongs to this hunter. Between two hunts it is sound. */
   readonly #bench: Workbench;
-  /** Nothing is planted here. */
-  readonly #sound: Workbench;
-  /** Runs `#sound`, with the functions of the bug that is hunted. */
+  /** Began with what is sound, and has the functions of the bug that is hunted. */
   #process: SeedProcess | undefined;
 
-  constructor(bench: Workbench, sound: Workbench) {
+  constructor(bench: Workbench) {
     this.#bench = bench;
-    this.#sound = sound;
   }
 
-  /** Hunts `mutant` with the seeds from 1 on. @throws Error when it cannot be planted or built */
-  async hunt(mutant: Mutant, eventsMax: number = HUNT_EVENTS_MAX): Promise<Hunt> {
-    await this.#bench.plant(mutant);
+  /** Hunts `mutant`, whose file was compiled to `compiled`, with the seeds from 1 on. */
+  async hunt(mutant: Mutant, compiled: string, eventsMax: number = HUNT_EVENTS_MAX): Promise<Hunt> {
     const { file } = mutant;
-    const live = file.startsWith(REMEMBERS) ? undefined : await this.#exchange(file, this.#bench);
+    const sound = await this.#bench.compiled(file);
+    const live = file.startsWith(REMEMBERS) ? undefined : await this.#exchange(file, compiled);
     if (live !== undefined) {
       const result = await runSeeds(mutant, live, eventsMax);
       const wentWell = result.found !== undefined && live.alive;
-      await this.#exchange(file, this.#sound);
+      // One that has ended, or is left with what is not sound, is not used again.
+      if ((await this.#exchange(file, sound)) === undefined) await this.#leave();
       // What is not seen here may be so because the module had been evaluated before; and the exchange itself can end a process.
       if (wentWell) return result;
     }
+    await this.#bench.replace(file, compiled);
     const own = new SeedProcess(this.#bench.main);
     try {
       return await runSeeds(mutant, own, eventsMax);
     } finally {
       await own.end();
+      await this.#bench.replace(file, sound);
     }
   }
 
   /** To be called last. */
   async end(): Promise<void> {
-    await this.#process?.end();
+    await this.#leave();
   }
 
-  /** The process that goes on, with the functions of `file` as they are in `from`; undefined when it cannot have them. */
-  async #exchange(file: string, from: Workbench): Promise<SeedProcess | undefined> {
-    this.#process ??= new SeedProcess(this.#sound.main, FLAGS_TO_EXCHANGE);
+  /** The process that goes on, with the functions that `source` has; undefined when it cannot have them, and then it is as it was. */
+  async #exchange(file: string, source: string): Promise<SeedProcess | undefined> {
+    this.#process ??= new SeedProcess(this.#bench.main, FLAGS_TO_EXCHANGE);
     const live = this.#process;
-    const { url } = compiled(this.#sound, file);
-    if (await live.change({ url, source: await compiled(from, file).read() })) return live;
-    // It has ended, or is left with what is not sound: the next one begins anew. One that refused a bug is as it was.
-    if (!live.alive || from === this.#sound) {
-      await live.end();
-      this.#process = undefined;
-    }
+    if (await live.change({ url: this.#bench.urlOf(file), source })) return live;
+    if (!live.alive) await this.#leave();
     return undefined;
+  }
+
+  async #leave(): Promise<void> {
+    await this.#process?.end();
+    this.#process = undefined;
   }
 }
 

@@ -2,12 +2,13 @@
  * The simulator on trial: bugs that other systems had are planted into copies of the source one at a time, and each has to be
  * found by the seeds that everybody runs, with the options that those draw. One that is not found is a hole in the simulator.
  *
- *     catalogue ─▶ plant ─▶ build ─▶ seeds 1, 2, 3 … until a property breaks, or there were events enough
+ *     catalogue ─▶ plant, build ─▶ seeds 1, 2, 3 … until a property breaks, or there were events enough
  *
- * Some at a time, each with a copy of its own in which one bug follows another.
+ * Some hunts at a time, each with a copy of its own in which one bug follows another.
  */
 import { Workbench } from './build.ts';
 import { CATALOGUE } from './catalogue.ts';
+import { compileAll } from './compile.ts';
 import { type Hunt, Hunter, HUNT_EVENTS_MAX } from './hunt.ts';
 import type { Mutant } from './mutant.ts';
 import { PASSING } from './passing.ts';
@@ -61,11 +62,11 @@ async function huntAll(mutants: readonly Mutant[], processes: number): Promise<H
   const hunts = new Map<string, Hunt>();
   const isSlow = ({ name }: Mutant): boolean => SLOW.has(name);
   const waiting = [...mutants.filter(isSlow), ...mutants.filter((mutant) => !isSlow(mutant))];
-  const runner = async (bench: Workbench): Promise<void> => {
-    const hunter = new Hunter(bench, sound);
+  const runner = async (bench: Workbench, compiled: ReadonlyMap<string, string>): Promise<void> => {
+    const hunter = new Hunter(bench);
     try {
       for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-        const result = await hunter.hunt(mutant);
+        const result = await hunter.hunt(mutant, compiled.get(mutant.name) as string);
         hunts.set(mutant.name, result);
         console.error(`${hunts.size}/${mutants.length} ${describe(result)}`);
       }
@@ -73,13 +74,17 @@ async function huntAll(mutants: readonly Mutant[], processes: number): Promise<H
       await hunter.end();
     }
   };
-  const sound = await Workbench.make();
   const benches: Workbench[] = [];
   try {
-    while (benches.length < Math.min(processes, mutants.length)) benches.push(await sound.twin());
-    await together(benches.map(runner), () => waiting.splice(0));
+    const first = await Workbench.make();
+    benches.push(first);
+    const compiled = await compileAll(first, mutants);
+    while (benches.length < Math.min(processes, mutants.length)) benches.push(await first.twin());
+    await together(
+      benches.map((bench) => runner(bench, compiled)),
+      () => waiting.splice(0),
+    );
   } finally {
-    await sound.remove();
     await Promise.all(benches.map((bench) => bench.remove()));
   }
   return mutants.map(({ name }) => hunts.get(name) as Hunt);
