@@ -6,6 +6,7 @@ import { assert } from '../base/assert.ts';
 import type { PeerId } from '../base/ids.ts';
 import type { PeerLimits } from '../config/limits.ts';
 import { peerLimits } from '../config/limits.ts';
+import type { Message } from '../raft/message.ts';
 import type { Damage } from '../raft/types.ts';
 import type { SchedulerLoader } from '../scheduler/scheduler.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -179,8 +180,8 @@ export class Life {
         damaged: (error) => {
           this.#scrubbed(error, storage);
         },
-        lost: (lost, leader) => {
-          if (isPresent()) this.#lost(lost, leader, storage);
+        lost: (lost, message) => {
+          if (isPresent()) this.#lost(lost, message, storage);
         },
         unreadable: (error) => {
           if (isPresent()) this.#unreadable(error, storage);
@@ -400,14 +401,14 @@ export class Life {
   }
 
   /** The leader knows of something that this peer acknowledged and does not hold: from now on it counts as damaged, and is refilled. */
-  #lost({ lastIndex, lastTerm }: Damage, leader: PeerId, from: OpenedStorage): void {
+  #lost({ lastIndex, lastTerm }: Damage, { from: leader, term }: Message, from: OpenedStorage): void {
     if (this.#state !== 'serving' || from !== this.#directory.storage || from === this.#noting?.of) return;
     const what = `this peer had acknowledged entry ${lastIndex} to ${leader}, and its log does not hold it`;
     const loss = new StorageError(
       'LOG_TAIL_LOST',
       `${what}: the directory is an older copy, or its disk forgot a sync`,
     );
-    const done = from.noteLoss({ lastIndex, lastTerm }, leader).then(
+    const done = from.noteLoss({ lastIndex, lastTerm }, leader, term).then(
       () => this.#failed(loss),
       (error: unknown) => this.#failed(error),
     );

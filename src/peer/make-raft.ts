@@ -41,6 +41,7 @@ export function makeRaft(parts: RaftParts): Raft {
       electionTimeoutTicks,
       heartbeatIntervalTicks: Math.ceil(heartbeatMs / tickMs),
       persistTimeoutTicks: Math.max(RAFT_DEFAULTS.persistTimeoutTicks, 4 * electionTimeoutTicks),
+      progressTimeoutTicks: Math.max(RAFT_DEFAULTS.progressTimeoutTicks, 20 * electionTimeoutTicks),
       maxAppendBytes: limits.appendBytesMax,
       maxInflightMessages: limits.inflightAppendsMax,
       maxInflightBytes: limits.inflightBytesMax,

@@ -2,6 +2,7 @@
 import type { LogIndex, PeerId } from '../base/ids.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { PeerLimits } from '../config/limits.ts';
+import type { Message } from '../raft/message.ts';
 import type { Damage } from '../raft/types.ts';
 import type { ApplyOutcome } from '../scheduler/outcome.ts';
 import type { Scheduler, SchedulerLoader } from '../scheduler/scheduler.ts';
@@ -47,8 +48,8 @@ export interface MemberHooks {
   install(snapshot: ReadySnapshot): void;
   /** A read of the state that nobody waits for failed. */
   damaged(error: unknown): void;
-  /** This peer acknowledged `lost` to `leader`, and does not hold it. */
-  lost(lost: Damage, leader: PeerId): void;
+  /** This peer acknowledged `lost` to the leader of whom `message` is, and does not hold it. */
+  lost(lost: Damage, message: Message): void;
   /** A read of the state failed without which nothing more can be applied. */
   unreadable(error: unknown): void;
   /** Something broke: a failure of the storage may be survived by opening it anew, everything else must not be. */

@@ -278,7 +278,7 @@ export class Member {
     if (objection !== undefined) throw new DecodeError(objection);
     checkEntries(message);
     const lost = this.raft.lossIn(message);
-    if (lost !== undefined) return this.#hooks.lost(lost, from);
+    if (lost !== undefined) return this.#hooks.lost(lost, message);
     this.#guard(() => {
       // Bulk may lie in buffers for long; what it says of a clock is old.
       if (lane === 'control') this.logTime.heardClock(from, wallMs, this.#now());

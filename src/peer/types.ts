@@ -104,10 +104,10 @@ export type MembershipResult =
 /** How a wish to hand leadership over ended. */
 export type TransferOutcome =
   | { readonly type: 'done'; readonly leader: PeerId }
-  /** `timeout`: the other did not take over within an election timeout; this peer leads on. */
+  /** `damaged`: what it lost is not whole again yet. `timeout`: it did not take over within an election timeout; this peer leads on. */
   | {
       readonly type: 'refused';
-      readonly reason: 'not-leader' | 'self' | 'unknown-peer' | 'learner' | 'no-successor' | 'timeout';
+      readonly reason: 'not-leader' | 'self' | 'unknown-peer' | 'learner' | 'damaged' | 'no-successor' | 'timeout';
       readonly leader: PeerId | undefined;
     };
 

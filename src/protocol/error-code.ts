@@ -178,7 +178,7 @@ const FACTS: Readonly<Record<ErrorCode, ErrorFacts>> = {
   TRANSFER_FAILED: {
     status: 503,
     retryable: true,
-    meaning: 'No other peer took over within an election timeout; the leader leads on.',
+    meaning: 'No other peer can take over, or none did within an election timeout; the leader leads on.',
   },
   TOO_MANY_REQUESTS: { status: 429, retryable: true, meaning: 'More unanswered requests than a client may have.' },
   OVERLOADED: {

@@ -11,7 +11,7 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { DecodeError } from '../base/bytes.ts';
 import type { PeerId, Term } from '../base/ids.ts';
 import { decodeMembers } from './configuration.ts';
-import type { AppendEntries, Message } from './message.ts';
+import type { AppendEntries, Heartbeat, Message } from './message.ts';
 import type { Entry } from './types.ts';
 import { EntryKind, FEATURE_BYTES } from './types.ts';
 
@@ -40,7 +40,7 @@ const FORMAT: Record<Message['type'], number> = {
   'append-entries': 1,
   'append-accepted': 1,
   'append-rejected': 2,
-  heartbeat: 2,
+  heartbeat: 3,
   'heartbeat-response': 2,
   'timeout-now': 2,
   'read-index-request': 1,
@@ -88,6 +88,8 @@ export function encodeMessage(writer: ByteWriter, message: Message): void {
       break;
     case 'heartbeat':
       writer.varint(message.commit);
+      writer.varint(message.matchIndex);
+      writer.varint(message.matchTerm);
       writer.varint(message.readRound);
       writer.varint(message.snapshotNeeded);
       break;
@@ -157,12 +159,8 @@ function decodeFields(reader: ByteReader, kind: number, head: Head): Message {
       const damaged = flag(reader);
       return { type: 'append-rejected', from, to, term, rejectedIndex, hintIndex, hintTerm, damaged };
     }
-    case KIND['heartbeat']: {
-      const commit = reader.varint();
-      const readRound = reader.varint();
-      const snapshotNeeded = reader.varint();
-      return { type: 'heartbeat', from, to, term, commit, readRound, snapshotNeeded };
-    }
+    case KIND['heartbeat']:
+      return decodeHeartbeat(reader, head);
     case KIND['heartbeat-response']: {
       const readRound = reader.varint();
       return { type: 'heartbeat-response', from, to, term, readRound, damaged: flag(reader) };
@@ -190,6 +188,26 @@ function encodeAppend(writer: ByteWriter, message: AppendEntries): void {
     writer.varint(entry.term);
     writer.bytes(entry.data);
   }
+}
+
+function decodeHeartbeat(reader: ByteReader, { from, to, term }: Head): Heartbeat {
+  const commit = reader.varint();
+  const matchIndex = reader.varint();
+  const matchTerm = reader.varint();
+  if (commit > matchIndex) throw new DecodeError('more is committed than was acknowledged');
+  if (matchTerm > term) throw new DecodeError('an entry is of a later term than its message');
+  const readRound = reader.varint();
+  return {
+    type: 'heartbeat',
+    from,
+    to,
+    term,
+    commit,
+    matchIndex,
+    matchTerm,
+    readRound,
+    snapshotNeeded: reader.varint(),
+  };
 }
 
 function decodeAppend(reader: ByteReader, head: Head): AppendEntries {

@@ -213,7 +213,7 @@ function votesIn(configuration: Configuration, options: RaftOptions): boolean {
 }
 
 /** The order of logs: the later last term, then the longer log. */
-function atLeast(index: LogIndex, term: Term, thanIndex: LogIndex, thanTerm: Term): boolean {
+export function atLeast(index: LogIndex, term: Term, thanIndex: LogIndex, thanTerm: Term): boolean {
   return term === thanTerm ? index >= thanIndex : term > thanTerm;
 }
 

@@ -96,7 +96,7 @@ function accept(core: Core, message: AppendEntries, matchIndex: number): void {
 function heartbeatReceived(core: Core, message: Heartbeat): void {
   becomeFollower(core, message.term, message.from);
   const { lastIndex } = core.log;
-  // The leader names at most what this peer acknowledged to it, and that is still here unless damage took it.
+  // The leader commits at most what this peer acknowledged to it, and that is still here unless damage took it.
   assert(message.commit <= lastIndex || core.damage !== undefined, 'this peer holds what it acknowledged');
   // What damage has left may be an older log than the one that was acknowledged, with entries that were overwritten since: nothing of
   // it is committed before an append has found it right.

@@ -74,13 +74,19 @@ export function stepLeader(core: Core, leader: Leader, message: Message): void {
   else if (message.type === 'read-index-request') readIndexRequested(core, leader, message);
 }
 
-/** One tick of a leader: its heartbeats are due, its quorum or disk may be gone, and a transfer may have taken too long. */
+/** One tick of a leader: heartbeats are due, its quorum, disk or links may be gone, and a transfer may have taken too long. */
 export function tickLeader(core: Core, leader: Leader): void {
   const { electionTimeoutTicks, heartbeatIntervalTicks, persistTimeoutTicks } = core.options;
   leader.heartbeatElapsedTicks += 1;
-  for (const progress of leader.peers) progress.silentTicks += 1;
+  for (const progress of leader.peers) progress.tick(core.log.lastIndex);
   if (core.persistence.ticksInFlight >= persistTimeoutTicks || !hearsQuorum(core, leader)) {
     becomeFollower(core, core.term, undefined);
+    return;
+  }
+  if (!movesQuorum(core, leader)) {
+    becomeFollower(core, core.term, undefined);
+    // It has more of the log than others and would win again: they go first.
+    core.electionTimeoutTicks += electionTimeoutTicks;
     return;
   }
   markCommit(core, leader);
@@ -191,6 +197,15 @@ function hearsQuorum(core: Core, leader: Leader): boolean {
     if (progress.votes && progress.silentTicks < core.options.electionTimeoutTicks) heard += 1;
   }
   return heard >= quorumOf(core.configuration.voters.length);
+}
+
+/** A leader that a quorum answers, and that gets no entry to it, makes room for one that may. It watches its own disk apart. */
+function movesQuorum(core: Core, leader: Leader): boolean {
+  let moving = core.votes ? 1 : 0;
+  for (const progress of leader.peers) {
+    if (progress.votes && progress.stuckTicks < core.options.progressTimeoutTicks) moving += 1;
+  }
+  return moving >= quorumOf(core.configuration.voters.length);
 }
 
 /** The target has everything: no further entry can come, so it wins if anybody does. */

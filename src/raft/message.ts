@@ -83,8 +83,12 @@ export interface AppendRejected extends Addressed {
 export interface Heartbeat extends Addressed {
   readonly type: 'heartbeat';
   readonly term: Term;
-  /** At most what this follower is known to hold: it may hold more that nobody vouched for. */
+  /** At most `matchIndex`: the follower may hold more that nobody vouched for. */
   readonly commit: LogIndex;
+  /** What the leader knows this follower to hold, by its own word. One that does not hold it has lost it. */
+  readonly matchIndex: LogIndex;
+  /** The term of that entry; 0 when the leader knows it no more, or for none. */
+  readonly matchTerm: Term;
   /** The newest read round begun (thesis §6.4); 0 before the first. */
   readonly readRound: number;
   /** The follower needs entries that are compacted: a state at this index or a later one brings it within reach. Else 0. */

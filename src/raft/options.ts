@@ -21,6 +21,11 @@ export interface RaftOptions {
   readonly earlyElectionTicks: number;
   /** A leader whose write takes this long steps down: it can commit, but applies nothing. Over the election timeout; default 200. */
   readonly persistTimeoutTicks: number;
+  /**
+   * A leader that hears a quorum, and of whose appends none has got a quorum any further for this long, steps down: whatever it is that
+   * lets heartbeats through and no entries may not be there between others. Over `persistTimeoutTicks`; default 1,000.
+   */
+  readonly progressTimeoutTicks: number;
   /** Data bytes in one `AppendEntries`, which a single entry may exceed. Default 1 MiB. */
   readonly maxAppendBytes: number;
   /** `AppendEntries` with entries on the way to one follower. 1 and more; default 256. */
@@ -47,6 +52,7 @@ export const RAFT_DEFAULTS: Omit<RaftOptions, 'self' | 'isSelf' | 'random'> = {
   heartbeatIntervalTicks: 5,
   earlyElectionTicks: 3,
   persistTimeoutTicks: 200,
+  progressTimeoutTicks: 1_000,
   maxAppendBytes: 1024 * 1024,
   maxInflightMessages: 256,
   maxInflightBytes: 16 * 1024 * 1024,
@@ -63,6 +69,7 @@ const LEAST: Record<keyof typeof RAFT_DEFAULTS, number> = {
   heartbeatIntervalTicks: 1,
   earlyElectionTicks: 0,
   persistTimeoutTicks: 1,
+  progressTimeoutTicks: 1,
   maxAppendBytes: 1,
   maxInflightMessages: 1,
   maxInflightBytes: 1,
@@ -90,6 +97,11 @@ export function validateRaftOptions(options: RaftOptions): string[] {
   if (options.persistTimeoutTicks <= options.electionTimeoutTicks) {
     problems.push(
       'persistTimeoutTicks must be over electionTimeoutTicks, so that a slow write is not taken for a dead disk.',
+    );
+  }
+  if (options.progressTimeoutTicks <= options.persistTimeoutTicks) {
+    problems.push(
+      'progressTimeoutTicks must be over persistTimeoutTicks, so that the slow disks of followers are not taken for dead links.',
     );
   }
   if (options.maxInflightBytes < options.maxAppendBytes) {

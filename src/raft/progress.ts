@@ -91,6 +91,8 @@ export class Progress {
   probeDue = false;
   /** Since it was last heard, or since the leader was elected. */
   silentTicks = 0;
+  /** Since it acknowledged something new, while it lacks something that appends could bring. */
+  stuckTicks = 0;
   /** The highest commit index that an append carried. */
   sentCommit: LogIndex = 0;
   /** The newest read round that it answered. */
@@ -106,12 +108,21 @@ export class Progress {
     this.inflight = inflight;
   }
 
+  /** A tick has passed at a leader whose log ends with `lastIndex`. */
+  tick(lastIndex: LogIndex): void {
+    this.silentTicks += 1;
+    // A state comes from wherever it is, and takes its time.
+    const owed = this.match < lastIndex && this.state !== 'snapshot';
+    this.stuckTicks = owed ? this.stuckTicks + 1 : 0;
+  }
+
   /** Takes an acknowledgement. False when it says nothing new. */
   accepted(index: LogIndex): boolean {
     const news = index > this.match;
     if (news) {
       this.match = index;
       this.next = Math.max(this.next, index + 1);
+      this.stuckTicks = 0;
     }
     this.inflight.freeTo(index);
     // An old acknowledgement tells nothing about a window that filled up later.
@@ -120,8 +131,9 @@ export class Progress {
   }
 
   /**
-   * Takes a rejection of `rejected`, which the follower's log allows up to `hint`. False when it is an old one: a genuine
-   * rejection answers the probe on the way, or denies something after what was acknowledged.
+   * Takes a rejection of `rejected`, which the follower's log allows up to `hint`. False when there is nothing to send for it: it is an
+   * old one, as a genuine rejection answers the probe on the way, or denies something after what was acknowledged; or it denies what was
+   * acknowledged, and to ask the same again can wait for a heartbeat, by which a follower learns of its loss.
    */
   rejected(rejected: LogIndex, hint: LogIndex): boolean {
     if (this.state === 'replicate') {
@@ -129,7 +141,7 @@ export class Progress {
       this.becomeProbe();
       return true;
     }
-    if (rejected !== this.next - 1) return false;
+    if (rejected !== this.next - 1 || rejected <= this.match) return false;
     this.next = Math.max(Math.min(rejected, hint + 1), this.match + 1);
     this.paused = false;
     return true;

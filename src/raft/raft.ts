@@ -24,7 +24,7 @@
  *      │  └── told to campaign ────│────│──────────────────────┘  │  │                       │
  *      │                           │    └──────── timeout ────────┘  │                       │
  *      └───────────────────────────┴─────────────────────────────────┴───────────────────────┘
- *        another leads, a later term, a quorum refused; a leader also: no quorum heard, own disk hangs
+ *        another leads, a later term, a quorum refused; a leader also: no quorum heard, own disk hangs, appends reach no quorum
  * ```
  *
  * Invariants, checked by `checkInvariants`: match < next for every follower; applied <= handed out <= min(commit,
@@ -79,10 +79,10 @@ export type TransferResult =
   | {
       readonly started: false;
       /**
-       * `self`: a transfer under way, if any, was called off. `unknown-peer`: no other voter. `no-successor`: no voter that could take
-       * over was heard of late.
+       * `self`: a transfer under way, if any, was called off. `unknown-peer`: no other voter. `damaged`: it said that it is not whole, and
+       * would not stand. `no-successor`: no voter that could take over was heard of late.
        */
-      readonly reason: 'not-leader' | 'self' | 'unknown-peer' | 'no-successor';
+      readonly reason: 'not-leader' | 'self' | 'unknown-peer' | 'damaged' | 'no-successor';
     };
 
 /** One peer of a Raft cluster. Every method runs to its end without waiting, and none may be called from within another. */
@@ -241,6 +241,8 @@ export class Raft {
     const target = to === 'best' ? bestSuccessor(core, role) : progressOf(role, to);
     if (target === undefined) return { started: false, reason: to === 'best' ? 'no-successor' : 'unknown-peer' };
     if (!target.votes) return { started: false, reason: 'unknown-peer' };
+    // It would not be told in vain only: proposals would be refused until that shows.
+    if (target.damaged) return { started: false, reason: 'damaged' };
     beginTransfer(core, role, target.peer);
     return { started: true, to: target.peer };
   }

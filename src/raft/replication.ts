@@ -21,16 +21,19 @@ export function sendDue(core: Core, leader: Leader): void {
   beginReadRound(core, leader, false);
 }
 
-/** Tells every follower that its leader lives, how far it may apply, and which read round has begun. */
+/** Tells every follower that its leader lives, what it is known to hold, how far it may apply, and which read round has begun. */
 export function sendHeartbeats(core: Core, leader: Leader): void {
   leader.heartbeatElapsedTicks = 0;
   for (const progress of leader.peers) {
+    const { match } = progress;
     core.messages.push({
       type: 'heartbeat',
       from: core.self,
       to: progress.peer,
       term: core.term,
-      commit: Math.min(progress.match, core.commitIndex),
+      commit: Math.min(match, core.commitIndex),
+      matchIndex: match,
+      matchTerm: match >= core.log.firstIndex - 1 ? core.log.term(match) : 0,
       readRound: leader.reads.round,
       snapshotNeeded: progress.state === 'snapshot' ? core.log.firstIndex - 1 : 0,
     });

@@ -124,6 +124,10 @@ function answerTransfer(session: Session, frame: TransferLeadershipFrame, outcom
       return session.refuse(requestId, 'NOT_FOUND', `${to} is no member of the cluster`);
     case 'learner':
       return session.refuse(requestId, 'NOT_VOTER', `${to} has no vote and cannot lead; promote it first`);
+    case 'damaged': {
+      const words = `what ${to} lost to damage is not whole again yet, so it cannot lead; the leader leads on`;
+      return session.refuse(requestId, 'TRANSFER_FAILED', words);
+    }
     case 'no-successor':
       return session.refuse(requestId, 'TRANSFER_FAILED', 'no other peer with a vote is connected and up to date');
     case 'timeout':

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { DecodeError } from '../base/bytes.ts';
 import type { Crc32 } from '../base/hash.ts';
-import type { LogIndex, PeerId } from '../base/ids.ts';
+import type { LogIndex, PeerId, Term } from '../base/ids.ts';
 import type { BallastKeeper } from './ballast-keeper.ts';
 import { encodeBoots } from './boots.ts';
 import { unusable } from './damage.ts';
@@ -167,7 +167,7 @@ export class OpenedDirectory implements OpenedStorage {
     await head.sync();
   }
 
-  async noteLoss(lost: Omit<Damage, 'from'>, leader: PeerId): Promise<void> {
+  async noteLoss(lost: Omit<Damage, 'from'>, leader: PeerId, term: Term): Promise<void> {
     const { head, latch, disk } = this.#parts;
     latch.check();
     const what = `the Raft log ends with entry ${this.log.lastIndex} although this peer had acknowledged entries up to ${lost.lastIndex}`;
@@ -177,11 +177,10 @@ export class OpenedDirectory implements OpenedStorage {
     await this.log.settled();
     await head.ready();
     const { hardState, damage } = head.record;
-    const knowsVote =
-      hardState.term > lost.lastTerm || (hardState.term === lost.lastTerm && hardState.votedFor !== undefined);
+    const knowsVote = hardState.term > term || (hardState.term === term && hardState.votedFor !== undefined);
     head.write({
       damage: furtherEntry(damage, lost),
-      hardState: knowsVote ? hardState : { term: lost.lastTerm, votedFor: leader },
+      hardState: knowsVote ? hardState : { term, votedFor: leader },
     });
     await head.sync();
   }

@@ -338,12 +338,12 @@ export interface OpenedStorage {
    */
   distrustState(reason: string): Promise<void>;
   /**
-   * Notes, durably, that this peer has acknowledged `lost` to `leader`, who leads the term of that entry, and that it is not in the log: it
-   * is `damage` from the next open on. A vote in that term that is not on record is one for the leader: another one that was given and
+   * Notes, durably, that this peer has acknowledged `lost` to `leader`, who leads `term`, and that it is not in the log: it is `damage`
+   * from the next open on, unless that reaches further already. A vote in `term` that is not on record is one for the leader: another one that was given and
    * forgotten must not be given again. From this call on everything else is refused with `LOG_TAIL_LOST`: the storage is to be closed,
    * and may be opened anew.
    */
-  noteLoss(lost: Omit<Damage, 'from'>, leader: PeerId): Promise<void>;
+  noteLoss(lost: Omit<Damage, 'from'>, leader: PeerId, term: Term): Promise<void>;
   /**
    * Notes, durably, whether other peers have a copy from here on. False is said before the first entry is written of which there
    * may be no other copy, true only when all that is acknowledged is elsewhere too. Not while an append is in flight.

@@ -44,7 +44,15 @@ describe('a frame of a member that has a mistake in it is refused, and its heare
     [
       'of a second leader',
       /both lead term/,
-      () => hears(cluster.followers[1]!, { type: 'heartbeat', commit: 0, readRound: 0, snapshotNeeded: 0 }),
+      () =>
+        hears(cluster.followers[1]!, {
+          type: 'heartbeat',
+          commit: 0,
+          matchIndex: 0,
+          matchTerm: 0,
+          readRound: 0,
+          snapshotNeeded: 0,
+        }),
     ],
     [
       'with an entry that is no batch of commands',

@@ -130,6 +130,7 @@ const message = fc.record({
   leaderCommit: number,
   entries: fc.array(entry, { maxLength: 4 }),
   matchIndex: number,
+  matchTerm: number,
   rejectedIndex: number,
   hintIndex: number,
   hintTerm: number,

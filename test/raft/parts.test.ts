@@ -283,13 +283,21 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     hintTerm: integer,
     damaged: fc.boolean(),
   }),
-  fc.record({
-    ...ends,
-    type: fc.constant('heartbeat' as const),
-    commit: integer,
-    readRound: integer,
-    snapshotNeeded: integer,
-  }),
+  fc
+    .record({
+      ...ends,
+      type: fc.constant('heartbeat' as const),
+      commit: integer,
+      matchIndex: integer,
+      matchTerm: integer,
+      readRound: integer,
+      snapshotNeeded: integer,
+    })
+    .map((one) => ({
+      ...one,
+      commit: Math.min(one.commit, one.matchIndex),
+      matchTerm: Math.min(one.matchTerm, one.term),
+    })),
   fc.record({
     ...ends,
     type: fc.constant('heartbeat-response' as const),

@@ -164,6 +164,7 @@ describe('a hand-over', () => {
   it.each([
     ['unknown-peer', 'NOT_FOUND', false],
     ['learner', 'NOT_VOTER', false],
+    ['damaged', 'TRANSFER_FAILED', true],
     ['no-successor', 'TRANSFER_FAILED', true],
     ['timeout', 'TRANSFER_FAILED', true],
   ] as const)('that is refused as %s has the code %s', async (reason, code, retryable) => {

@@ -298,15 +298,15 @@ describe('a state that is distrusted', () => {
 describe('a loss that only a leader knows of', () => {
   const P3 = peerId('p3');
 
-  test('is on record from the next open on, and the vote for that leader with it; nothing is done in between', async () => {
+  test('is on record from the next open on, and the vote for that leader in its term with it; nothing is done in between', async () => {
     const platter = await lived();
     const storage = await openPlatter(platter, REPAIRABLE);
-    await storage.noteLoss({ lastIndex: 9, lastTerm: 4 }, P3);
+    await storage.noteLoss({ lastIndex: 9, lastTerm: 3 }, P3, 4);
     expect((await refusal(storage.log.append({ entries: [command(6, 2)] }))).code).toBe('LOG_TAIL_LOST');
     await storage.close();
 
     const again = await openPlatter(platter, REPAIRABLE);
-    expect(await outcome(again)).toBe('log 1..5 [1@1 2@1 3@1 4@1 5@2], state at 3, votes by 9@4, refilled from 6');
+    expect(await outcome(again)).toBe('log 1..5 [1@1 2@1 3@1 4@1 5@2], state at 3, votes by 9@3, refilled from 6');
     expect(again.takeRecovered().hardState).toEqual({ term: 4, votedFor: P3 });
     await again.log.append({ entries: [6, 7, 8].map((at) => command(at, 2)) });
     await again.log.append({ entries: [command(9, 4)] });
@@ -320,7 +320,7 @@ describe('a loss that only a leader knows of', () => {
   test('changes no vote that is on record in that term', async () => {
     const platter = await lived();
     const storage = await openPlatter(platter, REPAIRABLE);
-    await storage.noteLoss({ lastIndex: 9, lastTerm: VOTE.term }, P3);
+    await storage.noteLoss({ lastIndex: 9, lastTerm: 1 }, P3, VOTE.term);
     await storage.close();
     expect((await openPlatter(platter, REPAIRABLE)).takeRecovered().hardState).toEqual(VOTE);
   });
@@ -333,7 +333,7 @@ describe('a loss that only a leader knows of', () => {
       truncateFrom: 5,
       entries: [command(5, 3)],
     });
-    await Promise.all([append, storage.noteLoss({ lastIndex: 9, lastTerm: 4 }, P3)]);
+    await Promise.all([append, storage.noteLoss({ lastIndex: 9, lastTerm: 4 }, P3, 4)]);
     await storage.close();
     const again = await openPlatter(platter, REPAIRABLE);
     expect(await outcome(again)).toBe('log 1..5 [1@1 2@1 3@1 4@1 5@3], state at 3, votes by 9@4, refilled from 6');
@@ -344,7 +344,7 @@ describe('a loss that only a leader knows of', () => {
     const platter = await lived();
     for (const lastIndex of [9, 7]) {
       const storage = await openPlatter(platter, REPAIRABLE);
-      await storage.noteLoss({ lastIndex, lastTerm: 4 }, P3);
+      await storage.noteLoss({ lastIndex, lastTerm: 4 }, P3, 4);
       await storage.close();
     }
     expect((await openPlatter(platter, REPAIRABLE)).damage).toMatchObject({ lastIndex: 9, lastTerm: 4 });

@@ -153,6 +153,19 @@ describe('the leader of a peer that lost what it had acknowledged', () => {
     lab.hears('n2', { type: 'heartbeat-response', term: 1, readRound: 0, damaged: true });
     expect(lab.raft.transferLeadership('best')).toEqual({ started: true, to: 'n3' });
   });
+
+  it('is told at once that it cannot hand leadership to that one, and takes proposals all the while', () => {
+    const lab = new Lab();
+    lab.becomeLeader();
+    lab.acknowledgeAll();
+    lab.hears('n2', { type: 'heartbeat-response', term: 1, readRound: 0, damaged: true });
+    lab.sent();
+    expect(lab.raft.transferLeadership(n(2))).toEqual({ started: false, reason: 'damaged' });
+    expect(lab.sent()).toEqual([]);
+    expect(lab.raft.propose(bytes('x'))).toMatchObject({ accepted: true });
+    lab.hears('n2', { type: 'heartbeat-response', term: 1, readRound: 0, damaged: false });
+    expect(lab.raft.transferLeadership(n(2))).toEqual({ started: true, to: 'n2' });
+  });
 });
 
 describe('a committed entry of which one copy rots (Jepsen: NATS 2.12.1; protocol-aware recovery)', () => {

@@ -54,6 +54,34 @@ describe('reads everywhere (etcd: TestReadOnlyOptionSafe, TestReadOnlyWithLearne
   });
 });
 
+describe('a read that is asked of a new leader (etcd: TestReadOnlyForNewLeader)', () => {
+  it('waits for the first entry of its term, though a majority says that it leads, and names that entry or a later one', () => {
+    // What was committed before is in its log, and it does not know how far that is.
+    const lab = new Lab({ log: [1, 1] });
+    lab.becomeLeader();
+    lab.sent();
+    expect(lab.raft.status()).toMatchObject({ term: 2, commitIndex: 0, lastIndex: 3 });
+    lab.cluster.with('n1', (raft) => raft.requestRead(7));
+    const answer = (readRound: number): void => {
+      for (const peer of ['n2', 'n3']) lab.hears(peer, { type: 'heartbeat-response', term: 2, readRound });
+    };
+    for (let tick = 0; tick < 5; tick += 1) {
+      const [round] = only(lab.tick(), 'heartbeat').map(({ readRound }) => readRound);
+      answer(round ?? 0);
+    }
+    for (const peer of ['n2', 'n3']) lab.hears(peer, { type: 'append-accepted', term: 2, matchIndex: 2 });
+    expect(lab.raft.commitIndex, 'entries of other terms commit nothing').toBe(0);
+    expect(lab.member.reads).toEqual([]);
+    const sent = lab.hears('n2', { type: 'append-accepted', term: 2, matchIndex: 3 });
+    expect(lab.raft.commitIndex).toBe(3);
+    answer(only(sent, 'heartbeat')[0]?.readRound ?? 0);
+    for (let tick = 0; tick < 2 && lab.member.reads.length === 0; tick += 1) {
+      answer(only(lab.tick(), 'heartbeat')[0]?.readRound ?? 0);
+    }
+    expect(lab.member.reads).toEqual([{ id: 7, index: 3 }]);
+  });
+});
+
 describe('a follower that asks for its readers', () => {
   it('puts one question for all that wait, and the next when that is answered', () => {
     const lab = following();

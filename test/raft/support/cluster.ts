@@ -12,7 +12,7 @@ import type { RaftOptions } from '../../../src/raft/options.ts';
 import { RAFT_DEFAULTS } from '../../../src/raft/options.ts';
 import { Raft } from '../../../src/raft/raft.ts';
 import type { FetchRequest, ReadState } from '../../../src/raft/ready.ts';
-import type { Entry } from '../../../src/raft/types.ts';
+import type { Damage, Entry } from '../../../src/raft/types.ts';
 import { Disk } from './disk.ts';
 
 export type TunableOptions = Partial<Omit<RaftOptions, 'self' | 'random'>>;
@@ -88,6 +88,10 @@ export class Cluster {
   onEvent: ((member: Member) => void) | undefined;
   /** Told when a peer goes back to an earlier configuration. */
   onRollBack: (() => void) | undefined;
+  /** Told of a peer that has lost what it acknowledged, which is to do what a host does then. */
+  onLoss: ((member: Member, lost: Damage) => void) | undefined;
+  /** Messages for which this is true are lost on their way. */
+  loses: ((message: Message) => boolean) | undefined;
   /** Told of each line of what a peer does. */
   onLine: ((line: string) => void) | undefined;
   readonly #options: ClusterOptions;
@@ -181,7 +185,12 @@ export class Cluster {
     const objection = receiver.raft.objectionTo(message);
     if (objection !== undefined) throw new Error(`there is nothing wrong with it, and still: ${objection}`);
     const lost = receiver.raft.lossIn(message);
-    if (lost !== undefined) throw new Error(`nothing is lost without damage, and still: entry ${lost.lastIndex}`);
+    if (lost !== undefined) {
+      if (this.onLoss === undefined)
+        throw new Error(`nothing is lost without damage, and still: entry ${lost.lastIndex}`);
+      this.onLoss(receiver, lost);
+      return;
+    }
     receiver.raft.step(message);
     this.pump(receiver);
   }
@@ -347,6 +356,7 @@ export class Cluster {
   #send(messages: readonly Message[]): void {
     for (const message of messages) {
       this.onSend?.(message);
+      if (this.loses?.(message) === true) continue;
       this.#writer.reset();
       encodeMessage(this.#writer, message);
       this.packets.push({ from: message.from, to: message.to, bytes: this.#writer.take() });

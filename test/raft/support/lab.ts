@@ -2,7 +2,7 @@ import { ByteReader } from '../../../src/base/bytes.ts';
 import type { PeerId } from '../../../src/base/ids.ts';
 import { peerId } from '../../../src/base/ids.ts';
 import { decodeMessage } from '../../../src/raft/codec.ts';
-import type { AppendEntries, Message } from '../../../src/raft/message.ts';
+import type { AppendEntries, Heartbeat, Message } from '../../../src/raft/message.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
 import type { Entry } from '../../../src/raft/types.ts';
 import type { Member, TunableOptions } from './cluster.ts';
@@ -22,10 +22,11 @@ export interface LabOptions {
 }
 
 /** What most tests have no word about, and what it is then. */
-const UNSAID = { damaged: false, snapshotNeeded: 0, lastIndex: 0 } as const;
+const UNSAID = { damaged: false, snapshotNeeded: 0, lastIndex: 0, matchTerm: 0 } as const;
 
+type Unsaid<T> = keyof typeof UNSAID | (T extends Heartbeat ? 'matchIndex' : never);
 type WithoutEnds<T> = T extends Message
-  ? Omit<T, 'from' | 'to' | keyof typeof UNSAID> & Partial<Pick<T, Extract<keyof T, keyof typeof UNSAID>>>
+  ? Omit<T, 'from' | 'to' | Unsaid<T>> & Partial<Pick<T, Extract<keyof T, Unsaid<T>>>>
   : never;
 
 /** A message to n1, its ends left out, and what is nearly always the same. */
@@ -62,7 +63,9 @@ export class Lab {
 
   /** n1 gets a message. Returns what it sends. */
   hears(from: string, said: Said): Message[] {
-    const message = { ...UNSAID, ...said, from: peerId(from), to: peerId('n1') } as Message;
+    // A leader that says no more knows what it commits to be here.
+    const known = said.type === 'heartbeat' ? { matchIndex: said.commit } : {};
+    const message = { ...UNSAID, ...known, ...said, from: peerId(from), to: peerId('n1') } as Message;
     this.cluster.with('n1', (raft) => raft.step(message));
     return this.sent();
   }
