@@ -36,6 +36,12 @@ export interface ClusterView {
   readonly joining: readonly JoiningView[];
 }
 
+/** When to give a wait up before its time. */
+export interface Patience {
+  readonly timeoutMs: number;
+  readonly error: () => TaskraftError;
+}
+
 const POLL_MS = 250;
 
 /** The members of an answer by name of field. */
@@ -80,11 +86,22 @@ export class ClusterWatch {
     }
   }
 
-  /** The first view that `found` takes for what is waited for. @throws TaskraftError TIMEOUT with the words of `late` */
-  async until<Found>(found: (view: ClusterView) => Found | undefined, late: string): Promise<Found> {
+  /**
+   * The first view that `found` takes for what is waited for; it is also told for how long that has been, in ms. With `patience` the wait
+   * ends sooner, by another error. @throws TaskraftError TIMEOUT with the words of `late`
+   */
+  async until<Found>(
+    found: (view: ClusterView, waitedMs: number) => Found | undefined,
+    late: string,
+    patience?: Patience,
+  ): Promise<Found> {
+    const fromMs = performance.now();
     for (;;) {
-      const value = found(await this.look());
+      const view = await this.look();
+      const waitedMs = performance.now() - fromMs;
+      const value = found(view, waitedMs);
       if (value !== undefined) return value;
+      if (patience !== undefined && waitedMs >= patience.timeoutMs) throw patience.error();
       await this.#pause(() => new TaskraftError('TIMEOUT', late));
     }
   }

@@ -53,6 +53,9 @@ describe('the members of a cluster', () => {
     client = await Client.connect({ urls: cluster.urls[0] as string });
     const first = await client.submit({ type: 'kept' });
 
+    const early = await run('cluster', 'add', 'p2', '--join-timeout', '1s', '-o', 'json');
+    expect([early.status, JSON.parse(early.stdout)]).toMatchObject([5, { error: { code: 'NOT_HEARD' } }]);
+    expect(early.stderr).toContain('waiting for p2 to call p1: start it with an empty data directory');
     await start('p2', ['p1', 'p2']);
     expect(await changed('add', 'p2')).toMatchObject({ member: true, votes: false, changed: true });
     expect(await changed('promote', 'p2')).toMatchObject({ member: true, votes: true, changed: true });

@@ -19,7 +19,7 @@ import {
   type MemberView,
 } from '../cluster-view.ts';
 import { type ConnectionFlags, withClient, withConnection } from '../connection.ts';
-import { formatBytes, formatFields, print } from '../output.ts';
+import { formatAge, formatBytes, formatFields, print } from '../output.ts';
 import { duration, name } from '../parse.ts';
 import { ProgressLine } from '../progress-line.ts';
 
@@ -28,7 +28,11 @@ interface WaitFlags extends ConnectionFlags {
   readonly wait: boolean;
 }
 
-interface AddFlags extends WaitFlags {
+interface JoinFlags extends WaitFlags {
+  readonly joinTimeout: string;
+}
+
+interface AddFlags extends JoinFlags {
   readonly promote: boolean;
 }
 
@@ -40,7 +44,7 @@ export function memberCommands(): Command[] {
 }
 
 function addCommand(): Command {
-  return withWait(new Command('add'))
+  return withJoin(new Command('add'))
     .description('take a peer into the cluster, without a vote; waits until it has caught up')
     .argument('<peer>', 'its id; it must run, with an empty data directory', name)
     .option('--promote', 'give it a vote then', false)
@@ -67,11 +71,11 @@ function removeCommand(): Command {
 }
 
 function replaceCommand(): Command {
-  return withWait(new Command('replace'))
+  return withJoin(new Command('replace'))
     .description('let a member go on that lost its data directory: removes it, adds the new one, waits, promotes it')
     .argument('<peer>', 'its id; it must run again, with an empty data directory', name)
     .addHelpText('after', '\nExample:\n  taskraft cluster replace p2')
-    .action((peer: string, flags: WaitFlags) => run(flags, (change) => replace(change, peer)));
+    .action((peer: string, flags: JoinFlags) => run(flags, (change) => replace(change, peer)));
 }
 
 function transferCommand(): Command {
@@ -100,11 +104,22 @@ function withWait(command: Command): Command {
     );
 }
 
+function withJoin(command: Command): Command {
+  return withWait(command).option(
+    '--join-timeout <duration>',
+    'give up when the peer has not called the cluster after this long; nothing is changed then',
+    duration,
+    '1m',
+  );
+}
+
 /** One command under way. */
 interface Change {
   readonly watch: ClusterWatch;
   readonly progress: ProgressLine;
   readonly waits: boolean;
+  /** How long a peer has for its first call, as it was written; undefined where none is waited for. */
+  readonly joinTimeout: string | undefined;
 }
 
 /** What became of the peer. */
@@ -116,12 +131,13 @@ interface Changed {
   readonly index: number | undefined;
 }
 
-async function run(flags: WaitFlags, make: (change: Change) => Promise<Changed>): Promise<void> {
+async function run(flags: WaitFlags & Partial<JoinFlags>, make: (change: Change) => Promise<Changed>): Promise<void> {
   const progress = new ProgressLine();
   try {
     await withClient(flags, async (client: Client) => {
       const watch = new ClusterWatch(client, durationMs(flags.waitTimeout, 'wait-timeout'));
-      const { peer, vote, index } = await make({ watch, progress, waits: flags.wait });
+      const { wait: waits, joinTimeout } = flags;
+      const { peer, vote, index } = await make({ watch, progress, waits, joinTimeout });
       progress.end();
       const changed = index !== undefined;
       print(flags.output, { peer, member: vote !== 'none', votes: vote === 'yes', changed, index: index ?? null }, () =>
@@ -189,13 +205,29 @@ async function replace(change: Change, peer: string): Promise<Changed> {
   return finish(change, peer, old?.votes ?? true, index);
 }
 
-/** Waits until `peer` has called the leader and could be added. */
-function heard({ watch, progress }: Change, peer: string): Promise<JoiningView> {
-  return watch.until((view) => {
-    const joining = joiningIn(view, peer);
-    if (joining === undefined) progress.say(`waiting for ${peer} to call ${view.leader}: ${START_WORDS}`);
-    return joining;
-  }, `${peer} has not called the leader: ${START_WORDS}; its log says more.`);
+/** Waits until `peer` has called the leader and could be added. One that runs needs a second or two. */
+function heard({ watch, progress, joinTimeout = '1m' }: Change, peer: string): Promise<JoiningView> {
+  const how = `${START_WORDS}; its log says more`;
+  const never = `${peer} has not called the cluster within ${joinTimeout}, and nothing was changed`;
+  return watch.until(
+    (view, waitedMs) => {
+      const joining = joiningIn(view, peer);
+      if (joining === undefined)
+        progress.say(`waiting${forSoLong(waitedMs)} for ${peer} to call ${view.leader}: ${START_WORDS}`);
+      return joining;
+    },
+    `${peer} has not called the leader: ${how}.`,
+    {
+      timeoutMs: durationMs(joinTimeout, 'join-timeout'),
+      error: () =>
+        new TaskraftError('NOT_HEARD', `${never}: ${how}. Where that takes longer, say so: --join-timeout 10m`),
+    },
+  );
+}
+
+/** What a line of progress says of a wait, once it has lasted. */
+function forSoLong(waitedMs: number): string {
+  return waitedMs < 1000 ? '' : ` (${formatAge(waitedMs)})`;
 }
 
 async function addHeard(
@@ -215,7 +247,8 @@ async function finish(change: Change, peer: string, promotes: boolean, index: nu
   return { peer, vote: 'yes', index: promoted ?? index };
 }
 
-async function promote({ watch, progress, waits }: Change, peer: string): Promise<number | undefined> {
+async function promote(change: Change, peer: string): Promise<number | undefined> {
+  const { watch, progress, waits } = change;
   for (;;) {
     try {
       const index = await unless('ALREADY_VOTER', watch.operator.changeMember('promote', peer));
@@ -224,43 +257,43 @@ async function promote({ watch, progress, waits }: Change, peer: string): Promis
     } catch (error) {
       // It was up to date a moment ago and fell behind: under load that comes and goes.
       if (!waits || !(error instanceof TaskraftError) || error.code !== 'NOT_CAUGHT_UP') throw error;
-      await caughtUp({ watch, progress, waits }, peer);
+      await caughtUp(change, peer);
     }
   }
 }
 
 /** Waits until `peer` has everything that was committed when the wait began. */
-async function caughtUp({ watch, progress }: Change, peer: string): Promise<void> {
+async function caughtUp(change: Change, peer: string): Promise<void> {
+  const { watch } = change;
   const goal = (await watch.look()).commitIndex;
   let last: ClusterView | undefined;
   const late = `${peer} has not caught up in time: it is a member without a vote; repeat the command to go on waiting.`;
-  await watch.until((view) => {
+  await watch.until((view, waitedMs) => {
     last = view;
     const member = memberIn(view, peer);
     if (member === undefined) throw notFound(peer, 'somebody has removed it meanwhile');
     if (member.connected && member.state === 'replicate' && member.matchIndex >= goal) return true;
-    void sayHowFar(watch, progress, member, goal, () => last === view);
+    void sayHowFar(change, member, goal, waitedMs, () => last === view);
     return undefined;
   }, late);
 }
 
 async function sayHowFar(
-  watch: ClusterWatch,
-  progress: ProgressLine,
+  { watch, progress }: Change,
   member: MemberView,
   goal: number,
+  waitedMs: number,
   isCurrent: () => boolean,
 ): Promise<void> {
   const { peer } = member;
-  if (!member.connected) return progress.say(`${peer} is not connected to the leader`);
-  if (member.state !== 'snapshot') return progress.say(`${peer} has ${member.matchIndex} of ${goal} entries`);
+  const say = (what: string): void => progress.say(`waiting${forSoLong(waitedMs)}: ${peer} ${what}`);
+  if (!member.connected) return say('is not connected to the leader');
+  if (member.state !== 'snapshot') return say(`has ${member.matchIndex} of ${goal} entries`);
   const own = await watch.own(peer);
   if (!isCurrent()) return;
-  if (own?.snapshot === undefined || own.snapshot === null) return progress.say(`${peer} needs a snapshot`);
+  if (own?.snapshot === undefined || own.snapshot === null) return say('needs a snapshot');
   const [phase, from, , receivedBytes] = own.snapshot;
-  progress.say(
-    `${peer} is ${phase} a snapshot${from === null ? '' : ` from ${from}`}, ${formatBytes(receivedBytes)} so far`,
-  );
+  say(`is ${phase} a snapshot${from === null ? '' : ` from ${from}`}, ${formatBytes(receivedBytes)} so far`);
 }
 
 /** What `promise` gives, or undefined when it was refused with `code`: what was asked for is so already. */
