@@ -23,7 +23,7 @@ import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
 /** From this many seeds on, everything that is rare has to have happened. */
 const SEEDS_TO_PROVE = 100;
 /** Every so manyth seed is run twice. */
-const TWICE_EVERY = 10;
+const TWICE_EVERY = 20;
 
 interface Flags {
   readonly seed?: number;
