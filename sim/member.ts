@@ -22,6 +22,7 @@ import { openDataDirectory } from '../src/storage/data-directory.ts';
 import { SocketTransport } from '../src/transport/socket-transport.ts';
 import { PEER_PATH } from '../src/transport/timings.ts';
 import type { PeerView } from './checkers/checker.ts';
+import type { OwnWords } from './checkers/found-again.ts';
 import { type DiskOptions, SimDisk } from './disk.ts';
 import { type CrashLoss, type DiskCopy, SimPlatter } from './platter.ts';
 import type { DurableLog } from './durable-log.ts';
@@ -164,6 +165,16 @@ export class SimMember implements PeerView {
   /** Counts runs: a peer that opens its directory anew begins one without another process. */
   get start(): number {
     return this.#start * RUNS_OF_A_PROCESS_MAX + (this.#run?.peer.generation ?? 0);
+  }
+
+  /** What the run that goes on says of itself beside its core and its state; undefined while it opens its disk. */
+  get ownWords(): OwnWords | undefined {
+    const member = this.#run?.process.alive === true ? this.#run.peer.inspect() : undefined;
+    if (member === undefined) return undefined;
+    const { logTime, membership } = member;
+    const { featureLevel, removed } = membership.applied;
+    const configurationIndex = membership.configuration.index;
+    return { floorMs: logTime.floorMs, configurationIndex, featureLevel, removed, incarnation: this.#incarnation };
   }
 
   /** Starts that found a checkpoint on the disk. */
@@ -379,7 +390,8 @@ export class SimMember implements PeerView {
       value: (done: ReadDone) => {
         const answered = context.reading(this);
         read((result, index) => {
-          if (result === 'ok') answered(index);
+          // What it says is as far as what it has applied, whatever it says.
+          if (result === 'ok') answered(Math.min(index, peer.inspect()?.appliedIndex ?? index));
           done(result, index);
         });
       },

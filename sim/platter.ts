@@ -6,10 +6,10 @@ import { DecodeError } from '../src/base/bytes.ts';
 import type { Crc32 } from '../src/base/hash.ts';
 import type { LogIndex } from '../src/base/ids.ts';
 import { below, type SeededRandom } from '../src/base/random.ts';
-import type { Entry } from '../src/raft/types.ts';
+import type { Entry, HardState } from '../src/raft/types.ts';
 import type { DatabaseName, HeadSlot } from '../src/storage/disk.ts';
 import { HEAD_SLOT_BYTES } from '../src/storage/disk.ts';
-import { decodeSlot } from '../src/storage/head.ts';
+import { decodeSlot, type HeadRecord } from '../src/storage/head.ts';
 import { entryKey, indexOfKey, isEntryKey, isMetaKey } from '../src/storage/keys.ts';
 import { LogCodec } from '../src/storage/log-record.ts';
 import type { ChainLink } from './chain.ts';
@@ -207,6 +207,17 @@ export class SimPlatter {
       if (slot.state === 'valid') end = Math.min(end, slot.record.lastIndex);
     }
     return end;
+  }
+
+  /** The newest hard state that HEAD holds, as far as it was synced; undefined where neither slot reads. */
+  get headHardState(): HardState | undefined {
+    let found: HeadRecord | undefined;
+    let newest = -1;
+    for (const sector of this.syncedHead ?? []) {
+      const slot = decodeSlot(sector, this.#crc32);
+      if (slot.state === 'valid' && slot.sequence > newest) ({ sequence: newest, record: found } = slot);
+    }
+    return found?.hardState;
   }
 
   /** True when both slots of HEAD were written, and read. */

@@ -24,11 +24,13 @@ import { ConfigurationAdjacency } from './checkers/configuration-adjacency.ts';
 import { ConfigurationBarrier } from './checkers/configuration-barrier.ts';
 import { ConfigurationPending } from './checkers/configuration-pending.ts';
 import { ConfigurationPurity } from './checkers/configuration-purity.ts';
+import { CountedAnswers } from './checkers/counted-answers.ts';
 import { DispatchOrder } from './checkers/dispatch-order.ts';
 import { DurableAck } from './checkers/durable-ack.ts';
 import { DurableTerm } from './checkers/durable-term.ts';
 import { DurableVote } from './checkers/durable-vote.ts';
 import { ElectionSafety } from './checkers/election-safety.ts';
+import { FoundAgain } from './checkers/found-again.ts';
 import { HeldSlots } from './checkers/held-slots.ts';
 import { LeaderAppendOnly } from './checkers/leader-append-only.ts';
 import { LeaderCompleteness } from './checkers/leader-completeness.ts';
@@ -60,6 +62,7 @@ import { hostClock } from './cluster.ts';
 import { SimOperator } from './operator.ts';
 import { ConfigurationBook } from './configuration-book.ts';
 import { Ledger } from './ledger.ts';
+import type { SimMember } from './member.ts';
 import { SimNetwork } from './network.ts';
 import { CALM_DISK, type SimOptions } from './options.ts';
 import type { Plants } from './plants.ts';
@@ -279,7 +282,7 @@ export class Simulation {
       new LogShape(cluster),
       this.#elections,
       new DurableTerm(cluster),
-      new DurableVote(cluster),
+      new DurableVote(cluster, ({ id }) => this.#memberOf(id)?.platter.headHardState),
       new VoteUpToDate(cluster),
       new DurableAck(cluster),
       new LogMatching(cluster),
@@ -291,6 +294,8 @@ export class Simulation {
       new CommittedKept(cluster),
       new RepairExplained(cluster),
       new ProgressSanity(cluster),
+      new CountedAnswers(cluster, ({ id }) => this.#memberOf(id)?.incarnation),
+      new FoundAgain(cluster, ({ id }) => this.#memberOf(id)?.ownWords),
       new MessageSanity(cluster),
       new ConfigurationAdjacency(cluster, this.#book),
       this.#purity,
@@ -334,8 +339,12 @@ export class Simulation {
     });
   }
 
+  #memberOf(id: string): SimMember | undefined {
+    return this.#cluster.members.find((member) => member.id === id);
+  }
+
   #freeBytesOf(id: string): number {
-    return this.#cluster.members.find((member) => member.id === id)?.platter.freeBytes ?? PLENTY_BYTES;
+    return this.#memberOf(id)?.platter.freeBytes ?? PLENTY_BYTES;
   }
 
   async #underFaults(length: RunLength): Promise<void> {

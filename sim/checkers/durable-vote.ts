@@ -1,13 +1,14 @@
 import type { PeerId, Term } from '../../src/base/ids.ts';
 import type { Message } from '../../src/raft/message.ts';
+import type { HardState } from '../../src/raft/types.ts';
 import type { LogChange } from '../history.ts';
-import { type PeerView, PropertyChecker } from './checker.ts';
+import { type ClusterView, type PeerView, PropertyChecker } from './checker.ts';
 
 /**
  * A peer votes for one candidate in a term, over all its starts, and the vote is on its disk before anybody hears of it: the
  * granted vote of another, and the request of a candidate, who has voted for itself. Once there it stays for as long as the term
  * does, also while nobody asks a second time: a disk that no longer knows of it is a second vote that waits for its question. So is a
- * peer that starts without it.
+ * peer that starts without it. HEAD has it, too: of a log the end may be lost.
  */
 export class DurableVote extends PropertyChecker {
   override readonly name = 'durable-vote';
@@ -15,6 +16,14 @@ export class DurableVote extends PropertyChecker {
   readonly #votes = new Map<string, PeerId>();
   /** By life: the newest vote of which anybody was told. */
   readonly #told = new Map<string, { readonly term: Term; readonly votedFor: PeerId }>();
+
+  readonly #headOf: (peer: PeerView) => HardState | undefined;
+
+  /** `headOf`: what HEAD says on the disk of a peer; undefined where nobody looks at it. */
+  constructor(cluster: ClusterView, headOf: (peer: PeerView) => HardState | undefined = () => undefined) {
+    super(cluster);
+    this.#headOf = headOf;
+  }
 
   restarted(peer: PeerView): void {
     const told = this.#told.get(peer.life);
@@ -52,6 +61,11 @@ export class DurableVote extends PropertyChecker {
       () =>
         `${peer.id} speaks of its vote for ${candidate} in term ${term}, and its disk says ` +
         `${durable.votedFor ?? 'nobody'} in term ${durable.term}`,
+    );
+    const head = this.#headOf(peer);
+    this.compare(
+      head === undefined || head.term > term || (head.term === term && head.votedFor === candidate),
+      () => `${peer.id} speaks of its vote for ${candidate} in term ${term}, of which HEAD on its disk does not know`,
     );
     this.#once(peer, term, candidate);
     this.#told.set(peer.life, { term, votedFor: candidate });

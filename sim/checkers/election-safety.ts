@@ -16,6 +16,8 @@ interface Leadership {
 export class ElectionSafety extends PropertyChecker {
   override readonly name = 'election-safety';
   readonly #leaders = new Map<Term, Leadership>();
+  /** By peer: whom it was seen to follow last. */
+  readonly #followed = new Map<PeerId, { term: Term; leader: PeerId | undefined }>();
   /** Leaders that were seen, by term. */
   get leaderships(): number {
     return this.#leaders.size;
@@ -36,6 +38,19 @@ export class ElectionSafety extends PropertyChecker {
       const own = this.#leaders.get(raft.term);
       if (own?.peer === peer.id && own.start === peer.start) own.over = true;
     }
+  }
+
+  /** Whom a peer takes for the leader of its term leads that. */
+  changed({ id, raft }: PeerView): void {
+    if (raft === undefined) return;
+    const { term, leader } = raft;
+    const seen = this.#followed.get(id);
+    if (seen?.term === term && seen.leader === leader) return;
+    if (seen === undefined) this.#followed.set(id, { term, leader });
+    else Object.assign(seen, { term, leader });
+    if (leader === undefined || leader === id) return;
+    const known = this.#leaders.get(term)?.peer;
+    this.compare(known === leader, () => `${id} follows ${leader} in term ${term}, which ${known ?? 'nobody'} led`);
   }
 
   #leads(peer: PeerView, term: Term, what: string, now: boolean): void {

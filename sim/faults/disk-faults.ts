@@ -19,6 +19,9 @@ const AGAIN_ONE_OF = 3;
 const AGAIN_TRIES_MAX = 400;
 const LOOK_AGAIN_US = 10_000;
 
+/** One loss of the log in so many befalls the state, too. */
+const STATE_TOO_ONE_OF = 3;
+
 /** A disk is full for this long at most, in ms. */
 const FULL_MS_MAX = 8_000;
 
@@ -267,7 +270,12 @@ function loseBatches(targets: FaultTargets, random: Random, back: number): strin
   atlas.wound(member, undefined);
   member.platter.loseBatches(name, back, count);
   hosts.bootLater(member, random);
-  if (name === 'log' && below(random, AGAIN_ONE_OF) === 0) loseAgain(targets, random, member, AGAIN_TRIES_MAX);
+  // Drawn behind everything else, so that nothing else is drawn otherwise for it.
+  const again = name === 'log' && below(random, AGAIN_ONE_OF) === 0;
+  const state = names.find((one) => one !== 'log');
+  if (name === 'log' && state !== undefined && below(random, STATE_TOO_ONE_OF) === 0)
+    member.platter.loseBatches(state, 0, 1 + below(random, LOST_BATCHES_MAX));
+  if (again) loseAgain(targets, random, member, AGAIN_TRIES_MAX);
   return `${count} batches of ${name} on the disk of ${member.id} are lost, ${back} before the end`;
 }
 

@@ -116,6 +116,11 @@ export class LogTime {
     return this.#running !== undefined;
   }
 
+  /** The largest stamp in the own log, in ms: no later one goes below it. */
+  get floorMs(): number {
+    return this.#floorMs;
+  }
+
   /** The stamp of a batch that is made now, an integer in ms; never below an earlier one. Only while leading. */
   stamp(now: Instant): number {
     const running = this.#running;

@@ -1,6 +1,7 @@
 import type { LogIndex, PeerId, Term } from '../../../src/base/ids.ts';
 import { peerId } from '../../../src/base/ids.ts';
 import type { MarkDigest } from '../../../src/peer/types.ts';
+import type { Member } from '../../../src/raft/configuration.ts';
 import type { Raft } from '../../../src/raft/raft.ts';
 import type { Progress } from '../../../src/raft/progress.ts';
 import type { RoleName } from '../../../src/raft/types.ts';
@@ -62,7 +63,13 @@ export class FakePeer {
   term: Term = 1;
   commitIndex: LogIndex = 0;
   appliedIndex: LogIndex = 0;
-  followers: Pick<Progress, 'peer' | 'match' | 'next'>[] = [];
+  followers: (Pick<Progress, 'peer' | 'match' | 'next'> & Partial<Pick<Progress, 'readRound'>>)[] = [];
+  /** Whom it takes for the leader of its term. */
+  leader: PeerId | undefined;
+  /** By its configuration, which is that of the entry 0. */
+  members: Member[] = [];
+  /** It counts itself among those who vote. */
+  votes = true;
   uncommittedBytes = 0;
   forwardedReads = 0;
   /** Of a hand-over under way, in ticks; an election timeout has 10. */
@@ -104,8 +111,13 @@ export class FakePeer {
       commitIndex: this.commitIndex,
       appliedIndex: this.appliedIndex,
       lastIndex: this.log.lastIndex,
-      configuration: { voters: ['p1', 'p2', 'p3'] },
+      leader: this.leader,
+      configuration: { index: 0, voters: ['p1', 'p2', 'p3'], members: this.members },
       inspect: () => ({
+        votes: this.votes,
+        stateMissing: false,
+        configurationChanged: false,
+        persistence: { durableIndex: this.durable.lastIndex },
         forwarded: { pending: this.forwardedReads },
         damage: this.damage,
         hardState: { term: this.term, votedFor: this.votedFor },
@@ -115,7 +127,7 @@ export class FakePeer {
           role === 'leader'
             ? {
                 name: 'leader',
-                peers: this.followers.map((one) => ({ ...one, inflight: { count: 0 } })),
+                peers: this.followers.map((one) => ({ readRound: 0, ...one, inflight: { count: 0 } })),
                 reads: { pending: 0 },
                 uncommittedBytes: this.uncommittedBytes,
                 transfer: this.handOverTicks === undefined ? undefined : { elapsedTicks: this.handOverTicks },
