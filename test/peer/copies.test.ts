@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { PeerId } from '../../src/base/ids.ts';
 import { peerId } from '../../src/base/ids.ts';
+import type { Peer } from '../../src/peer/peer.ts';
 import { indexOfKey, isEntryKey } from '../../src/storage/keys.ts';
 import type { MemoryPlatter } from '../../src/storage/memory-disk.ts';
 import { StorageError } from '../../src/storage/storage-error.ts';
@@ -192,4 +193,41 @@ describe('a directory that was put back from an old copy', () => {
     await cluster.untilEqual();
     expect(peer.scheduler.counters().submitted).toBe(8);
   });
+
+  test('is recognised, too, by what was acknowledged and is not committed', async () => {
+    const cluster = await begun(5);
+    await load(cluster, 1, 3);
+    await cluster.untilEqual();
+    const leader = cluster.leader!;
+    const [{ self: id } = leader, ...others] = cluster.followers;
+    const copy = copyOf(cluster.site(id).platter);
+    const { durableIndex, term } = cluster.peer(id).status();
+    for (const { self } of others) cluster.pause(self);
+    const answer = cluster.proposed(leader, submit(4));
+    await cluster.time.until('the other copy', () => cluster.peer(id).status().durableIndex > durableIndex);
+    await cluster.time.until('its word', () => followedTo(leader, id) > durableIndex);
+    await cluster.kill(id);
+    cluster.site(id).platter = copy;
+    const peer = await cluster.start(id);
+    await cluster.time.until('the loss to be seen', () => peer.status().damaged);
+    expect(leader.status()).toMatchObject({ role: 'leader', commitIndex: durableIndex });
+    await cluster.time.until('another run', () => peer.generation === 2);
+    const lost = { lastIndex: durableIndex + 1, lastTerm: term };
+    expect(peer.inspect()!.raft.inspect().damage).toEqual(lost);
+    for (const { self } of others) cluster.resume(self);
+    await cluster.time.until('the damage to be healed', () => !peer.status().damaged);
+    await cluster.time.finish(answer);
+    await load(cluster, 5, 2);
+    await cluster.untilEqual();
+  });
 });
+
+/** How far `leader` knows the log of `id` to be as its own. */
+function followedTo(leader: Peer, id: PeerId): number {
+  return (
+    leader
+      .inspect()!
+      .raft.status()
+      .peers.find(({ peer }) => peer === id)?.matchIndex ?? 0
+  );
+}
