@@ -4,6 +4,7 @@ import { CLIENTS } from './catalogue/clients.ts';
 import { ELECTIONS } from './catalogue/elections.ts';
 import { FAR } from './catalogue/far.ts';
 import { JOINED } from './catalogue/joints.ts';
+import { KEPT } from './catalogue/kept.ts';
 import { LATE } from './catalogue/late.ts';
 import { GUARDED } from './catalogue/guards.ts';
 import { LEASED } from './catalogue/leases.ts';
@@ -24,6 +25,7 @@ export const CATALOGUE: readonly Mutant[] = [
   ...STORED,
   ...JOINED,
   ...STARTED,
+  ...KEPT,
   ...STATES,
   ...LATE,
   ...FAR,
