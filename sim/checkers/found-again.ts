@@ -30,7 +30,7 @@ interface Gone {
 /**
  * What a peer knew before a start it knows after it, as far as its disk holds that: how late it was in the log, which features are on,
  * who was removed for good, whom it voted for. It knows nothing beside: of what its log holds only that is committed for certain which its
- * checkpoint stands for. And a data directory never votes for another one that had its name.
+ * checkpoint stands for. Without all of its log and its state it does not stand for election. And a data directory never votes for another one that had its name.
  */
 export class FoundAgain extends PropertyChecker {
   override readonly name = 'found-again';
@@ -52,7 +52,12 @@ export class FoundAgain extends PropertyChecker {
     const { raft, id, durable } = peer;
     if (raft === undefined) return;
     const { commitIndex, appliedIndex } = raft;
-    const { hardState, stateMissing } = raft.inspect();
+    const { hardState, stateMissing, damage, mayCampaign } = raft.inspect();
+    this.compare(
+      !mayCampaign || (damage === undefined && !stateMissing),
+      () =>
+        `${id} may stand for election, and lacks ${stateMissing ? 'its state' : `entries up to ${damage?.lastIndex}`}`,
+    );
     this.compare(
       commitIndex === appliedIndex,
       () => `${id} starts at ${appliedIndex} and takes what is behind it, up to ${commitIndex}, for committed`,

@@ -103,6 +103,16 @@ describe('a checker stops', () => {
     expect(() => checker.restarted(p1.view)).toThrow('takes what is behind it, up to 2, for committed');
   });
 
+  test('a start without all of its log that may end in an election', () => {
+    const { p1, view } = new FakeCluster();
+    const checker = new FoundAgain(view, () => undefined);
+    checker.restarted(p1.view);
+    p1.damage = { lastIndex: 7, lastTerm: 2 };
+    expect(() => checker.restarted(p1.view)).toThrow('p1 may stand for election, and lacks entries up to 7');
+    p1.mayCampaign = false;
+    checker.restarted(p1.view);
+  });
+
   test('a start that forgets which features are on, or who was removed', () => {
     const all = new FakeCluster();
     const { p1, view } = all;

@@ -126,4 +126,20 @@ export const KEPT: readonly Mutant[] = [
     replace: `    reads.release(Math.max(applier.appliedIndex, raft.status().commitIndex));
     if (`,
   },
+  {
+    name: 'damaged-one-stands-for-election',
+    origin: 'Jepsen, NATS 2.12.1; nats-io/nats-server#7587: a member with a damaged log could lead',
+    wrong: 'A peer that lost entries to damage stands for election with what is left.',
+    file: 'src/raft/core.ts',
+    find: `    if (this.damage !== undefined || this.stateMissing) return false;`,
+    replace: `    if (this.stateMissing) return false;`,
+  },
+  {
+    name: 'stateless-one-stands-for-election',
+    origin: 'nats-io/nats-server#7587: who is being repaired does not lead',
+    wrong: 'A peer that has lost its state stands for election, and could serve nobody.',
+    file: 'src/raft/core.ts',
+    find: `    if (this.damage !== undefined || this.stateMissing) return false;`,
+    replace: `    if (this.damage !== undefined) return false;`,
+  },
 ];

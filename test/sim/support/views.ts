@@ -70,6 +70,7 @@ export class FakePeer {
   members: Member[] = [];
   /** It counts itself among those who vote. */
   votes = true;
+  mayCampaign = true;
   uncommittedBytes = 0;
   forwardedReads = 0;
   /** Of a hand-over under way, in ticks; an election timeout has 10. */
@@ -115,6 +116,7 @@ export class FakePeer {
       configuration: { index: 0, voters: ['p1', 'p2', 'p3'], members: this.members },
       inspect: () => ({
         votes: this.votes,
+        mayCampaign: this.mayCampaign,
         stateMissing: false,
         configurationChanged: false,
         persistence: { durableIndex: this.durable.lastIndex },
