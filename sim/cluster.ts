@@ -241,7 +241,8 @@ export class SimCluster implements ClusterView {
   #moved(member: SimMember, raft: Raft): void {
     if (this.#seenStart.get(member.id) !== member.start) {
       this.#seenStart.set(member.id, member.start);
-      member.log.restart(member.durable);
+      const { durable, platter } = member;
+      member.log.restart(durable, durable.isWounded ? (index) => platter.entryAt(index) : undefined);
       for (const checker of this.checkers) checker.restarted?.(member);
     }
     const change = member.log.look(raft);

@@ -41,12 +41,23 @@ export class LogMirror {
     return this.#entries[index];
   }
 
-  /** The peer starts anew, from what its disk holds. */
-  restart(durable: DurableLog): void {
+  /**
+   * The peer starts anew, from what its disk holds. `found` reads that, where damage befell it: entries that had been overwritten may be
+   * back, and the core does not have all of them in memory.
+   */
+  restart(durable: DurableLog, found?: (index: LogIndex) => Entry | undefined): void {
     this.#lastIndex = durable.lastIndex;
     this.#links = durable.links();
+    if (found !== undefined) this.#relink(found);
     // Holes, but a plain array: one that grows from nothing at a high index becomes a hash table.
     this.#entries = Array.from({ length: durable.lastIndex + 1 });
+  }
+
+  #relink(found: (index: LogIndex) => Entry | undefined): void {
+    for (let index = 1; index <= this.#lastIndex; index += 1) {
+      const entry = found(index);
+      if (entry !== undefined) this.#links[index] = extendChain(this.#links[index - 1]?.chain ?? CHAIN_START, entry);
+    }
   }
 
   /** Looks at the log. Costs what has changed since the last look. */

@@ -86,10 +86,14 @@ export class Remains {
     return members.every(({ raft }) => raft === undefined || raft.configuration.index === known);
   }
 
-  /** True when nobody is being added or replaced, or will have to be: that one needs the leader, whoever leads. */
+  /**
+   * True when nobody is being added or replaced, or will have to be: that one needs the leader, whoever leads. Of three, one that damage
+   * befell votes by what it once had, and may be the only one whom both of the two reach.
+   */
   #mayPart(): boolean {
     const { cluster, atlas, operator, hosts } = this.#parts;
     if (cluster.voters.length < 3 || !operator.idle || hosts.runsCopy) return false;
+    if (cluster.voters.length < 5 && atlas.wounded > 0) return false;
     return !cluster.members.some((member) => member.stranger || atlas.lostHead(member));
   }
 

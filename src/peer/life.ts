@@ -139,8 +139,9 @@ export class Life {
   async #makeMember(storage: OpenedStorage, scheduler: Scheduler): Promise<Member> {
     const { self, cluster } = this.#options;
     const recovered = storage.takeRecovered();
-    const lastStampMs = await lastStampOf(storage.log, recovered, storage.state.checkpoint?.index ?? 0);
-    const tail = await tailAges(storage.log, storage.state.checkpoint, this.#ports.clock.wallMs());
+    const { checkpoint } = storage.state;
+    const lastStampMs = await lastStampOf(storage.log, recovered, checkpoint?.index ?? 0);
+    const tail = await tailAges(storage.log, checkpoint, Math.max(lastStampMs, checkpoint?.logTimeMs ?? 0));
     const loader = (): SchedulerLoader =>
       Scheduler.loader({ crc32: this.#ports.crc32, limits: this.#options.schedulerLimits ?? {} });
     // What comes late of one that another has taken the place of says nothing of what is in use now.

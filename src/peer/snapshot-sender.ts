@@ -66,6 +66,8 @@ interface Sending {
   /** The newest request that is not answered. */
   request: SnapshotRequest | undefined;
   working: boolean;
+  /** The last page was sent: it may be asked for again, but nobody else waits for that. */
+  ended: boolean;
   /** The checkpoint that is sent, once it is known. */
   checkpoint: Checkpoint | undefined;
   chain: Hash64 | undefined;
@@ -102,6 +104,7 @@ export class SnapshotSender {
   requested(from: PeerId, request: SnapshotRequest): void {
     const nowMs = this.#parts.clock.monotonicMs();
     this.tick();
+    if (this.#sending?.ended === true && this.#sending.to !== from) this.stop();
     const isBusy = this.#sending === undefined ? nowMs < this.#restUntilMs : this.#sending.to !== from;
     if (isBusy) {
       this.#refuse(from, request, 'busy');
@@ -113,7 +116,7 @@ export class SnapshotSender {
     }
     if (this.#sending === undefined) {
       this.#hooks.hold(true);
-      const fresh = { request, working: false, checkpoint: undefined, chain: undefined };
+      const fresh = { request, working: false, ended: false, checkpoint: undefined, chain: undefined };
       this.#sending = { to: from, askedMs: nowMs, furthest: request.afterKey, furtherMs: nowMs, ...fresh };
     }
     const sending = this.#sending;
@@ -194,6 +197,7 @@ export class SnapshotSender {
     const { afterKey } = request;
     this.#hooks.guard(() => {
       const last = records.length === 0;
+      sending.ended = last;
       this.#hooks.answer(sending.to, { type: 'chunk', checkpoint, chain, afterKey, records, last });
     });
   }

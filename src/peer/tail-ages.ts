@@ -8,7 +8,7 @@ import { EntryKind } from '../raft/types.ts';
 import { BatchReader } from '../scheduler/batch.ts';
 import type { Checkpoint, LogStorage } from '../storage/storage.ts';
 
-/** A place where the log may be cut, and how long ago it was written, in ms. */
+/** A place where the log may be cut, and how long before its newest batch it was written, in ms. */
 export interface AgedCut {
   readonly index: LogIndex;
   readonly ageMs: number;
@@ -18,14 +18,15 @@ export interface AgedCut {
 const SAMPLES_MAX = 16;
 
 /**
- * Places in the log up to the checkpoint, ascending in index and descending in age, the checkpoint last. The age is how far the
- * wall clock is past the stamp there, at least 0: a clock that is wrong makes the tail longer or shorter, within its bounds in
- * bytes. Empty without a checkpoint. @throws StorageError, DecodeError
+ * Places in the log up to the checkpoint, ascending in index and descending in age, the checkpoint last. The age is by stamps alone: how
+ * far `newestMs`, that of the log's last batch, is past the one there, at least 0. What a clock says now would count the time in which
+ * nobody ran, and the log of a cluster that was off for a night would go before those that miss the end of it could ask. Empty without
+ * a checkpoint. @throws StorageError, DecodeError
  */
 export async function tailAges(
   log: Pick<LogStorage, 'firstIndex' | 'lastIndex' | 'read'>,
   checkpoint: Pick<Checkpoint, 'index' | 'logTimeMs'> | undefined,
-  wallMs: number,
+  newestMs: number,
 ): Promise<readonly AgedCut[]> {
   if (checkpoint === undefined) return [];
   const cuts: { index: LogIndex; ageMs: number }[] = [];
@@ -36,9 +37,9 @@ export async function tailAges(
     const read = await log.read(index, index, 1);
     const entry = read === 'compacted' ? undefined : read[0];
     if (entry?.kind !== EntryKind.command) continue;
-    cuts.push({ index, ageMs: wallMs - new BatchReader(entry.data).logTimeMs });
+    cuts.push({ index, ageMs: newestMs - new BatchReader(entry.data).logTimeMs });
   }
-  cuts.push({ index: checkpoint.index, ageMs: wallMs - checkpoint.logTimeMs });
+  cuts.push({ index: checkpoint.index, ageMs: newestMs - checkpoint.logTimeMs });
   // Nothing is older than what was written before it, whatever the clocks of two leaders said.
   let oldestMs = Number.MAX_SAFE_INTEGER;
   for (const cut of cuts) {

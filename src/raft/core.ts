@@ -243,7 +243,9 @@ export function becomeFollower(core: Core, term: Term, leader: PeerId | undefine
   if (leader !== undefined) {
     core.electionElapsedTicks = 0;
     core.failedCampaigns = 0;
-    // An election that was due early, because the leader's process seemed to be gone, is off.
-    if (core.electionTimeoutTicks < core.options.electionTimeoutTicks) core.drawElectionTimeout();
+    // An election that was due early, because the leader's process seemed to be gone, is off; one that was put off is not any more.
+    const { electionTimeoutTicks } = core.options;
+    if (core.electionTimeoutTicks < electionTimeoutTicks || core.electionTimeoutTicks >= 2 * electionTimeoutTicks)
+      core.drawElectionTimeout();
   }
 }

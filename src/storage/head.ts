@@ -236,9 +236,19 @@ export class Head {
     return this.#syncing;
   }
 
-  /** Fulfilled in a turn in which no sync is under way, so that `write` may follow at once. */
-  async ready(): Promise<void> {
+  /**
+   * Writes the change that `make` returns, once no sync is under way. Several may wait: each looks again in the very turn in which it
+   * writes, since another one may have begun the next sync.
+   */
+  async note(make: () => HeadChange): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
+    this.write(make());
+  }
+
+  /** As `note`, and makes it durable. */
+  async save(make: () => HeadChange): Promise<void> {
+    await this.note(make);
+    await this.sync();
   }
 
   /** Writes the next state, unsynced. Not while a sync is under way. @throws StorageError `STORAGE_FAILED` */

@@ -202,8 +202,9 @@ export class DatabaseLog implements LogStorage {
 
     this.#meta = { base: this.#meta.base, last: meta.last, hardState: meta.hardState };
     this.#garbage = garbage;
-    if (head.syncing !== undefined) await head.ready();
-    head.write({ lastIndex: end.index, lastTerm: end.term, chain: end.chain });
+    const change = { lastIndex: end.index, lastTerm: end.term, chain: end.chain };
+    if (head.syncing === undefined) head.write(change);
+    else await head.note(() => change);
   }
 
   async #switchState(number: number, base: LogPosition): Promise<void> {
@@ -220,10 +221,8 @@ export class DatabaseLog implements LogStorage {
     const hardState =
       base.term > this.#meta.hardState.term ? { term: base.term, votedFor: undefined } : this.#meta.hardState;
     // HEAD comes to stand where both logs count it as chained, so that a crash on either side of the batch finds it right.
-    await head.ready();
     const { index, term, chain } = oldBase;
-    head.write({ hardState, ...(known === undefined ? {} : { lastIndex: index, lastTerm: term, chain }) });
-    await head.sync();
+    await head.save(() => ({ hardState, ...(known === undefined ? {} : { lastIndex: index, lastTerm: term, chain }) }));
     for (let at = base.index + 1; at <= last.index; at += 1) {
       steps.del(entryKey(at));
       steps.del(metaKey(at));
@@ -232,9 +231,7 @@ export class DatabaseLog implements LogStorage {
     steps.put(metaKey(base.index), this.#metaWriter.view());
     steps.put(GENERATION_KEY, encodeGeneration({ number, resetTo: base }, crc32));
     await latch.guard('switching the state', () => steps.write());
-    await head.ready();
-    head.write({ lastIndex: base.index, lastTerm: base.term, chain: base.chain });
-    await head.sync();
+    await head.save(() => ({ lastIndex: base.index, lastTerm: base.term, chain: base.chain }));
   }
 
   /** Encodes one entry behind `previous` into the batch. Returns the new end. */
@@ -268,10 +265,7 @@ export class DatabaseLog implements LogStorage {
   }
 
   async #noteInHead(change: HeadChange): Promise<void> {
-    const { head } = this.#context;
-    await head.ready();
-    head.write(change);
-    await head.sync();
+    await this.#context.head.save(() => change);
   }
 
   /** Adds deletions of records before the log to the batch. Returns what is left of them after it. */

@@ -162,9 +162,7 @@ export class OpenedDirectory implements OpenedStorage {
     latch.check();
     const message = `${disk.location}: the state is not to be trusted: ${reason}. It is made anew when the directory is opened again.`;
     latch.end(new StorageError('STATE_DAMAGED', message));
-    await head.ready();
-    head.write({ stateDistrusted: true });
-    await head.sync();
+    await head.save(() => ({ stateDistrusted: true }));
   }
 
   async noteLoss(lost: Omit<Damage, 'from'>, leader: PeerId, term: Term): Promise<void> {
@@ -175,14 +173,14 @@ export class OpenedDirectory implements OpenedStorage {
     latch.end(new StorageError('LOG_TAIL_LOST', message));
     // An append that was let in before may still have an older term, or a vote, to write to HEAD.
     await this.log.settled();
-    await head.ready();
-    const { hardState, damage } = head.record;
-    const knowsVote = hardState.term > term || (hardState.term === term && hardState.votedFor !== undefined);
-    head.write({
-      damage: furtherEntry(damage, lost),
-      hardState: knowsVote ? hardState : { term, votedFor: leader },
+    await head.save(() => {
+      const { hardState, damage } = head.record;
+      const knowsVote = hardState.term > term || (hardState.term === term && hardState.votedFor !== undefined);
+      return {
+        damage: furtherEntry(damage, lost),
+        hardState: knowsVote ? hardState : { term, votedFor: leader },
+      };
     });
-    await head.sync();
   }
 
   get stagedIndex(): LogIndex | undefined {
@@ -266,9 +264,7 @@ export class OpenedDirectory implements OpenedStorage {
   async #writeHead(change: Parameters<Head['write']>[0]): Promise<void> {
     const { head, latch } = this.#parts;
     latch.check();
-    await head.ready();
-    head.write(change);
-    await head.sync();
+    await head.save(() => change);
   }
 
   #discarding(staging: StateStaging, removal: Promise<void>): void {

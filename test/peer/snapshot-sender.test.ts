@@ -5,6 +5,7 @@ import { SEND_STALLED_MS, SnapshotSender } from '../../src/peer/snapshot-sender.
 import type { Checkpoint, StateRecord } from '../../src/storage/storage.ts';
 
 const P2 = peerId('p2');
+const P3 = peerId('p3');
 const CHECKPOINT: Checkpoint = {
   index: 7,
   term: 1,
@@ -19,10 +20,13 @@ class Desk {
   readonly answers: SnapshotFrame[] = [];
   readonly sender: SnapshotSender;
 
-  constructor() {
+  /** @param end The key of the last record; none for a state without end. */
+  constructor(end = 256) {
     const value = new Uint8Array(10);
     const range = ({ gte }: { gte?: Uint8Array }): Promise<StateRecord[]> =>
-      Promise.resolve([{ key: Uint8Array.of((gte?.[0] ?? 0) + 1, gte?.[1] ?? 0), value }]);
+      Promise.resolve(
+        (gte?.[0] ?? 0) >= end ? [] : [{ key: Uint8Array.of((gte?.[0] ?? 0) + 1, gte?.[1] ?? 0), value }],
+      );
     this.sender = new SnapshotSender(
       {
         state: {
@@ -48,17 +52,31 @@ class Desk {
   }
 
   /** The other peer asks for the page behind `key`, ten seconds after its last request. */
-  async asks(key: number): Promise<void> {
+  async asks(key: number, from = P2): Promise<void> {
     this.nowMs += 10_000;
     const afterKey = Uint8Array.of(key >> 8, key & 0xff);
     const request: SnapshotRequest = { type: 'request', index: 7, atLeast: 0, afterKey, maxBytes: 1 };
-    this.sender.requested(P2, request);
+    this.sender.requested(from, request);
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
     this.sender.tick();
   }
 }
 
 describe('a transfer', () => {
+  test('that is at its end keeps nobody else waiting', async () => {
+    const desk = new Desk(2);
+    await desk.asks(1 << 8);
+    await desk.asks(1 << 8, P3);
+    expect(desk.answers.at(-1)).toMatchObject({ type: 'refused', reason: 'busy' });
+    await desk.asks(2 << 8);
+    expect(desk.answers.at(-1)).toMatchObject({ type: 'chunk', last: true });
+    await desk.asks(2 << 8);
+    expect(desk.answers.at(-1), 'it may be asked for again').toMatchObject({ type: 'chunk', last: true });
+    await desk.asks(1 << 8, P3);
+    expect(desk.answers.at(-1)).toMatchObject({ type: 'chunk', last: false });
+    expect(desk.sender.to).toBe(P3);
+  });
+
   const asks = SEND_STALLED_MS / 10_000;
 
   test('goes on for as long as it gets further, however slowly', async () => {

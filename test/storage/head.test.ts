@@ -124,6 +124,29 @@ describe('HEAD in use', () => {
   });
 });
 
+describe('several who wait for one sync of HEAD', () => {
+  test('write behind it, each with what is there by then', async () => {
+    const disk = new WatchedDisk();
+    const head = await openHead(disk);
+    head.write({ lastIndex: 1 });
+    disk.hold = true;
+    const first = head.sync();
+    const seen: number[] = [];
+    const next = [2, 3].map((lastIndex) =>
+      head.save(() => {
+        seen.push(head.record.lastIndex);
+        return { lastIndex };
+      }),
+    );
+    await Promise.resolve();
+    disk.hold = false;
+    disk.release?.();
+    await Promise.all([first, ...next]);
+    expect(seen).toEqual([1, 2]);
+    expect(disk.events).toEqual(['write 1', 'sync', 'write 0', 'write 0', 'sync']);
+  });
+});
+
 describe('HEAD at start', () => {
   async function found(first: Uint8Array, second: Uint8Array, databasesEmpty = false): ReturnType<typeof findHead> {
     const platter = new MemoryPlatter();

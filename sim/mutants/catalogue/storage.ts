@@ -65,9 +65,9 @@ export const STORED: readonly Mutant[] = [
     origin: 'Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014: a write that overtakes a sync',
     wrong: 'The end of the log is noted in a slot whose sync is under way.',
     file: LOG,
-    find: `    if (head.syncing !== undefined) await head.ready();
-    head.write({ lastIndex: end.index`,
-    replace: `    head.write({ lastIndex: end.index`,
+    find: `    if (head.syncing === undefined) head.write(change);
+    else await head.note(() => change);`,
+    replace: `    head.write(change);`,
   },
   {
     name: 'two-writes-at-a-time',
@@ -95,8 +95,7 @@ export const STORED: readonly Mutant[] = [
     file: 'src/storage/log-storage.ts',
     find: `    const write = latch.guard('writing the Raft log', () => steps.write());
 `,
-    replace: `    if (head.syncing !== undefined) await head.ready();
-    head.write({ lastIndex: end.index, lastTerm: end.term, chain: end.chain });
+    replace: `    await head.note(() => ({ lastIndex: end.index, lastTerm: end.term, chain: end.chain }));
     const write = latch.guard('writing the Raft log', () => steps.write());
 `,
   },
