@@ -242,7 +242,9 @@ export class SimCluster implements ClusterView {
     if (this.#seenStart.get(member.id) !== member.start) {
       this.#seenStart.set(member.id, member.start);
       const { durable, platter } = member;
-      member.log.restart(durable, durable.isWounded ? (index) => platter.entryAt(index) : undefined);
+      const { firstIndex } = raft.inspect().log;
+      const damaged = { firstIndex, entryAt: (index: LogIndex) => platter.entryAt(index) };
+      member.log.restart(durable, durable.isWounded ? damaged : undefined);
       for (const checker of this.checkers) checker.restarted?.(member);
     }
     const change = member.log.look(raft);

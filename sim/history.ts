@@ -18,6 +18,12 @@ export interface LogChange {
   readonly newLast: LogIndex;
 }
 
+/** A log as the disk holds it after a damage. What lies before its first entry belongs to no log. */
+interface DamagedLog {
+  readonly firstIndex: LogIndex;
+  readonly entryAt: (index: LogIndex) => Entry | undefined;
+}
+
 /** The log of one peer as its core has it, entry by entry. */
 export class LogMirror {
   #links: (ChainLink | undefined)[] = [];
@@ -42,21 +48,22 @@ export class LogMirror {
   }
 
   /**
-   * The peer starts anew, from what its disk holds. `found` reads that, where damage befell it: entries that had been overwritten may be
-   * back, and the core does not have all of them in memory.
+   * The peer starts anew, from what its disk holds. `damaged` reads that from where its log begins, when damage befell it: entries that
+   * had been overwritten may be back, and the core does not have all of them in memory.
    */
-  restart(durable: DurableLog, found?: (index: LogIndex) => Entry | undefined): void {
+  restart(durable: DurableLog, damaged?: DamagedLog): void {
     this.#lastIndex = durable.lastIndex;
     this.#links = durable.links();
-    if (found !== undefined) this.#relink(found);
+    if (damaged !== undefined) this.#relink(damaged);
     // Holes, but a plain array: one that grows from nothing at a high index becomes a hash table.
     this.#entries = Array.from({ length: durable.lastIndex + 1 });
   }
 
-  #relink(found: (index: LogIndex) => Entry | undefined): void {
-    for (let index = 1; index <= this.#lastIndex; index += 1) {
-      const entry = found(index);
-      if (entry !== undefined) this.#links[index] = extendChain(this.#links[index - 1]?.chain ?? CHAIN_START, entry);
+  #relink({ firstIndex, entryAt }: DamagedLog): void {
+    for (let index = firstIndex; index <= this.#lastIndex; index += 1) {
+      const before = index === 1 ? CHAIN_START : this.#links[index - 1]?.chain;
+      const entry = entryAt(index);
+      if (entry !== undefined && before !== undefined) this.#links[index] = extendChain(before, entry);
     }
   }
 

@@ -97,6 +97,9 @@ const LEADER_TIMEOUTS_MAX = 10;
 const AGREE_TIMEOUTS_MAX = 50;
 /** Within this everything has come to its end after healing, in µs. */
 const SETTLE_US_MAX = 90_000_000;
+/** With smaller pages a state takes seconds, and with a shorter tail the log behind it is gone by then. */
+const REFILL_PAGE_BYTES = 64;
+const REFILL_TAIL_MS = 20_000;
 /** For this long no new term begins afterwards, in µs. */
 const STEADY_US = 3_000_000;
 
@@ -327,7 +330,9 @@ export class Simulation {
   }
 
   #makeTrials(): Trials {
+    const { snapshotPageBytes, logTailMs } = peerLimits(this.#options.peerLimits);
     return new Trials({
+      mayRefill: snapshotPageBytes >= REFILL_PAGE_BYTES || logTailMs >= REFILL_TAIL_MS,
       world: this.#world,
       seed: this.#options.seed,
       cluster: this.#cluster,

@@ -76,6 +76,8 @@ interface Parts {
   readonly remains: Remains;
   /** Workers of which the state may know. */
   readonly workers: readonly string[];
+  /** A state is fetched sooner than the log behind it is let go. Else whoever lost its state may fetch one after the other in vain. */
+  readonly mayRefill: boolean;
   /** Why those who must agree do not, or undefined when they do. */
   readonly disagreement: () => string | undefined;
 }
@@ -98,13 +100,13 @@ export class Trials {
   /** Makes one happen, or none. @throws Violation when what must come of it does not */
   async run(): Promise<void> {
     const trial = TRIALS[below(this.#random, TRIALS.length)];
-    const { cluster, remains } = this.#parts;
+    const { cluster, remains, mayRefill } = this.#parts;
     const voters = cluster.members.filter(({ id }) => cluster.voters.includes(id));
     const { leader } = cluster;
     if (remains.phase !== 'all' || voters.length < 2 || leader === undefined) return;
     if (trial === 'split-states') await this.#splitStates(voters);
     else if (voters.length < 3) return;
-    else if (trial === 'wrong-state') await this.#wrongState(voters);
+    else if (trial === 'wrong-state' && mayRefill) await this.#wrongState(voters);
     else if (trial === 'hung-disk') await this.#hangDisk(leader);
     else if (trial === 'lonely-leader') await this.#leaveAlone(leader);
   }
