@@ -44,7 +44,7 @@ export class Hunter {
   }
 
   /** Hunts `mutant`, whose file was compiled to `compiled`, with the seeds from 1 on. */
-  async hunt(mutant: Mutant, compiled: string, eventsMax: number = HUNT_EVENTS_MAX): Promise<Hunt> {
+  async hunt(mutant: Mutant, compiled: string, eventsMax: number): Promise<Hunt> {
     const { file } = mutant;
     const sound = await this.#bench.compiled(file);
     const live = file.startsWith(REMEMBERS) ? undefined : await this.#exchange(file, compiled);
