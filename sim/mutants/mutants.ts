@@ -1,6 +1,7 @@
 /**
  * The simulator on trial: bugs that other systems had are planted into copies of the source one at a time, and each has to be
- * found by the seeds that everybody runs, with the options that those draw. One that is not found is a hole in the simulator.
+ * found by the seeds that everybody runs, with the options that those draw. One that is not found is a hole in the simulator;
+ * those that are known are in `rare.ts`.
  *
  *     catalogue ─▶ plant, build ─▶ seeds 1, 2, 3 … until a property breaks, or there were events enough
  *
