@@ -15,7 +15,7 @@ import { drawOptions } from './options.ts';
 import { type Answer, type Change, type Order, SEED_RUNNER_FLAGS, TAKES_ORDERS } from './orders.ts';
 import { replaySeed } from './replay/replay.ts';
 import { drawLength } from './run-length.ts';
-import { type Failure, type RunOptions, runSeed, type Verdict } from './run-seed.ts';
+import { forgetLastRun, type Failure, type RunOptions, runSeed, type Verdict } from './run-seed.ts';
 import { AllBut, shrinkSeed } from './shrink.ts';
 import { FULL_LENGTH, type RunLength } from './simulation.ts';
 import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
@@ -23,7 +23,7 @@ import { addUp, missing, type RunTotals, type Totals } from './totals.ts';
 /** From this many seeds on, everything that is rare has to have happened. */
 const SEEDS_TO_PROVE = 100;
 /** Every so manyth seed is run twice. */
-const TWICE_EVERY = 20;
+const TWICE_EVERY = 10;
 
 interface Flags {
   readonly seed?: number;
@@ -197,7 +197,7 @@ async function takeOrders(): Promise<void> {
   let code: LiveCode | undefined;
   process.on('message', (order: Order | Change) => {
     if ('source' in order) {
-      code ??= new LiveCode();
+      code ??= new LiveCode(forgetLastRun);
       void code.replace(order.url, order.source).then((changed) => process.send?.(changed));
     } else void obey(order);
   });

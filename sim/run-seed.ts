@@ -47,6 +47,17 @@ const TRACE_LINES = 60;
 /** Lines of a stack that are told. */
 const STACK_LINES = 20;
 
+/**
+ * The run that ended last. Nobody reads it: as long as objects of each shape are there the engine keeps what it has learned of them,
+ * and code that it has optimised for them. What is collected between two runs would cost the next one a multiple of its time.
+ */
+const lastRun = new Set<Simulation>();
+
+/** Lets go of the run that ended last, and so of functions that wait in it. */
+export function forgetLastRun(): void {
+  lastRun.clear();
+}
+
 /** Runs one seed. Never rejects. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<Verdict> {
   const first = await runOnce(
@@ -93,5 +104,8 @@ async function runOnce(
       totals: simulation.totals(),
       failure: { seed, checker, message, trace: trace.last(TRACE_LINES), faults: simulation.happened },
     };
+  } finally {
+    lastRun.clear();
+    lastRun.add(simulation);
   }
 }

@@ -96,7 +96,7 @@ export const SCHEDULE_FAULTS: Strikes = {
       });
     };
     const strike = (): void => soon(() => harmLeader(targets, harm, random));
-    const moment = pick(random, ['stored', 'settled', 'due', 'due', 'alone', 'alone'] as const) ?? 'due';
+    const moment = pick(random, ['stored', 'settled', 'due', 'due', 'alone', 'alone', 'alone'] as const) ?? 'due';
     if (moment === 'alone') {
       workload.occasions.at(moment, (host) => soon(() => silenceWorker(targets, host, random)));
       return 'the next worker that runs what must run alone is not heard any more';

@@ -12,10 +12,13 @@ import { Session } from 'node:inspector/promises';
 /** See the head of this file. */
 export class LiveCode {
   readonly #session = new Session();
+  readonly #forget: () => void;
   /** Identifiers of scripts by their URLs. One keeps its own through every exchange; what it was before lives on under others. */
   readonly #scripts: Map<string, string> = new Map();
 
-  constructor() {
+  /** @param forget Lets go of all in which functions of earlier runs may wait. */
+  constructor(forget: () => void) {
+    this.#forget = forget;
     this.#session.connect();
     this.#session.on('Debugger.scriptParsed', ({ params: { url, scriptId } }) => {
       if (!this.#scripts.has(url)) this.#scripts.set(url, scriptId);
@@ -25,17 +28,23 @@ export class LiveCode {
   /** Gives the module of `url` the functions of `source`. False when nothing was changed, because not all of it can be. */
   async replace(url: string, source: string): Promise<boolean> {
     const session = this.#session;
-    // What is left of earlier runs may wait within a function that changes, and then nothing of the module would.
-    await session.post('HeapProfiler.collectGarbage');
     await session.post('Debugger.enable');
     try {
       const scriptId = this.#scripts.get(url);
       if (scriptId === undefined) return false;
-      const told: object = await session.post('Debugger.setScriptSource', { scriptId, scriptSource: source });
-      return 'status' in told && told.status === 'Ok';
+      if (await this.#exchange(scriptId, source)) return true;
+      // What is left of earlier runs may wait within a function that changes. Collecting it costs the next run twice its time.
+      this.#forget();
+      await session.post('HeapProfiler.collectGarbage');
+      return await this.#exchange(scriptId, source);
     } finally {
       // While it is on, promises are followed, which takes time.
       await session.post('Debugger.disable');
     }
+  }
+
+  async #exchange(scriptId: string, scriptSource: string): Promise<boolean> {
+    const told: object = await this.#session.post('Debugger.setScriptSource', { scriptId, scriptSource });
+    return 'status' in told && told.status === 'Ok';
   }
 }

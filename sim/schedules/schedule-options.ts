@@ -42,7 +42,7 @@ export function drawScheduleOptions(seed: number): ScheduleOptions {
   const change = isChange ? pick(random, CLOCK_CHANGES) : { timeZone: 'UTC', atMs: MIDNIGHT_MS };
   const leadMs = isChange ? 5_000 + below(random, 60_000) : 0;
   const outagesRate = pick(random, [0, 0, 0.02, 0.04]);
-  const occasionsRate = pick(random, [0, 0.1, 0.3]);
+  const occasionsRate = pick(random, [0, 0.2, 0.5]);
   return {
     planners,
     ids: 1 + below(random, 6),
@@ -58,6 +58,8 @@ export function drawScheduleOptions(seed: number): ScheduleOptions {
       scheduleRecentMax: pick(random, [2, 32]),
       scheduleRequestsMax: pick(random, [2, 16]),
       catchUpMax: pick(random, [3, 30]),
+      // Mostly sooner than by default, so that a failover is enough to miss an occurrence.
+      missedAfterMs: pick(random, [200, 1_000, 5_000, 60_000]),
     },
   };
 }

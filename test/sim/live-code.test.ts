@@ -44,7 +44,7 @@ describe('functions of a module that runs', () => {
     const { url, module } = await load('exchanged.mjs');
     const counter = new module.Counter();
     expect([module.answer(), counter.add([1])]).toEqual([42, 1]);
-    const code = new LiveCode();
+    const code = new LiveCode(() => {});
     const other = SOURCE.replace('return 42', 'return 43').replace('.length;', '.length + 10;');
     expect(await code.replace(url, other)).toBe(true);
     expect([module.answer(), counter.add([1])]).toEqual([43, 12]);
@@ -59,11 +59,11 @@ describe('functions of a module that runs', () => {
   ])('stay all as they are when what changes is %s', async (what, find, replace) => {
     const { url, module } = await load(`refused ${what}.mjs`);
     const source = SOURCE.replace(find, replace).replace('return 42', 'return 43');
-    expect(await new LiveCode().replace(url, source)).toBe(false);
+    expect(await new LiveCode(() => {}).replace(url, source)).toBe(false);
     expect([module.answer(), new module.Counter().add([1])]).toEqual([42, 1]);
   });
 
   test('are not there in a module that nobody has loaded', async () => {
-    expect(await new LiveCode().replace('file:///nowhere.mjs', SOURCE)).toBe(false);
+    expect(await new LiveCode(() => {}).replace('file:///nowhere.mjs', SOURCE)).toBe(false);
   });
 });
