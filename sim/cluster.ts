@@ -110,6 +110,7 @@ export class SimCluster implements ClusterView {
   #learners: readonly PeerId[] = [];
   #configurations = 0;
   #configurationIndex: LogIndex = 0;
+  readonly #founders: readonly SimMember[];
   #eventsSinceWhole = 0;
   #messages = 0;
   #readsThatWaited = 0;
@@ -144,6 +145,7 @@ export class SimCluster implements ClusterView {
       return new SimMember(id, hostClock(world, id, options), file, full);
     });
     this.#voters = founders;
+    this.#founders = this.members.slice(0, founders.length);
     this.#stands = this.members.map((member) => new Stand(member));
   }
 
@@ -193,6 +195,16 @@ export class SimCluster implements ClusterView {
   standingOf(peer: PeerId): 'votes' | 'learns' | 'none' {
     if (this.#voters.includes(peer)) return 'votes';
     return this.#learners.includes(peer) ? 'learns' : 'none';
+  }
+
+  /** False when no founder would be left that knows of the cluster: founders that are all empty found another one, as they are told to. */
+  mayEmpty(member: SimMember): boolean {
+    return this.#founders.some((founder) => founder !== member && !founder.stranger);
+  }
+
+  /** False when no founder would be left: whoever comes anew looks for the cluster where founders are. */
+  mayRemove(member: SimMember): boolean {
+    return this.#founders.some((founder) => founder !== member && this.standingOf(founder.id) !== 'none');
   }
 
   get nowUs(): number {

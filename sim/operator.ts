@@ -126,7 +126,8 @@ export class SimOperator extends Program {
   /** Empties the directories of those that were removed and have ended. */
   #renew(): void {
     for (const member of this.#cluster.members) {
-      if (this.#hosts.isOut(member) && !member.up) this.#hosts.renew(member);
+      const mayEmpty = this.#cluster.mayEmpty(member);
+      if (this.#hosts.isOut(member) && !member.up && mayEmpty) this.#hosts.renew(member);
     }
   }
 
@@ -141,7 +142,7 @@ export class SimOperator extends Program {
     const standing = this.#cluster.standingOf(member.id);
     if (errand.type === 'shrink') {
       if (standing === 'none') return true;
-      if (this.#cluster.voters.length <= 1) return true;
+      if (this.#cluster.voters.length <= 1 || !this.#cluster.mayRemove(member)) return true;
       // Nobody makes a cluster smaller of which a disk is broken.
       if (this.#hosts.atlas.wounded > 0 || this.#cluster.members.some(({ stranger }) => stranger)) return true;
       await this.#change(operator, 'remove', errand, random);
@@ -156,6 +157,8 @@ export class SimOperator extends Program {
       return false;
     }
     if (standing === 'none') {
+      // Nobody adds who may not be emptied.
+      if (!member.up && this.#hosts.isOut(member)) return true;
       if (member.up && member.peer?.state !== 'founding') {
         this.#untold += 1;
         // It was removed and nobody told it, as nobody knew its directory by more than its name.

@@ -3,7 +3,7 @@ import type { SchedulerLimits } from '../../src/scheduler/limits.ts';
 import type { ClusterView } from './checker.ts';
 import { type PeerView, PropertyChecker } from './checker.ts';
 
-/** The state in use, and a staging or what a removal has left of one. */
+/** The state in use, and a staging or what a removal has left of one. While a damaged directory is opened there may be one more. */
 const STATES_MAX = 2;
 
 /** What is bounded stays within its bounds; leaks are found by them. */
@@ -38,9 +38,9 @@ export class Bounds extends PropertyChecker {
 
   whole(): void {
     for (const peer of this.cluster.peers) {
-      this.#within(peer, 'databases of states', peer.stateCount, STATES_MAX);
       const { scheduler } = peer;
       if (scheduler === undefined) continue;
+      this.#within(peer, 'databases of states', peer.stateCount, STATES_MAX);
       const counters = scheduler.counters();
       this.#within(peer, 'client sessions', counters.sessions, this.#scheduler.sessionsMax);
       this.#within(peer, 'workers', counters.workers, this.#scheduler.workersMax);

@@ -39,9 +39,9 @@ export const MEMBER_FAULTS: Strikes = {
     return shrinks ? `${peer} is to be removed` : `${peer} is to be added`;
   },
   wipes: (targets, random) => {
-    const { atlas, hosts, operator } = targets;
+    const { atlas, cluster, hosts, operator } = targets;
     const member = pick(random, atlas.candidates());
-    if (member === undefined || operator.busyWith(member.id)) return undefined;
+    if (member === undefined || operator.busyWith(member.id) || !cluster.mayEmpty(member)) return undefined;
     if (member.up) hosts.crash(member, true);
     member.wipe();
     hosts.bootLater(member, random);
