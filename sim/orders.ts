@@ -28,7 +28,7 @@ export interface Answer extends Verdict {
 /**
  * How Node is started for seeds. The code of a seed is wide and flat: thousands of small functions of which none stands out, so most
  * of what the first dozens of seeds of a process cost is code that is not optimised yet, and optimising it. Each is compiled when it
- * is called first, has to earn its optimisation three times as long as by default, and gets little put into it, which takes long.
+ * is called first, has to earn its optimisation half as long again as by default, and gets little put into it, which takes long.
  *
  * Helpers of the collector only take turns with it where seeds keep every core busy. Nearly everything dies young, so there is room
  * for that from the begin, in MiB; what stays of a seed dies with it, so the old ones are looked through when there are ten times as
@@ -36,7 +36,7 @@ export interface Answer extends Verdict {
  */
 export const SEED_RUNNER_FLAGS: readonly string[] = [
   '--always-sparkplug',
-  '--interrupt-budget=200000',
+  '--interrupt-budget=100000',
   '--max-inlined-bytecode-size-cumulative=300',
   '--single-threaded-gc',
   '--min-semi-space-size=32',

@@ -23,7 +23,7 @@ export const COMMAND_HEADER_BYTES = 4;
 
 /** Puts encoded commands together. One is used again and again: `begin`, `add` …, `finish`. */
 export class BatchWriter {
-  readonly #writer = new ByteWriter(64 * 1024);
+  readonly #writer = new ByteWriter(4 * 1024);
   #count = 0;
   #moves = 0;
 

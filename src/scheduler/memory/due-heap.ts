@@ -1,10 +1,7 @@
 import { assert } from '../../base/assert.ts';
+import { growSegments, SEGMENT_BITS, SEGMENT_MASK } from './segments.ts';
 
 const ARITY = 4;
-/** Places in a segment of the heap, and rows in one of the places by row. */
-const SEGMENT_BITS = 10;
-const SEGMENT = 1 << SEGMENT_BITS;
-const MASK = SEGMENT - 1;
 /** Numbers a place: instant, tie-break, row. */
 const WIDTH = 3;
 
@@ -16,9 +13,13 @@ const WIDTH = 3;
  */
 export class DueHeap {
   readonly #heap: Float64Array[] = [];
+  /** For how many rows the heap has room. */
+  #heapRoom = 0;
   #length = 0;
   /** Place + 1 by row, 0 when the row is not in the heap. */
   readonly #places: Int32Array[] = [];
+  /** What rows are below may have a place. */
+  #placesRoom = 0;
 
   get length(): number {
     return this.#length;
@@ -41,16 +42,18 @@ export class DueHeap {
   /** When `row` is due; undefined when it is not in the heap. */
   dueMsOf(row: number): number | undefined {
     const place = this.#placeOf(row);
-    return place === -1 ? undefined : (this.#heap[place >>> SEGMENT_BITS] as Float64Array)[(place & MASK) * WIDTH];
+    return place === -1
+      ? undefined
+      : (this.#heap[place >>> SEGMENT_BITS] as Float64Array)[(place & SEGMENT_MASK) * WIDTH];
   }
 
   /** Puts `row` in, or moves it. */
   set(row: number, dueMs: number, tie: number): void {
-    while (row >>> SEGMENT_BITS >= this.#places.length) this.#places.push(new Int32Array(SEGMENT));
+    if (row >= this.#placesRoom) this.#placesRoom = growSegments(this.#places, row, 1, newPlaces);
     let place = this.#placeOf(row);
     if (place === -1) {
       place = this.#length;
-      if (place >>> SEGMENT_BITS === this.#heap.length) this.#heap.push(new Float64Array(SEGMENT * WIDTH));
+      if (place === this.#heapRoom) this.#heapRoom = growSegments(this.#heap, place, WIDTH, newEntries);
       this.#length += 1;
     }
     this.#settle(place, row, dueMs, tie);
@@ -60,13 +63,13 @@ export class DueHeap {
   remove(row: number): void {
     const place = this.#placeOf(row);
     if (place === -1) return;
-    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & MASK] = 0;
+    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & SEGMENT_MASK] = 0;
     this.#length -= 1;
     const last = this.#length;
     if (place === last) return;
     // The last one fills the gap.
     const segment = this.#heap[last >>> SEGMENT_BITS] as Float64Array;
-    const at = (last & MASK) * WIDTH;
+    const at = (last & SEGMENT_MASK) * WIDTH;
     this.#settle(place, segment[at + 2] as number, segment[at] as number, segment[at + 1] as number);
   }
 
@@ -78,8 +81,8 @@ export class DueHeap {
   }
 
   #placeOf(row: number): number {
-    const segment = this.#places[row >>> SEGMENT_BITS];
-    return segment === undefined ? -1 : (segment[row & MASK] as number) - 1;
+    if (row >= this.#placesRoom) return -1;
+    return ((this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & SEGMENT_MASK] as number) - 1;
   }
 
   /** Puts an entry at the free `place`, or where it belongs above or below. */
@@ -88,11 +91,11 @@ export class DueHeap {
     const above = this.#up(place, dueMs, tie);
     const settled = above === place ? this.#down(place, dueMs, tie) : above;
     const segment = this.#heap[settled >>> SEGMENT_BITS] as Float64Array;
-    const at = (settled & MASK) * WIDTH;
+    const at = (settled & SEGMENT_MASK) * WIDTH;
     segment[at] = dueMs;
     segment[at + 1] = tie;
     segment[at + 2] = row;
-    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & MASK] = settled + 1;
+    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & SEGMENT_MASK] = settled + 1;
   }
 
   /** Moves later parents down into the free place. @returns the place that is free then. */
@@ -119,7 +122,7 @@ export class DueHeap {
       let leastTie = tie;
       for (let child = firstChild; child < end; child += 1) {
         const segment = this.#heap[child >>> SEGMENT_BITS] as Float64Array;
-        const at = (child & MASK) * WIDTH;
+        const at = (child & SEGMENT_MASK) * WIDTH;
         const childDueMs = segment[at] as number;
         if (childDueMs > leastDueMs) continue;
         const childTie = segment[at + 1] as number;
@@ -136,7 +139,7 @@ export class DueHeap {
 
   #isLater(place: number, dueMs: number, tie: number): boolean {
     const segment = this.#heap[place >>> SEGMENT_BITS] as Float64Array;
-    const at = (place & MASK) * WIDTH;
+    const at = (place & SEGMENT_MASK) * WIDTH;
     const placeDueMs = segment[at] as number;
     return placeDueMs > dueMs || (placeDueMs === dueMs && (segment[at + 1] as number) > tie);
   }
@@ -144,12 +147,20 @@ export class DueHeap {
   #move(from: number, to: number): void {
     const source = this.#heap[from >>> SEGMENT_BITS] as Float64Array;
     const target = this.#heap[to >>> SEGMENT_BITS] as Float64Array;
-    const at = (from & MASK) * WIDTH;
-    const into = (to & MASK) * WIDTH;
+    const at = (from & SEGMENT_MASK) * WIDTH;
+    const into = (to & SEGMENT_MASK) * WIDTH;
     const row = source[at + 2] as number;
     target[into] = source[at] as number;
     target[into + 1] = source[at + 1] as number;
     target[into + 2] = row;
-    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & MASK] = to + 1;
+    (this.#places[row >>> SEGMENT_BITS] as Int32Array)[row & SEGMENT_MASK] = to + 1;
   }
+}
+
+function newEntries(length: number): Float64Array {
+  return new Float64Array(length);
+}
+
+function newPlaces(length: number): Int32Array {
+  return new Int32Array(length);
 }

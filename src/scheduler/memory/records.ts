@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { ByteWriter, DecodeError } from '../../base/bytes.ts';
 import { type Crc32, type Hash64, murmur3 } from '../../base/hash.ts';
+import { growSegments, SEGMENT_BITS, SEGMENT_MASK } from './segments.ts';
 import { SlotList } from './slot-list.ts';
 
 /** Bytes of every record key: the table's id, then the key as a big-endian integer, so that keys sort by table and number. */
@@ -68,11 +69,12 @@ const CARRIED = 32;
 /** The slot stands in the carry list, whoever lives in it now. */
 const LISTED = 64;
 
-/** Bytes of a buffer that copies of small values share. */
-const COPIES_BYTES = 16_384;
+/** Bytes of a buffer that copies of small values share: of a table's first one, and at most. */
+const FIRST_COPIES_BYTES = 1_024;
+const COPIES_BYTES_MAX = 16_384;
 
-const SEGMENT_BITS = 10;
-const SEGMENT_MASK = (1 << SEGMENT_BITS) - 1;
+/** Words of a kept hash. */
+const HASH_WORDS = 2;
 
 /**
  * One table of the state as records: which changed since the last mark, which since the last written checkpoint, and the sum of
@@ -95,6 +97,7 @@ export class RecordTable {
   #slots = new Uint8Array(0);
   /** Two words a slot, in segments so that growth copies nothing. Valid where HASHED. */
   readonly #hashes: Uint32Array[] = [];
+  #hashesRoom = 0;
   /** The stamp of the running interval, 1 or 2; the other one belongs to the interval that is being captured. */
   #stamp = 1;
   /** Invariant: holds exactly the slots with the running stamp, each once. */
@@ -160,7 +163,7 @@ export class RecordTable {
     }
     if ((state & HASHED) !== 0) {
       const hashes = this.#hashes[slot >>> SEGMENT_BITS] as Uint32Array;
-      const at = (slot & SEGMENT_MASK) * 2;
+      const at = (slot & SEGMENT_MASK) * HASH_WORDS;
       this.#removedHigh = (this.#removedHigh + (hashes[at] as number)) >>> 0;
       this.#removedLow = (this.#removedLow + (hashes[at + 1] as number)) >>> 0;
     }
@@ -309,9 +312,10 @@ export class RecordTable {
 
   /** A copy in a buffer that many records share: one of its own for each costs more than all the rest. */
   #copyOf(value: Uint8Array): Uint8Array {
-    if (value.length > COPIES_BYTES >>> 2) return value.slice();
+    if (value.length > COPIES_BYTES_MAX >>> 2) return value.slice();
     if (this.#copiesUsed + value.length > this.#copies.length) {
-      this.#copies = new Uint8Array(COPIES_BYTES);
+      const doubled = Math.max(FIRST_COPIES_BYTES, this.#copies.length * 2);
+      this.#copies = new Uint8Array(Math.min(COPIES_BYTES_MAX, Math.max(doubled, value.length)));
       this.#copiesUsed = 0;
     }
     const start = this.#copiesUsed;
@@ -321,10 +325,9 @@ export class RecordTable {
   }
 
   #keepHash(slot: number, key: number, value: Uint8Array): void {
-    const segment = slot >>> SEGMENT_BITS;
-    while (this.#hashes.length <= segment) this.#hashes.push(new Uint32Array(2 << SEGMENT_BITS));
-    const hashes = this.#hashes[segment] as Uint32Array;
-    const at = (slot & SEGMENT_MASK) * 2;
+    if (slot >= this.#hashesRoom) this.#hashesRoom = growSegments(this.#hashes, slot, HASH_WORDS, newHashes);
+    const hashes = this.#hashes[slot >>> SEGMENT_BITS] as Uint32Array;
+    const at = (slot & SEGMENT_MASK) * HASH_WORDS;
     const high = hashHigh(this.#crc32, this.id, key, value);
     const low = hashLow(this.id, key, value);
     const state = this.#slots[slot] as number;
@@ -349,6 +352,10 @@ export class RecordTable {
     grown.set(this.#slots);
     this.#slots = grown;
   }
+}
+
+function newHashes(length: number): Uint32Array {
+  return new Uint32Array(length);
 }
 
 /** The key of a record as bytes. */

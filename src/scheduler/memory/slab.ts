@@ -10,32 +10,36 @@ export type SlabRef = number;
 export const NO_REF: SlabRef = 0;
 
 /** Values above this have a buffer of their own. */
-export const SLAB_VALUE_BYTES_MAX = 65_536;
+export const SLAB_VALUE_BYTES_MAX = 4_096;
 
 const UNIT_BITS = 3;
 const CHUNK_BITS = 20;
-const SPAN_BITS = 16;
+/** The first chunk; each further one has twice the bytes, up to 1 MiB. */
+const FIRST_CHUNK_BYTES = 65_536;
+const SPAN_BITS = 14;
 const SPANS_PER_CHUNK = 1 << (CHUNK_BITS - SPAN_BITS);
 const BIG = 0x8000_0000;
 const NONE = -1;
 
-/** Size classes: 16, 24, 32, 48, 64, 96 … 65,536 bytes. */
+/** Size classes: 16, 24, 32, 48, 64, 96 … 4,096 bytes. */
 const CLASS_BYTES: readonly number[] = classBytes();
 
 /** The class of every size in steps of eight bytes, so that finding it is one read. */
 const CLASS_OF: Uint8Array = classOf();
 
 /**
- * Bytes of many small values without an object for each: chunks of 1 MiB, cut into spans of 64 KiB, each for values of one size
- * class. A span that runs empty serves any class again; chunks are kept. Growing makes a chunk and copies nothing.
+ * Bytes of many small values without an object for each: chunks of up to 1 MiB, cut into spans of 16 KiB, each for values of one
+ * size class. A span that runs empty serves any class again; chunks are kept. Growing makes a chunk and copies nothing; the first
+ * chunks are small, so a slab of few values takes little.
  *
  * The caller knows the size of a value and says it again when it reads or frees. At most 16 GiB in spans.
  */
 export class Slab {
   readonly #chunks: Uint8Array[] = [];
+  #chunkBytes = 0;
   /** The same bytes as words: the first word of a free place holds the ref of the next free one of its span. */
   readonly #words: Uint32Array[] = [];
-  // Per span. Growth is one entry for 64 KiB, so plain arrays do.
+  // Per span. Growth is one entry for 16 KiB, so plain arrays do.
   readonly #spanClass: number[] = [];
   readonly #spanUsed: number[] = [];
   /** Head of the span's free places, 0 when there is none. */
@@ -61,7 +65,7 @@ export class Slab {
 
   /** Bytes taken from the process: chunks, and the buffers of big values. */
   get reservedBytes(): number {
-    return (this.#chunks.length << CHUNK_BITS) + this.#bigBytes;
+    return this.#chunkBytes + this.#bigBytes;
   }
 
   /** Keeps a copy of `bytes`. Nothing to keep gives `NO_REF`. */
@@ -171,12 +175,15 @@ export class Slab {
   }
 
   #addChunk(): void {
-    const first = this.#chunks.length * SPANS_PER_CHUNK;
+    const { length } = this.#chunks;
+    const first = length * SPANS_PER_CHUNK;
     assert(first + SPANS_PER_CHUNK <= BIG >>> (SPAN_BITS - UNIT_BITS), 'the slab holds at most 16 GiB');
-    const chunk = new Uint8Array(1 << CHUNK_BITS);
+    // A small chunk has fewer spans; their numbers up to the next chunk's are not given.
+    const chunk = new Uint8Array(Math.min(1 << CHUNK_BITS, FIRST_CHUNK_BYTES * 2 ** length));
     this.#chunks.push(chunk);
     this.#words.push(new Uint32Array(chunk.buffer));
-    for (let span = first + SPANS_PER_CHUNK - 1; span >= first; span -= 1) {
+    this.#chunkBytes += chunk.length;
+    for (let span = first + (chunk.length >>> SPAN_BITS) - 1; span >= first; span -= 1) {
       this.#spanClass[span] = NONE;
       // Ref 0 stands for nothing, so the first span of all is never handed out.
       if (span > 0) this.#idle.push(span);
