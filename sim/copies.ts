@@ -1,5 +1,6 @@
-/** Bytes of a chunk. */
-const CHUNK_BYTES = 65_536;
+/** Bytes of a first chunk. Each is twice as large as the one before, up to `CHUNK_BYTES_MAX`: most that copy, copy little. */
+const CHUNK_BYTES_FIRST = 4_096;
+const CHUNK_BYTES_MAX = 65_536;
 /** Larger ones get a buffer of their own. */
 const SHARE_BYTES_MAX = 8_192;
 
@@ -16,7 +17,8 @@ export class Copies {
     const { length } = bytes;
     if (length > SHARE_BYTES_MAX) return bytes.slice();
     if (this.#used + length > this.#chunk.length) {
-      this.#chunk = new Uint8Array(CHUNK_BYTES);
+      const doubled = Math.max(CHUNK_BYTES_FIRST, this.#chunk.length * 2, length);
+      this.#chunk = new Uint8Array(Math.min(doubled, CHUNK_BYTES_MAX));
       this.#used = 0;
     }
     const start = this.#used;

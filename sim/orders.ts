@@ -31,8 +31,8 @@ export interface Answer extends Verdict {
  * is called first, has to earn its optimisation half as long again as by default, and gets little put into it, which takes long.
  *
  * Helpers of the collector only take turns with it where seeds keep every core busy. Nearly everything dies young, so there is room
- * for that from the begin, in MiB; what stays of a seed dies with it, so the old ones are looked through when there are ten times as
- * many as the last time, and in one go: in steps it costs several times as much.
+ * for that from the begin, in MiB. The old ones are marked in steps, though that makes each mark dearer: only then do shapes outlive a
+ * time in which nothing has them, and the engine drops what it optimised for each shape that it loses.
  */
 export const SEED_RUNNER_FLAGS: readonly string[] = [
   '--always-sparkplug',
@@ -41,9 +41,6 @@ export const SEED_RUNNER_FLAGS: readonly string[] = [
   '--single-threaded-gc',
   '--min-semi-space-size=32',
   '--max-semi-space-size=32',
-  '--no-incremental-marking',
-  '--initial-old-space-size=512',
-  '--heap-growing-percent=900',
 ];
 
 /** Put into the environment of a process that takes orders. */

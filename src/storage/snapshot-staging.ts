@@ -34,7 +34,8 @@ export interface StagingContext {
   discarding(removal: Promise<void>): void;
 }
 
-const WRITER_BYTES_FIRST = 128 * 1024;
+/** At first; a page with larger records makes room for them. */
+const WRITER_BYTES_FIRST = 4 * 1024;
 const PAGE_RECORDS = 1024;
 const FIRST_RECORD = recordKey(new Uint8Array(0));
 

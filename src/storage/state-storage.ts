@@ -10,7 +10,7 @@ import type { Checkpoint, CheckpointWriter, StateRangeOptions, StateRecord, Stat
 import { STATE_KEY_BYTES_MAX } from './storage.ts';
 
 /** At first; a checkpoint with larger records makes room for them. */
-const RECORD_WRITER_BYTES = 16 * 1024;
+const RECORD_WRITER_BYTES = 1024;
 const EMPTY_KEY = new Uint8Array(0);
 
 /** What the state database shares with the rest of its directory. */
