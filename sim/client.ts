@@ -2,7 +2,7 @@ import { below } from '../src/base/random.ts';
 import { Client } from '../src/client/client.ts';
 import { TaskraftError } from '../src/client/errors.ts';
 import { Operator } from '../src/client/operator.ts';
-import type { TaskHandle } from '../src/client/task-handle.ts';
+import type { ResultOptions, TaskHandle } from '../src/client/task-handle.ts';
 import type { TaskSpec } from '../src/client/task-spec.ts';
 import { parseTaskId } from '../src/protocol/task-id.ts';
 import type { Wish } from './ledger.ts';
@@ -228,11 +228,7 @@ export class SimClient extends Program {
           result: result === undefined ? undefined : JSON.stringify(result),
         });
       try {
-        const controller = new AbortController();
-        const lot = below(process.random, 20);
-        if (lot === 0) process.timers.after(below(process.random, 3_000), () => controller.abort('tired'));
-        const { signal } = controller;
-        const result = await handle.result(lot <= 1 ? { signal, timeoutMs: 1 + below(process.random, 5_000) } : {});
+        const result = await handle.result(this.#patience(process));
         ledger.ends.push({ number, state: 'done', result });
         saw('done', result);
       } catch (error) {
@@ -244,6 +240,15 @@ export class SimClient extends Program {
       }
       this.#final.add(handle.id);
     });
+  }
+
+  /** How long it waits for a result: in one of twenty calls each it gives up at some time, or is told to as well. */
+  #patience(process: SimProcess): ResultOptions {
+    const lot = below(process.random, 20);
+    if (lot > 1) return {};
+    const controller = new AbortController();
+    if (lot === 0) process.timers.after(below(process.random, 3_000), () => controller.abort('tired'));
+    return { signal: controller.signal, timeoutMs: 1 + below(process.random, 5_000) };
   }
 
   #get(process: SimProcess, client: Client): void {

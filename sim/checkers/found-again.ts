@@ -41,6 +41,8 @@ export class FoundAgain extends PropertyChecker {
   readonly #features: { readonly index: LogIndex; readonly level: number }[] = [];
   readonly #gone: Gone[] = [];
   #members: readonly Member[] | undefined;
+  /** By peer: what was read last of what a configuration says of it, since that is nearly always the same. */
+  readonly #read = new Map<PeerId, { readonly info: Uint8Array; readonly incarnation: string | undefined }>();
 
   constructor(cluster: ClusterView, ownWords: (peer: PeerView) => OwnWords | undefined) {
     super(cluster);
@@ -108,11 +110,20 @@ export class FoundAgain extends PropertyChecker {
     }
     if (!votes || own.incarnation === undefined) return;
     const member = raft.configuration.members.find((one) => one.peer === id);
-    const meant = member === undefined ? undefined : decodeMemberInfo(member.info).incarnation;
+    const meant = member === undefined ? undefined : this.#incarnationIn(member);
     this.compare(
       meant === undefined || meant === own.incarnation,
       () => `${id} votes by a configuration that means another data directory of that name`,
     );
+  }
+
+  /** The data directory that is meant; undefined for a founder that was never heard. */
+  #incarnationIn({ peer, info }: Member): string | undefined {
+    const known = this.#read.get(peer);
+    if (known?.info === info) return known.incarnation;
+    const { incarnation } = decodeMemberInfo(info);
+    this.#read.set(peer, { info, incarnation });
+    return incarnation;
   }
 
   /** Looks at what was committed since the last time. */

@@ -1,6 +1,5 @@
 import type { LogIndex, PeerId, Term } from '../../src/base/ids.ts';
 import { lastStamp } from '../../src/peer/last-stamp.ts';
-import type { Entry } from '../../src/raft/types.ts';
 import type { LogChange } from '../history.ts';
 import { type ClusterView, type PeerView, PropertyChecker } from './checker.ts';
 
@@ -93,14 +92,14 @@ export class LogTimeRuns extends PropertyChecker {
       if (pending.term === raft.term) run.heard = pending;
       run.pending = undefined;
     }
-    const entry = newestCommand(peer, change);
-    const stamp = entry === undefined ? undefined : lastStamp([entry]);
-    if (entry === undefined || stamp === undefined || stamp.term !== raft.term) return;
+    const newest = newestStamp(peer, change);
+    if (newest?.stamp.term !== raft.term) return;
+    const { index, stamp } = newest;
     const nowMs = this.#time.nowMs();
     this.#lookAtClocks(nowMs);
     const made = { stampMs: stamp.ms, atMs: nowMs };
     if (raft.role !== 'leader') {
-      run.pending = { ...made, index: entry.index, term: stamp.term };
+      run.pending = { ...made, index, term: stamp.term };
       return;
     }
     if (run.began?.term !== raft.term) {
@@ -173,11 +172,15 @@ export class LogTimeRuns extends PropertyChecker {
   }
 }
 
-/** The newest batch among what a log has got. */
-function newestCommand({ log }: PeerView, { cutFrom, newLast }: LogChange): Entry | undefined {
+/** The stamp of the newest batch among what a log has got, and where that is. */
+function newestStamp(
+  { log }: PeerView,
+  { cutFrom, newLast }: LogChange,
+): { readonly index: LogIndex; readonly stamp: NonNullable<ReturnType<typeof lastStamp>> } | undefined {
   for (let index = newLast; index >= cutFrom; index -= 1) {
     const entry = log.entryAt(index);
-    if (entry !== undefined && lastStamp([entry]) !== undefined) return entry;
+    const stamp = entry === undefined ? undefined : lastStamp([entry]);
+    if (stamp !== undefined) return { index, stamp };
   }
   return undefined;
 }

@@ -19,6 +19,7 @@ export interface MemberInfo {
 const FORMAT = 1;
 const INCARNATION_BYTES = 16;
 const HOST_BYTES_MAX = 253;
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const INCARNATION = /^[0-9a-f]{32}$/;
 
 /** The incarnation that nobody has: it stands for one that is not known. */
@@ -64,7 +65,7 @@ export function writeIncarnation(writer: ByteWriter, incarnation: string): void 
 export function readIncarnation(reader: ByteReader): string {
   const bytes = reader.raw(INCARNATION_BYTES);
   let text = '';
-  for (let at = 0; at < INCARNATION_BYTES; at += 1) text += (bytes[at] as number).toString(16).padStart(2, '0');
+  for (let at = 0; at < INCARNATION_BYTES; at += 1) text += HEX[bytes[at] as number] as string;
   return text;
 }
 
